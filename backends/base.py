@@ -1,0 +1,46 @@
+"""What a backend is: it turns a graph into something that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from netlang.ir.graph import Graph, Node
+
+Array = NDArray[Any]
+Observer = Callable[[Node, tuple[Array, ...]], None]
+
+
+class Executable(Protocol):
+    """A compiled graph. Calls from several threads are allowed as long as they do not share `params` with updates."""
+
+    graph: Graph
+    """The graph as it is carried out, after the backend's own passes."""
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
+        """One call: outputs by name. `updates` are written into the arrays of `params`, after everything was read.
+
+        The caller has checked names, dtypes and shapes, and every array is C-contiguous. Sizes of symbolic dims are
+        taken from the input shapes.
+        """
+        ...
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Bytes of working memory (activations, gradients, scratch) for these sizes, without weights and inputs."""
+        ...
+
+
+class Backend(Protocol):
+    """A target of the compiler, found by name through the driver's table."""
+
+    name: str
+
+    def prepare(self, graph: Graph) -> Graph:
+        """Run this backend's own passes (fusion, layout, ...) on a simplified graph."""
+        ...
+
+    def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
+        """Generate code for a prepared graph. `threads`: None means as many as the process may use."""
+        ...

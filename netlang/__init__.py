@@ -1,0 +1,1 @@
+"""netlang: a compiler for neural networks."""

@@ -1,0 +1,39 @@
+"""Ops that say how other ops are carried out and compute nothing themselves: fused groups, layout changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netlang.ir.graph import Attrs
+from netlang.ir.opdef import REQUIRED, Array, OpDef, ShapeError, Types, define
+from netlang.ir.types import TensorType
+
+
+def _by_body(types: Types, attrs: Attrs) -> Sequence[TensorType]:
+    raise ShapeError("a fused node has the types of its body's outputs")
+
+
+def _run_body(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
+    raise AssertionError("the executor runs the body of a fused node")
+
+
+define(
+    OpDef(
+        "fused",
+        "Several ops carried out as one kernel; `kind` names the pattern, the body says what it computes.",
+        _by_body,
+        _run_body,
+        attrs={"kind": REQUIRED},
+        arity=(0, None),
+    )
+)
+
+define(
+    OpDef(
+        "layout",
+        "The same tensor stored another way; `to` is a layout name of TensorType.",
+        infer=lambda types, attrs: (types[0].with_layout(attrs["to"]),),
+        meaning=lambda arrays, attrs, types: (arrays[0],),
+        attrs={"to": REQUIRED},
+    )
+)
