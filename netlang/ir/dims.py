@@ -31,7 +31,7 @@ class Floor:
         return str(self) < str(other)
 
 
-Atom = Union[str, Floor]
+Atom = str | Floor
 Monomial = tuple[Atom, ...]
 
 

@@ -76,4 +76,4 @@ class Module:
     @property
     def net(self) -> Graph:
         """The last net of the file: the others are its parts or its predecessors."""
-        return next(reversed(self.nets.values()))
+        return list(self.nets.values())[-1]

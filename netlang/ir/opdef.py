@@ -161,8 +161,10 @@ def same_dtype(name: str, types: Types) -> DType:
     """The one element type of all `types`; ShapeError where they differ."""
     for t in types[1:]:
         if t.dtype != types[0].dtype:
-            raise ShapeError(f"{name} needs tensors of one element type, got {types[0].dtype} and {t.dtype}",
-                             hint=f"convert one with cast(x, {types[0].dtype})")
+            raise ShapeError(
+                f"{name} needs tensors of one element type, got {types[0].dtype} and {t.dtype}",
+                hint=f"convert one with cast(x, {types[0].dtype})",
+            )
     return types[0].dtype
 
 
