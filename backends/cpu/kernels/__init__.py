@@ -1,0 +1,11 @@
+"""Lowerings and their kernels, grouped by file. Importing this package fills the table of `lower`.
+
+A new kernel is one new module here; nothing else needs to name it. These modules must not import Numba: what needs it
+is emitted IR (see `emit`) or lives in `netlang.backends.cpu.native`, imported only when a kernel has to be compiled.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in sorted(m.name for m in iter_modules(__path__)):
+    import_module(f"{__name__}.{_module}")

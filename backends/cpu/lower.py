@@ -1,0 +1,144 @@
+"""Lowering: from nodes to steps, by a table of functions that kernel modules fill.
+
+A step is one kernel with its arguments. Arguments are symbolic until sizes are known: tensors and scratch stand for
+addresses, dims for numbers. A lowering says what to call, never where memory is or how many threads there are.
+
+    @lowering("conv", priority=10, match=tile_fits)
+    def direct_conv(context: LoweringContext, node: Node) -> list[Step]: ...
+
+The name is an op's, or `fused.<kind>` for a fused node. Among the lowerings of a name the highest priority whose
+`match(context, node)` holds is taken. Modules of `netlang.backends.cpu.kernels` register theirs by being there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.target import Target
+from netlang.diagnostics import error
+from netlang.ir.dims import Dim
+from netlang.ir.graph import Graph, Node, Value
+
+Sizes = Mapping[str, int]
+Number = Union[Dim, Callable[[Sizes], int]]
+"""A size: a symbolic dim, or a function of the sizes where a dim cannot say it (chunk counts, minima)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scratch:
+    """Working memory of one node, 64-byte aligned, undefined at first, shared by all threads."""
+
+    bytes: Number
+
+
+Buffer = Union[Value, Scratch]
+
+
+@dataclass(frozen=True)
+class At:
+    """An address inside a buffer: `offset` bytes after its start."""
+
+    buffer: Buffer
+    offset: Number
+
+
+Arg = Union[Value, Scratch, At, Dim, Callable[[Sizes], int]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call. Steps are carried out in order; all threads finish one before any starts the next.
+
+    args        the int64 table that the kernel gets: an address per tensor or scratch, a number per dim
+    writes      the buffers among `args` that the kernel writes; all others are only read. A step whose reads are
+                all parameters and constants is done once per set of parameters instead of once per call.
+    work        about how many elementary operations (or elements moved) it takes: decides on the use of threads
+    parallel    False: the kernel ignores `tid` and must be run by one thread
+    """
+
+    kernel: Kernel
+    args: tuple[Arg, ...]
+    writes: tuple[Buffer, ...]
+    work: Number
+    parallel: bool = True
+
+
+@dataclass
+class LoweringContext:
+    """What a lowering may ask for. One context serves one graph; `scratches` collects requests by node."""
+
+    graph: Graph
+    target: Target
+    scratches: dict[Node, list[Scratch]] = field(default_factory=dict)
+    aliases: dict[Value, Buffer] = field(default_factory=dict)
+    """Where values of a fused body live when the body is lowered op by op."""
+    owner: Node | None = None
+    """The node of `graph` that is being lowered, also while the ops of its body are."""
+
+    def scratch(self, bytes: Number) -> Scratch:
+        """Working memory for the node being lowered."""
+        made = Scratch(bytes)
+        assert self.owner is not None
+        self.scratches.setdefault(self.owner, []).append(made)
+        return made
+
+    def buffer(self, value: Value) -> Buffer:
+        """Where a value lives: itself, or what a value of a fused body stands for."""
+        return self.aliases.get(value, value)
+
+    def lower(self, node: Node) -> list[Step]:
+        """The steps of `node`. Raises NetError where nothing can carry it out."""
+        return lower(self, node)
+
+
+Lowering = Callable[[LoweringContext, Node], Sequence[Step]]
+Match = Callable[[LoweringContext, Node], bool]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    priority: int
+    match: Match
+    lower: Lowering
+
+
+_TABLE: dict[str, list[_Entry]] = {}
+
+
+def _always(context: LoweringContext, node: Node) -> bool:
+    return True
+
+
+def lowering(*names: str, priority: int = 0, match: Match = _always) -> Callable[[Lowering], Lowering]:
+    """Register the decorated function as a way to carry out the ops (or `fused.<kind>`) called `names`."""
+
+    def register(function: Lowering) -> Lowering:
+        for name in names:
+            entries = _TABLE.setdefault(name, [])
+            entries.append(_Entry(priority, match, function))
+            entries.sort(key=lambda e: -e.priority)
+        return function
+
+    return register
+
+
+def lowering_name(node: Node) -> str:
+    """The table's name for a node: its op, or `fused.<kind>`."""
+    return f"fused.{node.attrs['kind']}" if node.op == "fused" else node.op
+
+
+def lowered_names() -> frozenset[str]:
+    """All names that have a lowering."""
+    return frozenset(_TABLE)
+
+
+def lower(context: LoweringContext, node: Node) -> list[Step]:
+    """The steps that carry out `node`, from the best lowering that matches. Raises NetError if there is none."""
+    for entry in _TABLE.get(lowering_name(node), []) + _TABLE.get(node.op if node.op == "fused" else "", []):
+        if entry.match(context, node):
+            return list(entry.lower(context, node))
+    types = ", ".join(str(v.type) for v in node.inputs)
+    raise error(f"the cpu backend cannot carry out {lowering_name(node)} on ({types})", *node.spans)
