@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 
 
@@ -110,3 +111,9 @@ class NetError(Exception):
 def error(message: str, *spans: Span, notes: Sequence[str] = (), hint: str = "") -> NetError:
     """A `NetError` of one diagnostic."""
     return NetError(Diagnostic(message, tuple(spans), notes=tuple(notes), hint=hint))
+
+
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """`did you mean 'conv'?`, as a hint; empty where no option is close to `name`."""
+    close = get_close_matches(name, list(options), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,1 @@
+"""netc: the command line. One small file per group of verbs."""
