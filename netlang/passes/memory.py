@@ -1,0 +1,181 @@
+"""memory: from lifetimes to offsets in one arena, so that a compiled model allocates nothing per call.
+
+Before                                 After (64 bytes each)
+    a = conv(x)     needed until b         offset   0
+    b = relu(a)     needed until c         offset   0   in place of a, which ends here
+    c = matmul(b)   needed until d         offset  64
+    d = softmax(c)  an output              offset   0   b has ended
+
+An analysis: the graph stays as it is. Inputs, params and consts live outside the arena. The order of execution is
+that of `graph.nodes`. Placing intervals in an arena of least size is NP-hard (dynamic storage allocation); here every
+buffer takes the best-fitting gap among the buffers that live at the same time, largest first and, as a second try,
+earliest first, and the better of the two plans is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netlang.ir import dims
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.opdef import opdef
+from netlang.passes.placement import Buffer, align, lower_bound, place
+
+VIEWS = frozenset({"reshape", "stop_gradient"})
+"""Ops whose result is their input's storage under another type."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where everything is, in bytes from the start of the arena; offsets are multiples of 64.
+
+    offsets      values in the arena. Views and results computed in place have the offset of their storage.
+    scratch      working memory of single nodes, as (offset, bytes)
+    storage      every value's storage: itself, or the value whose bytes it is (a view, or computed in place). The
+                 storage of a view of a param or an input is that param or input.
+    peak         size of the arena
+    lower_bound  most bytes in use at one time: no plan for this order of execution can be smaller
+    by_node      bytes in use while the node runs
+    """
+
+    offsets: Mapping[Value, int]
+    scratch: Mapping[Node, tuple[int, int]]
+    storage: Mapping[Value, Value]
+    peak: int
+    lower_bound: int
+    by_node: Mapping[Node, int]
+    at_peak: tuple[tuple[Node, int], ...] = field(default=(), repr=False)
+    """The makers of the buffers in use when most bytes are, and the size of each."""
+
+
+def plan(
+    graph: Graph,
+    sizes: Mapping[str, int],
+    *,
+    size_of: Callable[[Value], int] | None = None,
+    scratch: Callable[[Node], int] = lambda node: 0,
+    may_alias: Callable[[Node, int], bool] = lambda node, index: False,
+) -> MemoryPlan:
+    """Plan the memory of one call of `graph` with the given sizes of its symbolic dims.
+
+    size_of    (value) -> bytes of its buffer; 0 gives it no place in the arena. Default: its elements' bytes.
+    scratch    (node) -> bytes of working memory while it runs
+    may_alias  (node, i) -> whether the node may write a result of the same type over its input i
+
+    Raises KeyError for a symbolic dim without a size.
+    """
+    nodes = graph.nodes
+    sizing = size_of or (lambda value: dims.evaluate(value.type.bytes, sizes))
+    storages = _Storages(graph, sizing, may_alias)
+    for time, node in enumerate(nodes):
+        storages.visit(time, node)
+    extra = {node: align(scratch(node)) for node in nodes}
+    roots = [v for v in storages.first if storages.bytes[v]]
+    working = [(t, node) for t, node in enumerate(nodes) if extra[node]]
+    buffers = [Buffer(storages.bytes[v], storages.first[v], storages.last[v]) for v in roots]
+    buffers += [Buffer(extra[node], t, t) for t, node in working]
+    places, peak = place(buffers)
+    root_place = dict(zip(roots, places, strict=False))
+    bound, profile = lower_bound(buffers, len(nodes))
+    makers = [v.node for v in roots] + [node for _, node in working]
+    return MemoryPlan(
+        offsets={v: root_place[r] for v, r in storages.storage.items() if r in root_place},
+        scratch={n: (o, extra[n]) for (_, n), o in zip(working, places[len(roots) :], strict=True)},
+        storage=storages.storage,
+        peak=peak,
+        lower_bound=bound,
+        by_node=dict(zip(nodes, profile, strict=True)),
+        at_peak=_live_at(buffers, makers, profile.index(bound) if profile else 0),
+    )
+
+
+def by_source(plan: MemoryPlan) -> dict[tuple[str, int], int]:
+    """Bytes in use at the fullest moment by the (file, line) that they come from, most first.
+
+    What no line of the source accounts for is under `("", 0)`. The sum is `plan.lower_bound`.
+    """
+    found: dict[tuple[str, int], int] = {}
+    for node, size in plan.at_peak:
+        line = (node.spans[0].source.name, node.spans[0].line) if node.spans else ("", 0)
+        found[line] = found.get(line, 0) + size
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def param_bytes(graph: Graph, roles: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Bytes of the params of these roles by the (file, line) that declares them, in order of declaration."""
+    found: dict[tuple[str, int], int] = {}
+    for value in graph.params:
+        if value.node.attrs["role"] in roles:
+            spans = value.node.spans
+            line = (spans[0].source.name, spans[0].line) if spans else ("", 0)
+            found[line] = found.get(line, 0) + dims.evaluate(value.type.bytes, {})
+    return found
+
+
+def _live_at(buffers: Sequence[Buffer], makers: Sequence[Node], time: int) -> tuple[tuple[Node, int], ...]:
+    pairs = zip(makers, buffers, strict=True)
+    return tuple((node, b.size) for node, b in pairs if b.start <= time <= b.end)
+
+
+class _Storages:
+    """Which values share a storage, and from when to when each storage is needed.
+
+    `first`, `last` and `bytes` speak of storages in the arena, by the value that opened them.
+    """
+
+    def __init__(self, graph: Graph, sizing: Callable[[Value], int], may_alias: Callable[[Node, int], bool]) -> None:
+        self._sizing, self._may_alias = sizing, may_alias
+        self._last_use = _last_uses(graph)
+        self.storage: dict[Value, Value] = {}
+        self.first: dict[Value, int] = {}
+        self.last: dict[Value, int] = {}
+        self.bytes: dict[Value, int] = {}
+
+    def visit(self, time: int, node: Node) -> None:
+        if node.op in VIEWS:
+            self._join(node.out, node.inputs[0], time)
+            return
+        outside = "leaf" in opdef(node.op).traits and node.op != "extent"
+        taken: set[Value] = set()
+        for result in node.results:
+            host = None if outside else self._host(node, result, time, taken)
+            if host is not None:
+                taken.add(self.storage[host])
+                self._join(result, host, time)
+                continue
+            self.storage[result] = result
+            if not outside:
+                self.first[result] = time
+                self.last[result] = max(time, self._last_use.get(result, time))
+                self.bytes[result] = align(self._sizing(result))
+
+    def _join(self, value: Value, host: Value, time: int) -> None:
+        root = self.storage[host]
+        self.storage[value] = root
+        if root in self.last:
+            self.last[root] = max(self.last[root], time, self._last_use.get(value, time))
+
+    def _host(self, node: Node, result: Value, time: int, taken: set[Value]) -> Value | None:
+        """An input whose storage ends with this node and may be overwritten with `result`."""
+        size = self._sizing(result)
+        for value in node.inputs:
+            root = self.storage[value]
+            ends_here = root in self.last and self.last[root] == time
+            if not ends_here or root in taken or value.type != result.type or not 0 < size <= self.bytes[root]:
+                continue
+            # The same bytes read under several names must all be read in the order in which they are overwritten.
+            readers = [(i, v) for i, v in enumerate(node.inputs) if self.storage[v] == root]
+            if all(v.type == value.type and self._may_alias(node, i) for i, v in readers):
+                return value
+        return None
+
+
+def _last_uses(graph: Graph) -> dict[Value, int]:
+    """The last time each value is read; a value that leaves the graph is needed to the end."""
+    last: dict[Value, int] = {}
+    for time, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            last[value] = time
+    last.update(dict.fromkeys(graph.escaping, len(graph.nodes)))
+    return last

@@ -1,0 +1,67 @@
+"""Placing buffers with known lifetimes in one arena (offline dynamic storage allocation)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that are needed at the times `start` to `end`, both included."""
+
+    size: int
+    start: int
+    end: int
+
+
+def align(size: int) -> int:
+    """`size` rounded up to a multiple of the alignment."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def place(buffers: Sequence[Buffer]) -> tuple[list[int], int]:
+    """An offset for each buffer and the size of the arena. Sizes must be aligned; then so are the offsets."""
+    orders: tuple[Callable[[int], tuple[int, ...]], ...] = (
+        lambda i: (-buffers[i].size, buffers[i].start, i),
+        lambda i: (buffers[i].start, -buffers[i].size, i),
+    )
+    plans = [_greedy(buffers, sorted(range(len(buffers)), key=order)) for order in orders]
+    return min(plans, key=lambda plan: plan[1])
+
+
+def _greedy(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int], int]:
+    """Each buffer in turn into the smallest gap that holds it between those placed before (best fit)."""
+    offsets = [0] * len(buffers)
+    placed: list[tuple[int, int, int, int]] = []
+    for index in order:
+        new = buffers[index]
+        around = sorted((o, o + size) for o, size, start, end in placed if start <= new.end and new.start <= end)
+        offsets[index] = _best_gap(around, new.size)
+        placed.append((offsets[index], new.size, new.start, new.end))
+    return offsets, max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
+
+
+def _best_gap(taken: Sequence[tuple[int, int]], size: int) -> int:
+    """The offset of the smallest gap of at least `size` between intervals sorted by start, or behind them all."""
+    best, best_length, top = -1, 0, 0
+    for start, end in taken:
+        length = start - top
+        if length >= size and (best < 0 or length < best_length):
+            best, best_length = top, length
+        top = max(top, end)
+    return top if best < 0 else best
+
+
+def lower_bound(buffers: Sequence[Buffer], times: int) -> tuple[int, list[int]]:
+    """The most bytes in use at one time, and the bytes in use at every time from 0 to `times - 1`."""
+    change = [0] * (times + 1)
+    for buffer in buffers:
+        change[buffer.start] += buffer.size
+        change[min(buffer.end, times - 1) + 1] -= buffer.size
+    profile = list(accumulate(change[:times]))
+    return max(profile, default=0), profile
