@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from netlang.ir.graph import Graph, Node
+from netlang.passes.manager import Pass
 
 Array = NDArray[Any]
 Observer = Callable[[Node, tuple[Array, ...]], None]
@@ -37,8 +38,13 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """This backend's own passes (fusion, layout, ...) in order: `prepare`, for those who want to look between."""
+        ...
+
     def prepare(self, graph: Graph) -> Graph:
-        """Run this backend's own passes (fusion, layout, ...) on a simplified graph."""
+        """Run `passes` on a simplified graph."""
         ...
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:

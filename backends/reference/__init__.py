@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from netlang.backends.base import Array, Observer
@@ -10,6 +10,7 @@ from netlang.backends.reference.executor import Plan, run_plan
 
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType
+from netlang.passes.manager import Pass
 
 __all__ = ["Reference", "ReferenceExecutable", "evaluate"]
 
@@ -42,6 +43,7 @@ class Reference:
     """The backend of that name; it has no passes of its own and uses one thread."""
 
     name = "reference"
+    passes: Sequence[Pass] = ()
 
     def prepare(self, graph: Graph) -> Graph:
         return graph
