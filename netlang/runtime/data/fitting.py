@@ -1,0 +1,171 @@
+"""Making a data set suit a net: names, sizes, channels, element types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from math import isqrt, prod
+
+import numpy as np
+
+from netlang.diagnostics import NetError
+from netlang.ir.dims import Dim
+from netlang.ir.graph import Value
+from netlang.ir.types import shape_text
+from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Columns, Dataset, Fitted, same_length
+from netlang.runtime.data.resize import resize
+
+_CHANNELS = (1, 3, 4)
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Rec. 601, the weights that Pillow and JPEG use."""
+
+ImageShape = tuple[int, int, int]
+"""Channels, height, width."""
+
+
+def wanted_image(inputs: Sequence[Value], targets: Collection[str]) -> ImageShape | None:
+    """The images that a net with these inputs takes, where that is clear: [N, C, H, W], or [N, F] with F a square."""
+    pictures = [v for v in inputs if v.node.name not in targets]
+    return image_shape(pictures[0].shape[1:]) if len(pictures) == 1 else None
+
+
+def image_shape(shape: Sequence[Dim]) -> ImageShape | None:
+    """(C, H, W) of one sample of this shape; a flat one counts as a square grey image."""
+    sizes = [d for d in shape if isinstance(d, int)]
+    if len(sizes) != len(shape):
+        return None
+    if len(sizes) == 3:
+        return sizes[0], sizes[1], sizes[2]
+    if len(sizes) == 2:
+        return 1, sizes[0], sizes[1]
+    if len(sizes) == 1 and isqrt(sizes[0]) ** 2 == sizes[0] and sizes[0] > 1:
+        return 1, isqrt(sizes[0]), isqrt(sizes[0])
+    return None
+
+
+def fit_to(data: Dataset, inputs: Sequence[Value], targets: Collection[str]) -> Fitted:
+    """The data set with one array per input of a training graph (the net's inputs and the targets).
+
+    Images are enlarged or resampled to [N, C, H, W] or flattened to [N, F]; labels become integers, or one-hot rows
+    where the target is [N, classes] of floats. Raises NetError where the data does not suit.
+    """
+    train: dict[str, Array] = {}
+    test: dict[str, Array] = {}
+    for value in inputs:
+        name = value.node.name
+        source = _source(data, value, inputs, targets)
+        train[name] = _suited(data, data.train[source], value, source)
+        if data.test:
+            test[name] = _suited(data, data.test[source], value, source)
+    dtypes = {v.node.name: v.dtype for v in inputs}
+    for part in (train, test):
+        same_length(data.name, part)
+    if not len(Columns(train, dtypes)):
+        raise NetError(f"{data.name} holds no samples")
+    return Fitted(data.name, Columns(train, dtypes), Columns(test, dtypes), data.classes, data.held_out)
+
+
+def _source(data: Dataset, value: Value, inputs: Sequence[Value], targets: Collection[str]) -> str:
+    """Which array of the data set goes into an input: its namesake, its plural, or the only image or label there is."""
+    name, arrays = value.node.name, data.train
+    for spelling in (name, f"{name}s"):
+        if spelling in arrays:
+            return spelling
+    is_target = name in targets
+    rivals = [v for v in inputs if (v.node.name in targets) == is_target]
+    usual = LABEL if is_target else IMAGE
+    if is_target and value.dtype.is_float and IMAGE in arrays and _like_an_input(value, inputs, targets):
+        return IMAGE
+    if len(rivals) == 1:
+        for spelling in (usual, f"{usual}s"):
+            if spelling in arrays:
+                return spelling
+    what = "target" if is_target else "input"
+    raise NetError(f"{data.name} has nothing for {what} '{name}'; it has {', '.join(arrays) or 'no arrays'}")
+
+
+def _like_an_input(target: Value, inputs: Sequence[Value], targets: Collection[str]) -> bool:
+    """Whether a target is the input again, as an autoencoder's is."""
+    return any(v.type == target.type for v in inputs if v.node.name not in targets)
+
+
+def _suited(data: Dataset, array: Array, value: Value, source: str) -> Array:
+    shape = value.shape[1:]
+    if array.ndim == 0:
+        raise NetError(f"{data.name}: '{source}' is a single number, not one row per sample")
+    if value.dtype.is_float and array.ndim == 1 and np.issubdtype(array.dtype, np.integer) and len(shape) == 1:
+        return _one_hot(data, array, value, source)
+    if array.dtype == np.uint8 or (array.ndim >= 3 and _sized(array.shape[1:], shape) != array.shape[1:]):
+        array = _images(data, array, value, source)
+    elif len(shape) == 1 and array.ndim > 2:
+        array = array.reshape(len(array), -1)
+    if _sized(array.shape[1:], shape) != array.shape[1:]:
+        raise _unsuited(data, array, value, source)
+    if array.dtype == np.uint8 and value.dtype.is_float:
+        return array
+    kinds = np.can_cast(array.dtype, value.dtype.numpy, "same_kind")
+    if not kinds and not (value.dtype.is_float and np.issubdtype(array.dtype, np.number)):
+        raise _unsuited(data, array, value, source)
+    return np.ascontiguousarray(array, value.dtype.numpy)
+
+
+def _sized(found: Sequence[int], wanted: Sequence[Dim]) -> tuple[int, ...] | None:
+    """`found` where it suits `wanted`, any size suiting a symbolic dim."""
+    if len(found) != len(wanted):
+        return None
+    return tuple(f if not isinstance(w, int) else w for f, w in zip(found, wanted, strict=True))
+
+
+def _images(data: Dataset, array: Array, value: Value, source: str) -> Array:
+    wanted = image_shape(value.shape[1:])
+    if array.ndim not in (3, 4) or wanted is None:
+        return array
+    images = _planes(array)
+    channels = wanted[0]
+    if images.shape[1] != channels:
+        recoloured = _recoloured(images, channels)
+        if recoloured is None:
+            raise _unsuited(data, array, value, source)
+        images = recoloured
+    images = resize(images, wanted[1], wanted[2])
+    sizes = [d for d in value.shape[1:] if isinstance(d, int)]
+    return images.reshape(len(images), *sizes) if prod(sizes) == prod(wanted) else images
+
+
+def _planes(array: Array) -> Array:
+    """[n, c, h, w], whichever order the images came in."""
+    if array.ndim == 3:
+        return array[:, None]
+    last = array.shape[3] in _CHANNELS and array.shape[1] not in _CHANNELS
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if last else array
+
+
+def _recoloured(images: Array, channels: int) -> Array | None:
+    """Grey to any number of channels by repetition, colour to grey by luminance; None for anything else."""
+    if images.shape[1] == 1:
+        return np.repeat(images, channels, axis=1)
+    if channels == 1 and images.shape[1] == 3:
+        grey: Array = np.einsum("nchw,c->nhw", images, _LUMINANCE)[:, None]
+        return np.rint(grey).astype(np.uint8) if images.dtype == np.uint8 else grey
+    return None
+
+
+def _one_hot(data: Dataset, labels: Array, value: Value, source: str) -> Array:
+    classes = value.shape[1]
+    if not isinstance(classes, int):
+        raise _unsuited(data, labels, value, source)
+    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    if bad.size:
+        raise NetError(
+            f"{data.name}: '{source}'[{bad[0]}] is {labels[bad[0]]}; target '{value.node.name}' has {classes} classes"
+        )
+    return np.eye(classes, dtype=value.dtype.numpy)[labels]
+
+
+def _unsuited(data: Dataset, array: Array, value: Value, source: str) -> NetError:
+    found = f"{array.dtype}{shape_text(array.shape)}"
+    return NetError(f"{data.name}: '{source}' is {found} and does not suit '{value.node.name}': {value.type}")
+
+
+def from_arrays(arrays: Mapping[str, Array], name: str = "the data") -> Dataset:
+    """A data set of arrays in memory, all of them for training."""
+    return Dataset(name, dict(arrays), {})

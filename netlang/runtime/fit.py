@@ -1,0 +1,261 @@
+"""The loop over epochs: shuffling, augmentation, evaluation, checkpoints, early stop, a log.
+
+Everything that decides the result is a function of the seed and the place in the run, and everything else is in the
+checkpoint, so a run that was interrupted or killed continues to the very same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlang.ir.module import LOSS
+from netlang.runtime import augment, checkpoint, weights
+from netlang.runtime.data.dataset import Fitted, batches, order
+from netlang.runtime.files import make_folder, replacing
+from netlang.runtime.metrics import Means, as_cost
+from netlang.runtime.parameters import learned
+from netlang.runtime.schedules import Watch
+
+if TYPE_CHECKING:
+    from netlang.runtime.trainer import Trainer
+
+CHECKPOINT, WEIGHTS, BEST, LOG = "checkpoint.safetensors", "weights.safetensors", "best.safetensors", "log.jsonl"
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is carried out.
+
+    epochs              in place of the `train` section's
+    out                 folder for weights, checkpoint and log; None keeps nothing
+    resume              go on from the checkpoint in `out`, if there is one
+    checkpoint_every    steps between checkpoints within an epoch; None: one every 30 seconds
+    """
+
+    epochs: int | None = None
+    out: Path | None = None
+    resume: bool = False
+    checkpoint_every: int | None = None
+
+
+class Progress:
+    """What a run reports. This one is silent; the command line has one that draws."""
+
+    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
+        """Training starts, with so many batches an epoch."""
+
+    def step(self, epoch: int, batch: int, means: Mapping[str, float], samples: int) -> None:
+        """Batch number `batch` (from 0) of epoch `epoch` (from 1) is done; the means are of the epoch so far."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch is over; `record` is its line of the log."""
+
+    def end(self, record: Mapping[str, Any]) -> None:
+        """Training is over; `record` is that of the last epoch."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted between two steps; `saved` is the checkpoint to resume from, if one is kept."""
+
+    def __init__(self, saved: Path | None) -> None:
+        super().__init__("interrupted")
+        self.saved = saved
+
+
+@dataclass
+class Place:
+    """Where a run stands: all of its state besides the arrays."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    batch: int = 0
+    """Batches of the current epoch completed."""
+    means: Means = field(default_factory=Means)
+    steps: int = 0
+    """Steps completed in all epochs: the counter of the random numbers."""
+    best: Watch = field(default_factory=Watch)
+    stop: Watch = field(default_factory=Watch)
+    plateau: Watch = field(default_factory=Watch)
+    scale: float = 1.0
+    """What plateaus have done to the learning rate."""
+    stopped: bool = False
+    record: Record = field(default_factory=dict)
+    """The log line of the last epoch completed."""
+
+    @staticmethod
+    def restored(found: Mapping[str, Any]) -> Place:
+        """The place that `asdict` gave. Raises KeyError or TypeError for anything else."""
+        watches = {name: Watch(**found[name]) for name in ("best", "stop", "plateau")}
+        rest = {name: found[name] for name in ("epoch", "batch", "steps", "scale", "stopped", "record")}
+        return Place(**{**rest, **watches, "means": Means(**found["means"])})
+
+
+def fit(trainer: Trainer, data: Fitted, options: Options, progress: Progress) -> Record:
+    """Train to the last epoch. Returns its log record: epoch, loss, metrics, the same of the test, rate, seconds.
+
+    Raises NetError for faults of the data, the file system and the loss, Interrupted after Ctrl-C.
+    """
+    return _Run(trainer, data, options, progress).run()
+
+
+class _Run:
+    def __init__(self, trainer: Trainer, data: Fitted, options: Options, progress: Progress) -> None:
+        self.trainer, self.data, self.options, self.progress = trainer, data, options, progress
+        self.spec = trainer.spec
+        self.size = self.spec.batch
+        self.count = len(data.train)
+        self.batches = -(-self.count // self.size)
+        self.epochs = self.spec.epochs if options.epochs is None else options.epochs
+        self.out = make_folder(options.out) if options.out is not None else None
+        self.place = Place()
+        self.saved_at = time.monotonic()
+        augment.check(self.spec.augment, {n: a.shape[1:] for n, a in data.train.arrays.items()})
+        self.identity = {
+            "source": trainer.programs.source,
+            "data": data.train.digest(),
+            "seed": trainer.seed,
+            "batch": self.size,
+            "target": trainer.programs.target,
+        }
+
+    def run(self) -> Record:
+        resumed = self._resume() if self.options.resume else False
+        if self.out is not None:
+            self._write_log(keep=self.place.epoch if resumed else 0)
+        self.progress.begin(self.data, self.epochs, self.batches, resumed)
+        with _interruption() as interrupted:
+            while self.place.epoch < self.epochs and not self.place.stopped:
+                self._epoch(interrupted)
+        self._save_weights(WEIGHTS)
+        self.progress.end(self.place.record)
+        return self.place.record
+
+    def _epoch(self, interrupted: Callable[[], bool]) -> None:
+        place, trainer = self.place, self.trainer
+        started, seen = time.monotonic(), place.means.samples
+        rows_in_order = order(trainer.seed, place.epoch, self.count)
+        transform = augment.EpochAugmentation(self.spec.augment, trainer.seed, place.epoch, self.count)
+        for number, rows in batches(self.count, self.size, place.batch):
+            trainer.epoch = place.epoch + number / self.batches
+            trainer.step(transform(self.data.train.take(rows_in_order[rows]), rows))
+            place.means.add(trainer.values, rows.stop - rows.start)
+            place.batch = number + 1
+            self.progress.step(place.epoch + 1, number, place.means.values(), place.means.samples)
+            if interrupted():
+                raise Interrupted(self._save_checkpoint())
+            if place.batch < self.batches and self._is_due():
+                self._save_checkpoint()
+        seconds = time.monotonic() - started
+        self._close_epoch(seconds, (place.means.samples - seen) / seconds if seconds else 0.0)
+
+    def _close_epoch(self, seconds: float, speed: float) -> None:
+        place, trainer = self.place, self.trainer
+        rate = trainer.learning_rate
+        trained = place.means.values()
+        held_out = trainer.measure(self.data.test, self.size) if len(self.data.test) else {}
+        judged = held_out or trained
+        place.record = {
+            "epoch": place.epoch + 1,
+            **trained,
+            **{f"test_{name}": value for name, value in held_out.items()},
+            "learning_rate": rate,
+            "seconds": round(seconds, 3),
+            "samples_per_second": round(speed, 1),
+        }
+        place.epoch, place.batch, place.means = place.epoch + 1, 0, Means()
+        trainer.next_epoch(judged[LOSS])
+        place.stopped = self._is_enough(judged)
+        chief = self.spec.metrics[0] if self.spec.metrics else LOSS
+        if place.best.see(as_cost(chief, judged[chief])):
+            self._save_weights(BEST)
+        # The log first: resuming drops the lines that the checkpoint does not know of.
+        if self.out is not None:
+            self._append_log(place.record)
+        self._save_checkpoint()
+        self.progress.epoch(place.record)
+
+    def _is_enough(self, judged: Mapping[str, float]) -> bool:
+        """Whether the early stop of the `train` section ends the run here."""
+        stop = self.spec.stop
+        if stop is None:
+            return False
+        monitor = str(stop["monitor"])
+        self.place.stop.see(as_cost(monitor, judged[monitor]))
+        return bool(self.place.stop.bad >= stop["patience"])
+
+    def _is_due(self) -> bool:
+        if self.out is None:
+            return False
+        if self.options.checkpoint_every is not None:
+            return self.place.batch % self.options.checkpoint_every == 0
+        return time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS
+
+    def _save_weights(self, name: str) -> None:
+        if self.out is not None:
+            net, store = self.trainer.programs.net, self.trainer.store
+            weights.save(self.out / name, {p.node.name: store[p.node.name] for p in learned(net)}, {"net": net.name})
+
+    def _save_checkpoint(self) -> Path | None:
+        if self.out is None:
+            return None
+        path, schedule = self.out / CHECKPOINT, self.trainer.schedule
+        self.place.steps, self.place.scale, self.place.plateau = self.trainer.steps, schedule.scale, schedule.watch
+        checkpoint.save(path, self.trainer.store, self.identity, asdict(self.place))
+        self.saved_at = time.monotonic()
+        return path
+
+    def _resume(self) -> bool:
+        """Put everything back to where the checkpoint in `out` has it; False if there is none yet."""
+        if self.out is None or not (self.out / CHECKPOINT).exists():
+            return False
+        trainer, path = self.trainer, self.out / CHECKPOINT
+        self.place = checkpoint.load(path, trainer.params, trainer.store, self.identity, Place.restored)
+        trainer.steps = self.place.steps
+        trainer.schedule.scale, trainer.schedule.watch = self.place.scale, self.place.plateau
+        trainer.epoch = float(self.place.epoch)
+        return True
+
+    def _write_log(self, keep: int) -> None:
+        """Begin the log anew, with the lines of the first `keep` epochs of the one that is there."""
+        assert self.out is not None
+        path = self.out / LOG
+        old = path.read_text(encoding="utf-8").splitlines() if keep and path.exists() else []
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in old[:keep]), encoding="utf-8")
+
+    def _append_log(self, record: Mapping[str, Any]) -> None:
+        assert self.out is not None
+        with (self.out / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C is noted, so that a step is never cut in two; a second one interrupts at once."""
+    seen = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield seen.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: object) -> None:
+        if seen.is_set():
+            raise KeyboardInterrupt
+        seen.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

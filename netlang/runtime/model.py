@@ -1,0 +1,166 @@
+"""A compiled network as users hold it: weights in and out, calls with NumPy arrays, a trainer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from netlang.diagnostics import NetError
+from netlang.ir import dims
+from netlang.ir.graph import Graph, Value
+from netlang.ir.module import RNG, Module
+from netlang.runtime import weights
+from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
+from netlang.runtime.bounds import check_bounds, index_bounds
+from netlang.runtime.parameters import Store, allocate, initialise, learned
+from netlang.runtime.trainer import Trainer
+
+
+class Compiled(Protocol):
+    """What a model needs of the code that a backend made."""
+
+    graph: Graph
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int: ...
+
+
+MakeTrainer = Callable[["Model", int], Trainer]
+
+
+class Model:
+    """One net of a `.net` file, compiled. Made by `netlang.compile`.
+
+    Weights are undefined until `init`, `load_weights` or `trainer` gives them values.
+    """
+
+    def __init__(
+        self, module: Module, net: Graph, compiled: Compiled, target: str, make_trainer: MakeTrainer | None
+    ) -> None:
+        self.module = module
+        self.net = net
+        self.compiled = compiled
+        self.target = target
+        self._make_trainer = make_trainer
+        self._inputs = user_inputs(net)
+        self._bounds = index_bounds(net)
+        self._batch = batch_symbol(self._inputs)
+        self._store: Store = {p.node.name: allocate(p) for p in net.params}
+        initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self._store)
+        self._ready = not learned(net)
+
+    @property
+    def name(self) -> str:
+        return self.net.name
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Names and types of the inputs, in the order in which a call takes them: `{'image': 'f32[N, 1, 32, 32]'}`."""
+        return MappingProxyType({v.node.name: str(v.type) for v in self._inputs})
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Names and types of the outputs."""
+        return MappingProxyType({name: str(v.type) for name, v in self.net.outputs})
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The parameters by name: the very arrays the model computes with, so writing into one changes the model."""
+        return MappingProxyType(self._store)
+
+    def init(self, seed: int = 0) -> Model:
+        """Give all parameters their initial values: the same for the same seed, on every machine and backend."""
+        initialise(self.net.params, seed, self._store)
+        self._ready = True
+        return self
+
+    def load_weights(self, path: str | os.PathLike[str]) -> Model:
+        """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly."""
+        weights.load(path, learned(self.net), self._store)
+        self._ready = True
+        return self
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file, atomically. Raises NetError where there are no weights yet."""
+        self._check_ready("saving")
+        weights.save(path, {p.node.name: self._store[p.node.name] for p in learned(self.net)}, {"net": self.name})
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Run the net on a batch of any size.
+
+        Inputs come in order or by keyword: NumPy arrays, or anything that speaks DLPack or `__array__`. If every input
+        with a batch dim comes without it (`[C, H, W]` for `[N, C, H, W]`), the outputs come without it too. One output
+        is returned as an array, several as a dict by name. Raises NetError for a wrong name, type or shape.
+        """
+        self._check_ready("calling")
+        arrays = {
+            v.node.name: as_array(value, v.type, f"input '{v.node.name}'")
+            for v, value in _paired(self._inputs, by_name(self._inputs, args, named, f"net '{self.name}'"))
+        }
+        single = self._without_batch(arrays)
+        if single:
+            arrays = {n: a[None] if n in single else a for n, a in arrays.items()}
+        bind_sizes(self._inputs, {n: a.shape for n, a in arrays.items()})
+        check_bounds(self._bounds, arrays)
+        if RNG in (v.node.name for v in self.net.inputs):
+            arrays[RNG] = np.zeros(2, np.int64)
+        outputs = self.compiled.run(arrays, self._store)
+        if single:
+            outputs = {n: outputs[n][0] if self._has_batch(v) else outputs[n] for n, v in self.net.outputs}
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def trainer(self, seed: int = 0) -> Trainer:
+        """A trainer of this model's own weights, which are initialised from `seed` if they have no values yet.
+
+        Raises NetError where the file has no `train` section.
+        """
+        if self._make_trainer is None:
+            raise NetError(f"{self.module.source.name} has no train section, so there is nothing to train for")
+        if not self._ready:
+            self.init(seed)
+        return self._make_trainer(self, seed)
+
+    def reserve(self, batch: int) -> None:
+        """Plan and warm up working memory for batches of `batch` samples, so that the first call costs no more."""
+        sizes = dict.fromkeys(self.net.symbols, batch)
+        self.compiled.planned_bytes(sizes)
+        zeros = {v.node.name: np.zeros(v.type.concrete(sizes), v.dtype.numpy) for v in self.net.inputs}
+        self.compiled.run(zeros, self._store)
+
+    def _check_ready(self, what: str) -> None:
+        if not self._ready:
+            raise NetError(f"net '{self.name}' has no weights yet", hint=f"call init() or load_weights() before {what}")
+
+    def _has_batch(self, value: Value) -> bool:
+        return value.rank > 0 and self._batch is not None and value.shape[0] == self._batch
+
+    def _without_batch(self, arrays: Mapping[str, Array]) -> frozenset[str]:
+        """The inputs that lack the batch dim, if all that have one lack it."""
+        batched = [v for v in self._inputs if self._has_batch(v)]
+        lacking = frozenset(v.node.name for v in batched if arrays[v.node.name].ndim == v.rank - 1)
+        return lacking if len(lacking) == len(batched) else frozenset()
+
+    def __repr__(self) -> str:
+        takes = ", ".join(f"{n}: {t}" for n, t in self.inputs.items())
+        gives = ", ".join(f"{n}: {t}" for n, t in self.outputs.items())
+        return f"<Model {self.name}({takes}) -> {gives}, on {self.target}>"
+
+
+def user_inputs(graph: Graph) -> tuple[Value, ...]:
+    """The inputs a caller gives: all but those the runtime supplies itself."""
+    return tuple(v for v in graph.inputs if not v.node.name.startswith("$"))
+
+
+def batch_symbol(inputs: Iterable[Value]) -> dims.Dim | None:
+    """The symbolic first dim of the first input that has one: the batch."""
+    firsts = (v.shape[0] for v in inputs if v.rank)
+    return next((d for d in firsts if isinstance(d, dims.Sym) and str(d).isidentifier()), None)
+
+
+def _paired(inputs: Iterable[Value], given: Mapping[str, Any]) -> Iterable[tuple[Value, Any]]:
+    return ((v, given[v.node.name]) for v in inputs)

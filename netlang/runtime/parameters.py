@@ -1,0 +1,76 @@
+"""The parameter store: one aligned array per parameter, and how each gets its first value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from netlang.diagnostics import NetError
+from netlang.ir.graph import Graph, Value
+from netlang.runtime.arrays import Array, aligned_zeros
+
+Store = dict[str, Array]
+"""Parameters by name. Compiled code writes its updates into these very arrays."""
+
+
+def learned(graph: Graph) -> list[Value]:
+    """The parameters that a weights file holds: all but the optimiser's and those that the source text spells out."""
+    return [p for p in graph.params if p.node.attrs["role"] != "state" and not is_literal(p)]
+
+
+def is_literal(param: Value) -> bool:
+    """Whether the `.net` file itself holds the values and they never change: a fixed filter."""
+    attrs = param.node.attrs
+    return bool(attrs["role"] == "frozen" and attrs["init"][0] == "value")
+
+
+def initialise(params: Iterable[Value], seed: int, store: Store | None = None) -> Store:
+    """Give every parameter its first value, in place where `store` already has an array of it.
+
+    A value depends on the seed and the parameter's own name, not on what else the file holds.
+    """
+    store = {} if store is None else store
+    for param in params:
+        name = param.node.name
+        if name not in store:
+            store[name] = allocate(param)
+        store[name][...] = first_value(param, seed)
+    return store
+
+
+def allocate(param: Value) -> Array:
+    """A zeroed array for a parameter. Raises NetError where memory does not suffice."""
+    shape = param.type.concrete({})
+    try:
+        return aligned_zeros(shape, param.dtype.numpy)
+    except (MemoryError, ValueError) as fault:
+        raise NetError(f"parameter '{param.node.name}' ({param.type}) does not fit into memory") from fault
+
+
+def first_value(param: Value, seed: int) -> Any:
+    """What `init` says; see `netlang.ir.module` for its forms."""
+    kind, *numbers = param.node.attrs["init"]
+    shape = param.type.concrete({})
+    if kind in ("constant", "value"):
+        return numbers[0]
+    draw = generator(seed, param.node.name)
+    if kind == "normal":
+        return draw.normal(numbers[0], numbers[1], shape)
+    if kind == "uniform":
+        return draw.uniform(numbers[0], numbers[1], shape)
+    raise ValueError(f"unknown initialiser {kind} of parameter {param.node.name}")
+
+
+def generator(seed: int, *place: object) -> np.random.Generator:
+    """A counter-based generator (Philox4x64-10) keyed by the seed and a place: a name, an epoch, a purpose."""
+    digest = blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()
+    key = np.array([seed & 0xFFFFFFFFFFFFFFFF, int.from_bytes(digest, "little")], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def snapshot(store: Mapping[str, Array]) -> Store:
+    """A copy of every array."""
+    return {name: array.copy() for name, array in store.items()}

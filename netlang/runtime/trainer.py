@@ -1,0 +1,158 @@
+"""Training a model: one compiled step per call, or whole runs with `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from netlang.diagnostics import Diagnostic, NetError
+from netlang.ir.graph import Graph
+from netlang.ir.module import LEARNING_RATE, LOSS, RNG, TrainSpec
+from netlang.runtime import nonfinite
+from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
+from netlang.runtime.augment import for_evaluation
+from netlang.runtime.bounds import check_bounds, index_bounds
+from netlang.runtime.data.dataset import Columns, Dataset, Fitted, batches
+from netlang.runtime.data.fitting import fit_to, from_arrays, wanted_image
+from netlang.runtime.data.sources import load as load_source
+from netlang.runtime.fit import Options, Progress, fit
+from netlang.runtime.metrics import Means
+from netlang.runtime.nonfinite import Replay
+from netlang.runtime.parameters import Store, initialise
+from netlang.runtime.schedules import Schedule
+
+Data = str | Dataset | Mapping[str, Array]
+"""What `evaluate` and `fit` accept: a source as on the command line, a data set, or arrays by input name."""
+
+
+class Runs(Protocol):
+    """Compiled code, as far as training calls it."""
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the driver compiles for training.
+
+    `net` is the net as models call it, `graph` the whole training step before fusion; `step` and `evaluation` are
+    compiled; `replay` runs a graph on the reference backend, to explain a loss that is not finite. `source` is a hash
+    of the `.net` text.
+    """
+
+    spec: TrainSpec
+    net: Graph
+    graph: Graph
+    step: Runs
+    evaluation: Runs
+    replay: Replay
+    target: str
+    source: str
+
+
+class Trainer:
+    """Trains the weights of a model in place. Made by `Model.trainer`.
+
+    step = model.trainer(seed=0)
+    loss = step(image=x, label=y)
+
+    Attributes: `steps` taken so far; `epoch`, which schedules go by (`fit` advances it; a loop of one's own calls
+    `next_epoch`); `values`, the loss and metrics of the last step.
+    """
+
+    def __init__(self, programs: Programs, store: Store, seed: int) -> None:
+        self.programs = programs
+        self.spec = programs.spec
+        self.store = store
+        self.seed = seed
+        self.steps = 0
+        self.epoch = 0.0
+        self.values: dict[str, float] = {}
+        named = {p.node.name: p for g in (programs.net, programs.graph, self.spec.evaluation) for p in g.params}
+        self.params = tuple(named.values())
+        fresh = [p for p in self.params if p.node.name not in store or p.node.attrs["role"] == "state"]
+        initialise(fresh, seed, store)
+        self.schedule = Schedule(self.spec.schedule, float(self.spec.optimizer["lr"]))
+        self.inputs = tuple(v for v in programs.graph.inputs if not v.node.name.startswith("$"))
+        self.bounds = index_bounds(self.spec.graph)
+        self._draws = any(v.node.name == RNG for v in programs.graph.inputs)
+        self._evaluation_inputs = {v.node.name for v in self.spec.evaluation.inputs}
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step, as the schedule has it."""
+        return self.schedule.rate(self.epoch)
+
+    def __call__(self, *args: Any, **named: Any) -> float:
+        """One step on a batch of any size: forward, backward, update. Returns the loss.
+
+        Takes the net's inputs and the targets, in order or by keyword. Raises NetError for a wrong name, type, shape
+        or label, and where the loss is NaN or infinite; the weights are then as they were before the call.
+        """
+        given = by_name(self.inputs, args, named, "the trainer")
+        arrays = {v.node.name: as_array(given[v.node.name], v.type, f"input '{v.node.name}'") for v in self.inputs}
+        bind_sizes(self.inputs, {n: a.shape for n, a in arrays.items()})
+        check_bounds(self.bounds, arrays)
+        return self.step(arrays)
+
+    def step(self, arrays: dict[str, Array]) -> float:
+        """One step on arrays that are known to suit the inputs."""
+        arrays = {**arrays, LEARNING_RATE: np.array(self.learning_rate, np.float32)}
+        if self._draws:
+            arrays[RNG] = np.array((self.seed, self.steps), np.int64)
+        outputs = self.programs.step.run(arrays, self.store)
+        self.values = {name: float(value) for name, value in outputs.items()}
+        loss = self.values[LOSS]
+        if not np.isfinite(loss):
+            raise NetError(self._explained(arrays))
+        self.steps += 1
+        return loss
+
+    def next_epoch(self, loss: float | None = None) -> None:
+        """Tell the schedule that an epoch is over; `loss` is what a plateau schedule watches."""
+        self.epoch = float(int(self.epoch) + 1)
+        if loss is not None:
+            self.schedule.epoch_ended(loss)
+
+    def evaluate(self, data: Data, batch: int | None = None) -> dict[str, float]:
+        """Mean loss and metrics in evaluation mode: of the held-out samples of a data set, or of all given arrays."""
+        fitted = self.fitted(data)
+        return self.measure(fitted.test if len(fitted.test) else fitted.train, batch or self.spec.batch)
+
+    def measure(self, columns: Columns, batch: int) -> dict[str, float]:
+        """Mean loss and metrics over samples that suit the inputs."""
+        means = Means()
+        wanted = (LOSS, *self.spec.metrics)
+        for _, rows in batches(len(columns), batch):
+            arrays = for_evaluation(self.spec.augment, columns.take(rows))
+            arrays = {n: a for n, a in arrays.items() if n in self._evaluation_inputs}
+            if RNG in self._evaluation_inputs:
+                arrays[RNG] = np.zeros(2, np.int64)
+            outputs = self.programs.evaluation.run(arrays, self.store)
+            means.add({n: float(outputs[n]) for n in wanted}, rows.stop - rows.start)
+        return means.values()
+
+    def fit(self, data: Data, options: Options | None = None, progress: Progress | None = None) -> dict[str, Any]:
+        """Train for the epochs of the `train` section; returns the last epoch's record. See `netlang.runtime.fit`."""
+        return fit(self, self.fitted(data), options or Options(), progress or Progress())
+
+    def fitted(self, data: Data) -> Fitted:
+        """Data made to suit the inputs, every label checked."""
+        if isinstance(data, str):
+            data = load_source(data, wanted_image(self.inputs, self.spec.targets))
+        elif not isinstance(data, Dataset):
+            data = from_arrays(data)
+        fitted = fit_to(data, self.inputs, self.spec.targets)
+        for part in (fitted.train, fitted.test):
+            if len(part):
+                bind_sizes(self.inputs, {n: (1, *a.shape[1:]) for n, a in part.arrays.items()})
+                check_bounds(self.bounds, part.arrays)
+        return fitted
+
+    def _explained(self, arrays: Mapping[str, Array]) -> Diagnostic:
+        found = nonfinite.explain(self.programs.graph, arrays, self.store, self.programs.replay)
+        note = f"in step {self.steps + 1} at learning rate {self.learning_rate:g}; the weights were left as they were"
+        return Diagnostic(found.message, found.spans, notes=(note,))

@@ -1,0 +1,102 @@
+"""Weights as safetensors files: written atomically, read with every check before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from netlang.diagnostics import Diagnostic, NetError, did_you_mean
+from netlang.ir.graph import Value
+from netlang.ir.types import DType, shape_text
+from netlang.runtime.arrays import Array
+from netlang.runtime.files import replacing
+
+_STORED: dict[DType, str] = {
+    DType.BOOL: "BOOL",
+    DType.I8: "I8",
+    DType.I32: "I32",
+    DType.I64: "I64",
+    DType.F16: "F16",
+    DType.BF16: "BF16",
+    DType.F32: "F32",
+    DType.F64: "F64",
+}
+_NAMES = {stored: str(dtype) for dtype, stored in _STORED.items()}
+
+
+def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write arrays by name; the file is complete or unchanged. Raises NetError where it cannot be written."""
+    with replacing(path) as temporary:
+        try:
+            save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, temporary, metadata=dict(metadata))
+        except SafetensorError as fault:
+            raise NetError(f"cannot write {path}: {fault}") from fault
+
+
+def load(path: str | os.PathLike[str], wanted: Iterable[Value], store: Mapping[str, Array]) -> dict[str, str]:
+    """Read the parameters `wanted` into the arrays of `store`, all or none; returns the file's metadata.
+
+    Raises NetError that lists every tensor that is missing, unknown, or of another shape or element type.
+    """
+    params = {p.node.name: p for p in wanted}
+    with _opened(path) as file:
+        faults = _faults(file, params, str(path))
+        if faults:
+            raise NetError(faults)
+        found = {name: file.get_tensor(name) for name in params}
+        metadata = dict(file.metadata() or {})
+    for name, array in found.items():
+        store[name][...] = array
+    return metadata
+
+
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text entries of a file's header. Raises NetError where it is no safetensors file."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """`safe_open` whose faults are NetErrors that name the file."""
+    try:
+        if Path(path).is_dir():
+            raise NetError(f"{path} is a folder, not a weights file")
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except OSError as fault:
+        raise NetError(f"cannot read weights {path}: {fault.strerror or fault}") from fault
+    except SafetensorError as fault:
+        raise NetError(f"{path} is not a whole safetensors file: {fault}") from fault
+
+
+def _faults(file: Any, params: Mapping[str, Value], path: str) -> list[Diagnostic]:
+    names = set(file.keys())
+    out = []
+    for name, param in params.items():
+        place = param.node.spans[:1]
+        if name not in names:
+            spare = [n for n in names if n not in params]
+            out.append(Diagnostic(f"{path} lacks the tensor '{name}' ({param.type})", place, hint=_near(name, spare)))
+            continue
+        piece = file.get_slice(name)
+        kind, shape = piece.get_dtype(), tuple(piece.get_shape())
+        if kind != _STORED[param.dtype] or shape != param.type.concrete({}):
+            found = f"{_NAMES.get(kind, kind)}{shape_text(shape)}"
+            out.append(Diagnostic(f"tensor '{name}' of {path}: expected {param.type}, got {found}", place))
+    for name in sorted(names - set(params)):
+        lacking = [n for n in params if n not in names]
+        out.append(Diagnostic(f"{path} has a tensor '{name}' that the net does not", hint=did_you_mean(name, lacking)))
+    return out
+
+
+def _near(name: str, spare: list[str]) -> str:
+    hint = did_you_mean(name, spare)
+    return hint and f"the file has {hint.removeprefix('did you mean ').removesuffix('?')}"
