@@ -64,11 +64,10 @@ class Sym:
             return self
         if other < 1:
             raise ValueError("a symbolic dimension can only be divided by a positive integer")
-        whole = _from_terms([(m, c // other) for m, c in self.terms if c % other == 0])
-        rest = _from_terms([(m, c) for m, c in self.terms if c % other])
-        if isinstance(rest, int):
-            return whole + rest // other
-        return whole + _from_terms([((Floor(rest, other),), 1)])
+        # Whole multiples leave the floor: floor((q*d*m + r*m)/d) = q*m + floor(r*m/d), so equal sizes compare equal.
+        whole = _from_terms([(m, c // other) for m, c in self.terms])
+        rest = _from_terms([(m, c % other) for m, c in self.terms])
+        return whole if isinstance(rest, int) else whole + _floor(rest, other)
 
     def __mod__(self, other: int) -> Dim:
         return self - (self // other) * other
@@ -76,7 +75,8 @@ class Sym:
     def __str__(self) -> str:
         out = ""
         for monomial, coefficient in sorted(self.terms, key=lambda t: (t[0] == (), tuple(map(str, t[0])))):
-            factors = [str(a) for a in monomial]
+            alone = len(monomial) == 1 and coefficient == 1
+            factors = [str(a) if alone or isinstance(a, str) else f"({a})" for a in monomial]
             if abs(coefficient) != 1 or not factors:
                 factors.insert(0, str(abs(coefficient)))
             sign = "-" if coefficient < 0 else "+" if out else ""
@@ -89,6 +89,18 @@ class Sym:
 def sym(name: str) -> Sym:
     """The symbolic dimension called `name`."""
     return Sym((((name,), 1),))
+
+
+def _floor(numerator: Sym, denominator: int) -> Sym:
+    """The quotient as an atom. A floor in a floor becomes one: floor((floor(x/a) + c)/b) = floor((x + a*c)/(a*b))."""
+    moving = [(m, c) for m, c in numerator.terms if m]
+    constant = sum(c for m, c in numerator.terms if not m)
+    if len(moving) == 1 and moving[0][1] == 1 and len(moving[0][0]) == 1 and isinstance(moving[0][0][0], Floor):
+        inner = moving[0][0][0]
+        flat = (inner.numerator + inner.denominator * constant) // (inner.denominator * denominator)
+        assert isinstance(flat, Sym)
+        return flat
+    return Sym((((Floor(numerator, denominator),), 1),))
 
 
 def _terms(dim: Dim) -> Iterable[tuple[Monomial, int]]:
