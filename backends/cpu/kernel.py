@@ -17,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-KernelFunction = Callable[[int, int, int], None]
+KernelFunction = Callable[..., Any]
 """A Python function of (args, tid, threads) in Numba's language, which calls intrinsics to reach memory."""
+
+SIGNATURE = "void(int64, int64, int64)"
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Kernel:
     """`build` is called only if the object code is not in the cache; only there may Numba be imported.
 
     fastmath    LLVM's floating-point flags for the whole kernel, such as `("contract",)`; part of the key
+    signature   Numba's name for the machine code's type; only the walker's entry points have another one
     """
 
     key: str
     build: Callable[[], KernelFunction] = field(compare=False, repr=False)
     fastmath: tuple[str, ...] = ()
+    signature: str = SIGNATURE
 
 
 def emitted(key: str, emit: Callable[..., None]) -> Kernel:
@@ -48,13 +52,18 @@ def emitted(key: str, emit: Callable[..., None]) -> Kernel:
     return Kernel(key, build)
 
 
-def native(key: str, module: str, maker: str, *parameters: Any, fastmath: tuple[str, ...] = ()) -> Kernel:
-    """A kernel written as a Numba function: `maker(*parameters)` of `module` returns it; imported only to compile."""
+def native(
+    module: str, maker: str, *parameters: Any, fastmath: tuple[str, ...] = (), signature: str = SIGNATURE
+) -> Kernel:
+    """A kernel written as a Numba function: `maker(*parameters)` of module `netlang.backends.cpu.native.<module>`
+    returns it. The module is imported only to compile; the parameters are part of the key.
+    """
 
     def build() -> KernelFunction:
         from importlib import import_module
 
-        function: KernelFunction = getattr(import_module(module), maker)(*parameters)
+        function: KernelFunction = getattr(import_module(f"netlang.backends.cpu.native.{module}"), maker)(*parameters)
         return function
 
-    return Kernel(key, build, fastmath)
+    key = f"{module}.{maker}({', '.join(map(repr, parameters))})"
+    return Kernel(key, build, fastmath, signature)

@@ -1,0 +1,37 @@
+"""From a kernel to object code, through Numba. Imported only where no cache has the object: needs Numba."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+from netlang.backends.cpu.kernel import Kernel
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """`symbol` is the C entry point in `object`, a relocatable object file for this machine."""
+
+    symbol: str
+    object: bytes
+    library: Any
+
+    @property
+    def assembly(self) -> str:
+        return str(self.library.get_asm_str())
+
+    @property
+    def llvm(self) -> str:
+        return str(self.library.get_llvm_str())
+
+
+def compile_kernel(kernel: Kernel, name: str) -> Compiled:
+    """Compile a kernel. `name` must be an identifier that no other kernel of any process has: symbols contain it."""
+    function = kernel.build()
+    function.__name__ = function.__qualname__ = name
+    compiled = numba.cfunc(
+        kernel.signature, error_model="numpy", boundscheck=False, fastmath=set(kernel.fastmath) or False
+    )(function)
+    library = compiled._library
+    return Compiled(compiled.native_name, library._get_compiled_object(), library)

@@ -1,0 +1,221 @@
+"""What Numba functions need to reach raw memory, other threads and the operating system. Needs Numba.
+
+Addresses are int64. `LOAD[dtype](address, index)` reads element `index` and widens halves to float32;
+`STORE[dtype](address, index, value)` rounds back. All are intrinsics: they become one or a few LLVM instructions.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llvmlite import ir
+from netlang.backends.cpu import halves
+from netlang.backends.cpu.kernel import KernelFunction
+from netlang.backends.cpu.target import FUTEX_NUMBER
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
+F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+
+_MEMORY: Mapping[str, Any] = {
+    "bool": I8, "i8": I8, "i32": I32, "i64": I64, "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
+}  # fmt: skip
+"""LLVM's type of an element in memory."""
+
+_NUMBA: Mapping[str, Any] = {
+    "bool": types.boolean,
+    "i8": types.int8,
+    "i32": types.int32,
+    "i64": types.int64,
+    "f16": types.float32,
+    "bf16": types.float32,
+    "f32": types.float32,
+    "f64": types.float64,
+}
+"""Numba's type of a loaded element."""
+
+def function_of_ir(emit: Callable[..., None]) -> KernelFunction:
+    """A Numba function of (args, tid, threads) whose body `emit(builder, args, tid, threads)` writes."""
+
+    @intrinsic
+    def body(typing_context: Any, args: Any, tid: Any, threads: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            emit(builder, *values)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64), codegen
+
+    def kernel(args: int, tid: int, threads: int) -> None:
+        body(args, tid, threads)
+
+    return kernel
+
+
+def _element(builder: Any, kind: Any, address: Any, index: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
+
+
+def _widened(builder: Any, value: Any, dtype: str) -> Any:
+    if dtype == "f16":
+        return builder.fpext(value, F32)
+    if dtype == "bf16":
+        return halves.widen(builder, value)
+    return builder.trunc(value, ir.IntType(1)) if dtype == "bool" else value
+
+
+def _narrowed(builder: Any, value: Any, dtype: str) -> Any:
+    if dtype == "f16":
+        return builder.fptrunc(value, F16)
+    if dtype == "bf16":
+        return halves.narrow(builder, value)
+    return builder.zext(value, I8) if dtype == "bool" else value
+
+
+def _loader(dtype: str) -> Any:
+    kind, loaded = _MEMORY[dtype], _NUMBA[dtype]
+
+    @intrinsic
+    def load(typing_context: Any, address: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            pointer = _element(builder, kind, *values)
+            return _widened(builder, builder.load(pointer), dtype)
+
+        return loaded(types.int64, types.int64), codegen
+
+    return load
+
+
+def _storer(dtype: str) -> Any:
+    kind, stored = _MEMORY[dtype], _NUMBA[dtype]
+
+    @intrinsic
+    def store(typing_context: Any, address: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            pointer = _element(builder, kind, values[0], values[1])
+            builder.store(_narrowed(builder, values[2], dtype), pointer)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, stored), codegen
+
+    return store
+
+
+LOAD: Mapping[str, Any] = {dtype: _loader(dtype) for dtype in _MEMORY}
+STORE: Mapping[str, Any] = {dtype: _storer(dtype) for dtype in _MEMORY}
+ZERO: Mapping[str, Any] = {dtype: kind(0) for dtype, kind in _NUMBA.items()}
+"""Zero as the loaded type, to start accumulators with."""
+number = LOAD["i64"]
+"""`number(args, i)`: entry i of an argument table."""
+
+
+def _division(name: str) -> Any:
+    @intrinsic
+    def divide(typing_context: Any, numerator: Any, denominator: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return getattr(builder, name)(*values)
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return divide
+
+
+quotient, remainder = _division("udiv"), _division("urem")
+"""Of numbers that are not negative, by a positive one; Python's own operators would test for zero and signs."""
+
+
+# ---- other threads
+
+_ORDER = "seq_cst"
+
+
+def _counter(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, I64.as_pointer())
+
+
+@intrinsic
+def atomic_add(typing_context: Any, address: Any, value: Any) -> Any:
+    """Adds to the int64 at `address` and returns the new value; sequentially consistent."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        old = builder.atomic_rmw("add", _counter(builder, values[0]), values[1], _ORDER)
+        return builder.add(old, values[1])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typing_context: Any, address: Any) -> Any:
+    """The int64 at `address`; sequentially consistent."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.load_atomic(_counter(builder, values[0]), _ORDER, 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def atomic_store(typing_context: Any, address: Any, value: Any) -> Any:
+    """Writes the int64 at `address`; sequentially consistent."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        builder.store_atomic(values[1], _counter(builder, values[0]), _ORDER, 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def pause(typing_context: Any) -> Any:
+    """Tell the processor that this is a spin loop."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        text = {"x86_64": "pause", "amd64": "pause", "aarch64": "yield", "arm64": "yield"}
+        assembly = text.get(platform.machine().lower(), "")
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(ir.InlineAsm(kind, assembly, "~{memory}", side_effect=True), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def futex(typing_context: Any, address: Any, operation: Any, value: Any) -> Any:
+    """Linux's `futex(2)` without timeout, on the low half of the int64 at `address`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(I64, [I64], var_arg=True)
+        syscall = cgutils.get_or_insert_function(builder.module, kind, "syscall")
+        number = I64(FUTEX_NUMBER[platform.machine().lower()])
+        return builder.call(syscall, [number, *values, I64(0), I64(0), I64(0)])
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def give_way(typing_context: Any) -> Any:
+    """Let the scheduler run someone else."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), name)
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def call_kernel(typing_context: Any, kernel: Any, args: Any, tid: Any, threads: Any) -> Any:
+    """Call the machine code at address `kernel`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), codegen

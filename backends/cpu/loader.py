@@ -1,0 +1,65 @@
+"""Machine code in memory: from kernels to addresses, through the object cache, compiling only what is missing."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import threading
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+from netlang.backends.cpu import cache as objects
+from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.target import host
+
+LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf")
+"""Functions of the C library that double-precision kernels may call."""
+
+_lock = threading.RLock()
+_addresses: dict[str, int] = {}
+
+
+@cache
+def _engine() -> Any:
+    """One JIT linker for the process, never freed: threads may be inside its code until the very end."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # kernels contain inline assembly; Numba does not initialise the parser
+    library = ctypes.CDLL(ctypes.util.find_library("m"))
+    for name in LIBM:
+        llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def address(kernel: Kernel) -> int:
+    """The address of a kernel's machine code, which stays valid as long as the process lives."""
+    name = objects.digest(kernel, host())
+    with _lock:
+        _engine()
+        if name not in _addresses:
+            _addresses[name] = _link(*_object(kernel, name))
+        return _addresses[name]
+
+
+def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
+    found = objects.read(name)
+    if found is not None:
+        return found
+    # Imported here because it imports Numba, which a warm cache makes unnecessary.
+    from netlang.backends.cpu.compile import compile_kernel
+
+    compiled = compile_kernel(kernel, f"netlang_{name}")
+    objects.write(name, compiled.symbol, compiled.object)
+    return compiled.symbol, compiled.object
+
+
+def _link(symbol: str, body: bytes) -> int:
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(body))
+    engine.finalize_object()
+    found = engine.get_function_address(symbol)
+    if not found:
+        raise RuntimeError(f"the object code of {symbol} does not define it")
+    return int(found)
