@@ -16,7 +16,7 @@ from netlang.ir.opdef import opdef
 from netlang.ir.types import DType, TensorType
 from tests.ops.single import B, apply, pullback, refused, shape_of
 
-PLAIN = {"stride": (1, 1), "pad": ((0, 0), (0, 0)), "dilation": (1, 1)}
+PLAIN: dict[str, Any] = {"stride": (1, 1), "pad": ((0, 0), (0, 0)), "dilation": (1, 1)}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def test_an_empty_batch_is_allowed() -> None:
 
 def test_symbolic_batch_and_time() -> None:
     n, t = sym("N"), sym("T")
-    attrs = {"stride": (2,), "pad": ((1, 2),), "dilation": (3,)}
+    attrs: dict[str, Any] = {"stride": (2,), "pad": ((1, 2),), "dilation": (3,)}
     y = shape_of("conv", (n, 4, t), (8, 4, 3), **attrs)
     assert y == (n, 8, (t + 3 - 7) // 2 + 1)
     assert shape_of("conv_data_grad", y, (8, 4, 3), size=(t,), **attrs) == (n, 4, t)
@@ -163,7 +163,7 @@ def test_what_conv_refuses() -> None:
     refused("conv: 4 output channels do not divide into 3 groups", "conv", x, (4, 1, 3, 3), groups=3, **PLAIN)
     refused("conv: groups must be at least 1, got 0", "conv", x, w, groups=0, **PLAIN)
     refused("conv: kernel 7 is larger than the padded input 5 (axis 2)", "conv", (1, 3, 5, 9), (4, 3, 7, 7), **PLAIN)
-    wide = {**PLAIN, "dilation": (1, 4)}
+    wide: dict[str, Any] = {**PLAIN, "dilation": (1, 4)}
     message = "conv: kernel 3 with dilation 4 spans 9 and is larger than the padded input 8 (axis 3)"
     refused(message, "conv", x, w, **wide)
     refused("conv: stride has 1 entries for 2 spatial dimensions", "conv", x, w, **{**PLAIN, "stride": (1,)})

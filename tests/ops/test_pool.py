@@ -14,8 +14,8 @@ from netlang.ir.dims import evaluate, sym
 from netlang.ir.types import DType
 from tests.ops.single import apply, pullback, refused, shape_of
 
-TWO = {"kernel": (2, 2), "stride": (2, 2), "pad": ((0, 0), (0, 0))}
-MAX_TWO = {**TWO, "dilation": (1, 1)}
+TWO: dict[str, Any] = {"kernel": (2, 2), "stride": (2, 2), "pad": ((0, 0), (0, 0))}
+MAX_TWO: dict[str, Any] = {**TWO, "dilation": (1, 1)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def test_asymmetric_padding_agrees_with_torch(case: Case, seed: int) -> None:
     squares = average(padded(torch, tx * tx, attrs), kernel, stride) * float(np.prod(kernel))
     counts = average(padded(torch, torch.ones_like(tx), attrs), kernel, stride) * float(np.prod(kernel))
     wide = padded(torch, tx, attrs, -np.inf)
-    expected = {
+    expected: dict[str, tuple[dict[str, Any], Any]] = {
         "sum_pool": ({}, sums),
         "avg_pool": ({"count_include_pad": False}, sums / counts),
         "l2_pool": ({}, squares.sqrt()),
