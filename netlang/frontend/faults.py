@@ -1,0 +1,73 @@
+"""How a fault travels from where it is noticed to where it is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lark import Token
+
+from netlang.diagnostics import Diagnostic, Span
+
+
+class SyntaxFault(Exception):
+    """The text is no `.net` file from `token` on."""
+
+    def __init__(self, message: str, token: Token, hint: str = "", length: int | None = None) -> None:
+        super().__init__(message)
+        self.token = token
+        self.hint = hint
+        self.length = len(token) if length is None else length
+
+
+class Fault(Exception):
+    """Something is wrong with what is being evaluated. Without a `span` it is the expression at hand."""
+
+    def __init__(self, message: str, *, hint: str = "", span: Span | None = None, notes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.span = span
+        self.notes = tuple(notes)
+
+
+class Located(Exception):
+    """A fault with its place and the blocks around it, on its way to the statement that will record it."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+class Silenced(Exception):
+    """What is being evaluated depends on something whose fault is recorded already."""
+
+
+class Stop(Exception):
+    """A limit was passed: the fault is recorded, and nothing more can be found out about this file."""
+
+
+class Reporter:
+    """Collects diagnostics; the same fault found on two ways (training, evaluation) is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        place = diagnostic.spans[0] if diagnostic.spans else None
+        key = (str(place), diagnostic.message, diagnostic.severity)
+        self._found.setdefault(key, diagnostic)
+
+    def of(self, severity: str) -> tuple[Diagnostic, ...]:
+        """The diagnostics of a severity, in the order of the text."""
+        return tuple(sorted((d for d in self._found.values() if d.severity == severity), key=_order))
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return self.of("error")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return self.of("warning")
+
+
+def _order(diagnostic: Diagnostic) -> tuple[int, int]:
+    return (diagnostic.spans[0].line, diagnostic.spans[0].column) if diagnostic.spans else (0, 0)

@@ -1,0 +1,83 @@
+"""Between lexer and parser: which line ends count, which words are keywords here, how deep brackets may nest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lark import Token
+
+from netlang.frontend.faults import SyntaxFault
+
+LINE_END = "_NL"
+OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSE = frozenset(OPEN.values())
+
+# Words that begin a statement or an item. Anywhere else, and before `=`, `,` or `:`, they are names like any other, so
+# that `cosine(epochs = 10)` and `loss = squared_error(...)` can be written.
+STATEMENT_WORDS = frozenset(
+    "AUGMENT BATCH BLOCK BUFFER CHECK CLIP EPOCHS FROZEN IMPORT INPUT LOSS METRIC NET OPTIMIZER OUTPUT PARAM RETURN "
+    "STOP TARGET TRAIN UPDATE".split()
+)
+_NAME_FOLLOWS = frozenset({"EQUAL", "COMMA", "COLON"})
+
+# A line does not end after one of these, nor before one of _CARRIED_ON.
+_CARRY_ON = frozenset(
+    "LBRACE COMMA EQUAL _ARROW OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _NL".split()
+)
+_CARRIED_ON = frozenset({"RBRACE", "_ARROW", "ELSE", LINE_END, "$END"})
+
+DEEPEST = 100
+"""How many brackets may be open at once."""
+LONGEST = 100_000
+"""How many tokens a file may have: what is read in a few seconds."""
+
+
+class Layout:
+    """The `postlex` stage of the parser. `open` holds the brackets that were open when the parser stopped."""
+
+    always_accept = ()
+
+    def __init__(self) -> None:
+        self.open: list[Token] = []
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """The tokens of `stream` with superfluous line ends dropped and statement words made names where they are."""
+        self.open = []
+        previous = LINE_END
+        for count, (token, following) in enumerate(_pairs(stream)):
+            if count == LONGEST:
+                raise SyntaxFault(f"the file is too long: more than {LONGEST} words and signs", token)
+            kind = token.type
+            if kind == LINE_END:
+                if previous in _CARRY_ON or following in _CARRIED_ON or self._inside_brackets():
+                    continue
+            elif kind in STATEMENT_WORDS:
+                starts = previous in (LINE_END, "LBRACE") and not self._inside_brackets()
+                if not starts or following in _NAME_FOLLOWS:
+                    token = Token.new_borrow_pos("NAME", str(token), token)
+            else:
+                self._track(token)
+            previous = token.type
+            yield token
+
+    def _inside_brackets(self) -> bool:
+        return bool(self.open) and self.open[-1].type != "LBRACE"
+
+    def _track(self, token: Token) -> None:
+        if token.type in OPEN:
+            self.open.append(token)
+            if len(self.open) > DEEPEST:
+                raise SyntaxFault(f"brackets are nested more than {DEEPEST} deep", token)
+        elif token.type in CLOSE and self.open and OPEN[self.open[-1].type] == token.type:
+            self.open.pop()
+
+
+def _pairs(stream: Iterator[Token]) -> Iterator[tuple[Token, str]]:
+    """Each token with the type of the next one (`$END` after the last)."""
+    held: Token | None = None
+    for token in stream:
+        if held is not None:
+            yield held, token.type
+        held = token
+    if held is not None:
+        yield held, "$END"

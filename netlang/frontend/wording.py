@@ -1,0 +1,117 @@
+"""Parse errors in words: what was expected, what stands there instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lark import Token
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
+from netlang.frontend.faults import SyntaxFault
+from netlang.frontend.layout import LINE_END, OPEN, STATEMENT_WORDS
+
+_SPELLING = {
+    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
+    "EQUAL": "=", "_ARROW": "->", "DOT": ".",
+}  # fmt: skip
+_OPERATORS = frozenset(
+    "OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _ARROW DOT IF LPAR LSQB".split()
+)
+_VALUES = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LPAR", "LSQB", "MINUS", "NOT"})
+_ORDER = ("EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE")
+
+_CHARACTERS = {
+    '"': ("this string is not closed", "a string ends on the line it began on"),
+    "'": ('unexpected character "\'"', 'strings are written with double quotes: "like this"'),
+    ";": ("unexpected character ';'", "a statement ends with its line"),
+    "&": ("unexpected character '&'", "write 'and'"),
+    "|": ("unexpected character '|'", "write 'or'"),
+    "!": ("unexpected character '!'", "write 'not'"),
+    "^": ("unexpected character '^'", "the power operator is '**'"),
+    "\\": ("unexpected character '\\'", "a line goes on inside brackets, or when the next one begins with '->'"),
+}
+
+
+def character_fault(error: UnexpectedCharacters) -> SyntaxFault:
+    """A character that begins no token."""
+    character = error.char
+    shown = character if character.isprintable() else f"\\u{ord(character):04x}"
+    message, hint = _CHARACTERS.get(character, (f"unexpected character '{shown}'", ""))
+    return SyntaxFault(message, Token("CHARACTER", character, 0, error.line, error.column), hint)
+
+
+def token_fault(error: UnexpectedToken, open_brackets: Collection[Token]) -> SyntaxFault:
+    """A token that cannot stand where it stands."""
+    token = error.token
+    unclosed = _unclosed(token, list(open_brackets))
+    if unclosed is not None:
+        return unclosed
+    accepted = error.accepts or error.expected
+    wanted = _expected(accepted)
+    return SyntaxFault(f"expected {wanted}, found {_found(token)}", token, _hint(token, accepted), _length(token))
+
+
+def _unclosed(token: Token, open_brackets: list[Token]) -> SyntaxFault | None:
+    """The true fault where a bracket was left open: a later line, or the end of the file, is only where it shows."""
+    if not open_brackets:
+        return None
+    bracket = open_brackets[-1]
+    at_end = token.type == "$END"
+    line_begins = token.type in STATEMENT_WORDS or token.type in ("NAME", "RBRACE")
+    if at_end or (bracket.type != "LBRACE" and (token.line or 0) > (bracket.line or 0) and line_begins):
+        return SyntaxFault(
+            f"'{bracket}' is never closed", bracket, f"add the missing '{_SPELLING[OPEN[bracket.type]]}'"
+        )
+    return None
+
+
+def _expected(accepted: Collection[str]) -> str:
+    kinds = set(accepted)
+    words: list[str] = []
+    if STATEMENT_WORDS - {"NET", "BLOCK", "TRAIN", "IMPORT"} <= kinds:
+        return "a statement or '}'"
+    if {"NET", "BLOCK"} <= kinds:
+        return "'net', 'block', 'train' or a constant"
+    if {"NAME", "NUMBER", "LPAR"} <= kinds:
+        words.append("an expression")
+        kinds -= _VALUES
+    elif "NAME" in kinds:
+        words.append("a name")
+    if "STRING" in kinds:
+        words.append("a string")
+    if LINE_END in kinds or "$END" in kinds:
+        words.append("the end of the line")
+        kinds -= {"RBRACE", "COMMA"}
+    closing = kinds - _OPERATORS if words or kinds - _OPERATORS else kinds
+    words += [f"'{_SPELLING[k]}'" for k in _ORDER if k in closing]
+    words += [f"'{k.lower()}'" for k in ("IN", "ELSE", "IF") if k in closing]
+    return _listed(words) if words else "something else"
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _found(token: Token) -> str:
+    if token.type == "$END":
+        return "the end of the file"
+    if token.type == LINE_END:
+        return "the end of the line"
+    text = str(token)
+    return f"'{text}'" if len(text) <= 40 else f"'{text[:37]}...'"
+
+
+def _hint(token: Token, accepted: Collection[str]) -> str:
+    if token.type in ("IF", "FOR") and "NAME" in accepted:
+        return "compile-time conditions inside an expression are written 'a if condition else b'"
+    if token.type == "COMPARE" and LINE_END in accepted:
+        return "comparisons are not chained: write 'a < b and b < c'"
+    if token.type == "EQUAL" and "RPAR" not in accepted and LINE_END in accepted:
+        return "a binding is 'name = expression'; a comparison is '=='"
+    if token.type in ("NUMBER", "NAME") and LINE_END in accepted and "STAR" in accepted:
+        return "one statement to a line; a product is written with '*'"
+    return ""
+
+
+def _length(token: Token) -> int:
+    return 1 if token.type in ("$END", LINE_END) else len(token)
