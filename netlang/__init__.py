@@ -1,1 +1,44 @@
-"""netlang: a compiler for neural networks."""
+"""netlang: a compiler for neural networks.
+
+    import netlang
+
+    model = netlang.compile("lenet5.net", target="cpu")
+    model.load_weights("lenet5.safetensors")
+    probs = model(image)
+
+Everything is imported when it is first named, so that `import netlang` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netlang.diagnostics import NetError as NetError
+    from netlang.driver import compile as compile
+    from netlang.runtime.model import Model as Model
+    from netlang.runtime.trainer import Trainer as Trainer
+
+__version__ = "0.1.0"
+
+__all__ = ["Model", "NetError", "Trainer", "__version__", "compile"]
+
+_PLACES = {
+    "compile": "netlang.driver",
+    "Model": "netlang.runtime.model",
+    "NetError": "netlang.diagnostics",
+    "Trainer": "netlang.runtime.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'netlang' has no attribute '{name}'")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,69 @@
-"""netc: the command line. One small file per group of verbs."""
+"""netc, the command line: one small file per group of verbs, none of which computes anything itself.
+
+`output` draws tables and numbers, `progress` what training shows; here are the parser and the exit statuses:
+0 done; 2 a fault of the user's file, data or command; 70 a fault of netlang; 130 interrupted; 141 nobody reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from netlang import config
+from netlang.cli import check, compiling, environment, graphs, running, summary, training
+from netlang.diagnostics import NetError
+from netlang.runtime.fit import Interrupted
+
+GROUPS = (check, summary, graphs, compiling, training, running, environment)
+"""In the order in which `netc --help` lists their verbs."""
+
+FAULT, INTERNAL, INTERRUPTED, UNREAD = 2, 70, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command; returns its exit status."""
+    try:
+        args = parser().parse_args(argv)
+        args.carry_out(args)
+        sys.stdout.flush()
+    except NetError as fault:
+        print(fault, file=sys.stderr)
+        return FAULT
+    except Interrupted as stopped:
+        saved = f", checkpoint saved at {stopped.saved}" if stopped.saved else ""
+        print(f"interrupted{saved}", file=sys.stderr)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    except Exception as fault:  # the one place where a fault of netlang itself ends
+        return _internal(fault)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="netc", description="Compile, train and run neural networks written in .net files."
+    )
+    verbs = top.add_subparsers(metavar="VERB", required=True)
+    for group in GROUPS:
+        group.add_verbs(verbs)
+    return top
+
+
+def _internal(fault: Exception) -> int:
+    if config.get("NETLANG_TRACEBACK"):
+        traceback.print_exception(fault)
+    else:
+        told = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        print(f"netc: internal error: {told}", file=sys.stderr)
+        print("  This is a fault of netlang. Please report it with what NETLANG_TRACEBACK=1 shows.", file=sys.stderr)
+    return INTERNAL

@@ -21,9 +21,9 @@ from netlang.runtime.trainer import Trainer
 
 
 class Compiled(Protocol):
-    """What a model needs of the code that a backend made."""
+    """What a model needs of the code that a backend makes."""
 
-    graph: Graph
+    def build(self) -> None: ...
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
 
@@ -50,8 +50,8 @@ class Model:
         self._inputs = user_inputs(net)
         self._bounds = index_bounds(net)
         self._batch = batch_symbol(self._inputs)
-        self._store: Store = {p.node.name: allocate(p) for p in net.params}
-        initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self._store)
+        self.store: Store = {p.node.name: allocate(p) for p in net.params}
+        initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
         self._ready = not learned(net)
 
     @property
@@ -71,24 +71,24 @@ class Model:
     @property
     def parameters(self) -> Mapping[str, Array]:
         """The parameters by name: the very arrays the model computes with, so writing into one changes the model."""
-        return MappingProxyType(self._store)
+        return MappingProxyType(self.store)
 
     def init(self, seed: int = 0) -> Model:
         """Give all parameters their initial values: the same for the same seed, on every machine and backend."""
-        initialise(self.net.params, seed, self._store)
+        initialise(self.net.params, seed, self.store)
         self._ready = True
         return self
 
     def load_weights(self, path: str | os.PathLike[str]) -> Model:
         """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly."""
-        weights.load(path, learned(self.net), self._store)
+        weights.load(path, learned(self.net), self.store)
         self._ready = True
         return self
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file, atomically. Raises NetError where there are no weights yet."""
         self._check_ready("saving")
-        weights.save(path, {p.node.name: self._store[p.node.name] for p in learned(self.net)}, {"net": self.name})
+        weights.save(path, {p.node.name: self.store[p.node.name] for p in learned(self.net)}, {"net": self.name})
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run the net on a batch of any size.
@@ -109,7 +109,7 @@ class Model:
         check_bounds(self._bounds, arrays)
         if RNG in (v.node.name for v in self.net.inputs):
             arrays[RNG] = np.zeros(2, np.int64)
-        outputs = self.compiled.run(arrays, self._store)
+        outputs = self.compiled.run(arrays, self.store)
         if single:
             outputs = {n: outputs[n][0] if self._has_batch(v) else outputs[n] for n, v in self.net.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -130,7 +130,7 @@ class Model:
         sizes = dict.fromkeys(self.net.symbols, batch)
         self.compiled.planned_bytes(sizes)
         zeros = {v.node.name: np.zeros(v.type.concrete(sizes), v.dtype.numpy) for v in self.net.inputs}
-        self.compiled.run(zeros, self._store)
+        self.compiled.run(zeros, self.store)
 
     def _check_ready(self, what: str) -> None:
         if not self._ready:

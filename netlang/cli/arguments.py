@@ -1,0 +1,72 @@
+"""Arguments that several verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from netlang.driver import BACKENDS
+from netlang.frontend import load
+from netlang.ir.module import Module
+
+Verbs = Any
+"""What argparse's `add_subparsers` returns; it has no public name."""
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def verb(
+    verbs: Verbs, name: str, carry_out: Callable[[argparse.Namespace], None], help: str
+) -> argparse.ArgumentParser:
+    """Add a verb that takes a `.net` file."""
+    new: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
+    new.set_defaults(carry_out=carry_out)
+    new.add_argument("model", metavar="MODEL.net", help="the .net file")
+    return new
+
+
+def add_net(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--net", metavar="NAME", help="which net of the file (default: the last)")
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", default="cpu", metavar="|".join(BACKENDS), help="what to compile for (default: cpu)"
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of compiled code (default: all cores)")
+
+
+def module_of(args: argparse.Namespace) -> Module:
+    """The file a verb was given; its warnings go to standard error."""
+    module = load(Path(args.model))
+    for warning in module.warnings:
+        print(warning, file=sys.stderr)
+    return module
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    return _whole(text, 1)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} on")
+    return int(text)
+
+
+def byte_count(text: str) -> int:
+    """`512MB`, `1.5GiB`, `4096`: powers of ten, or of two with an i."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of bytes, such as 512MB or 1.5GiB")
+    return int(float(found[1]) * _UNITS[found[2] or ""])

@@ -1,0 +1,44 @@
+"""netc check: is the file right, and does it fit into memory?"""
+
+from __future__ import annotations
+
+import argparse
+
+from netlang.cli.arguments import Verbs, add_net, add_target, byte_count, module_of, positive, verb
+from netlang.cli.output import bytes_text, table
+from netlang.diagnostics import NetError
+from netlang.driver import backend_for, choose
+from netlang.footprint import Footprint, footprint
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "check", check, "parse, type and shape a file; silent where all is right")
+    new.add_argument(
+        "--fits", type=byte_count, metavar="SIZE", help="fail if training needs more memory, such as 512MB"
+    )
+    new.add_argument(
+        "--batch", type=positive, metavar="N", help="for --fits (default: that of the train section, or 1)"
+    )
+    add_net(new)
+    add_target(new)
+
+
+def check(args: argparse.Namespace) -> None:
+    module = module_of(args)
+    net = choose(module, args.net)
+    if args.fits is None:
+        return
+    found = footprint(module, net, backend_for(args.target), args.batch)
+    show(found)
+    if found.total > args.fits:
+        what = "training" if found.training else "inference"
+        message = f"{what} with batch {found.batch} needs {bytes_text(found.total)}, more than {bytes_text(args.fits)}"
+        raise NetError(f"{args.model}: {message}", hint="a smaller batch needs less" if found.batch > 1 else "")
+
+
+def show(found: Footprint) -> None:
+    """The bytes by line of the source, and in all."""
+    rows = [(place, *map(str, sizes)) for place, sizes in found.lines()]
+    what = "training" if found.training else "inference"
+    title = f"bytes at the fullest moment of {what}, batch {found.batch}, on {found.target}"
+    table(title, ("line", *Footprint.KINDS), rows, ("total", *map(str, found.totals())))

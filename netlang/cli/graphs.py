@@ -1,0 +1,52 @@
+"""netc ir, netc grad: the graph as text."""
+
+from __future__ import annotations
+
+import argparse
+
+from netlang.cli.arguments import Verbs, add_net, add_target, module_of, verb
+from netlang.diagnostics import NetError
+from netlang.driver import backend_for, choose, stages
+from netlang.ir.graph import Graph
+from netlang.ir.module import Module, TrainSpec
+from netlang.ir.text import print_graph
+from netlang.passes import inference_pipeline
+from netlang.passes.autodiff import differentiate
+from netlang.passes.manager import PassManager
+from netlang.passes.optimizer import training_step
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "ir", ir, "print the graph, as it is written or after a pass")
+    new.add_argument("--after", metavar="PASS", help="the pass to stop after; 'all' runs every one")
+    new.add_argument("--train", action="store_true", help="the training step instead of inference")
+    new.add_argument("--spans", action="store_true", help="with the line that every node comes from")
+    add_net(new)
+    add_target(new)
+    new = verb(verbs, "grad", grad, "print the derived backward graph")
+    new.add_argument("--spans", action="store_true", help="with the line that every node comes from")
+
+
+def ir(args: argparse.Namespace) -> None:
+    module = module_of(args)
+    graph = training_step(train_section(module)) if args.train else choose(module, args.net)
+    if args.after:
+        passes = stages(backend_for(args.target), args.train)
+        graph = PassManager().run(graph, passes, after=None if args.after == "all" else args.after)
+    write(graph, args)
+
+
+def grad(args: argparse.Namespace) -> None:
+    graph = differentiate(train_section(module_of(args)).graph)
+    write(PassManager().run(graph, inference_pipeline()), args)
+
+
+def write(graph: Graph, args: argparse.Namespace) -> None:
+    print(print_graph(graph, spans=args.spans).rstrip("\n"))
+
+
+def train_section(module: Module) -> TrainSpec:
+    """The file's `train` section. Raises NetError where it has none."""
+    if module.train is None:
+        raise NetError(f"{module.source.name} has no train section, so there is no loss")
+    return module.train

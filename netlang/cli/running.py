@@ -1,0 +1,60 @@
+"""netc run: a net on arrays from files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netlang.cli.arguments import Verbs, add_net, add_target, module_of, verb
+from netlang.diagnostics import NetError
+from netlang.driver import assemble, backend_for
+from netlang.runtime.arrays import Array
+from netlang.runtime.data import npz
+from netlang.runtime.files import replacing
+from netlang.runtime.parameters import learned
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "run", run, "run a net on an array from a file")
+    new.add_argument("--weights", metavar="FILE", help="a safetensors file; not needed by a net without weights")
+    new.add_argument("--input", required=True, metavar="X.npy", help="the input; an .npz names several")
+    new.add_argument("--output", required=True, metavar="Y.npy", help="where the output goes; several make an .npz")
+    add_net(new)
+    add_target(new)
+
+
+def run(args: argparse.Namespace) -> None:
+    model = assemble(module_of(args), backend_for(args.target), args.net, args.threads)
+    if args.weights:
+        model.load_weights(args.weights)
+    elif learned(model.net):
+        raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
+    given = read(Path(args.input))
+    outputs = model(**given) if isinstance(given, dict) else model(given)
+    path = Path(args.output)
+    if isinstance(outputs, dict) and path.suffix != ".npz":
+        raise NetError(
+            f"net '{model.name}' has {len(outputs)} outputs", hint=f"write them to {path.with_suffix('.npz')}"
+        )
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".npz":
+            np.savez(file, **(outputs if isinstance(outputs, dict) else {next(iter(model.outputs)): outputs}))
+        else:
+            np.save(file, outputs, allow_pickle=False)
+
+
+def read(path: Path) -> Array | dict[str, Array]:
+    """The array of a `.npy` file, or those of an `.npz` by name. Raises NetError where it is neither."""
+    if path.suffix == ".npz":
+        return npz.read(path)
+    try:
+        found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as fault:
+        raise NetError(f"cannot read {path}: {fault}") from fault
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise NetError(f"{path} is not a .npy file")
+    return found

@@ -1,0 +1,149 @@
+"""From a `.net` file to a model: the stages in order, and the table of backends.
+
+    load source -> module -> net or training step -> simplify -> the backend's own passes -> machine code -> Model
+
+The first two are the frontend's, the rest is named below: `stages` lists every pass that a graph goes through.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
+from importlib import import_module
+
+from netlang import config
+from netlang.backends.base import Array, Backend, Executable, Observer
+from netlang.diagnostics import NetError, did_you_mean
+from netlang.frontend import load
+from netlang.ir.graph import Graph
+from netlang.ir.module import Module, TrainSpec
+from netlang.passes import inference_pipeline, training_pipeline
+from netlang.passes.manager import Pass, PassManager
+from netlang.passes.optimizer import training_step
+from netlang.runtime.model import Model
+from netlang.runtime.trainer import Programs, Trainer
+
+BACKENDS = {
+    "reference": "netlang.backends.reference:Reference",
+    "cpu": "netlang.backends.cpu:Cpu",
+}
+"""The targets of the compiler; a backend is imported when it is asked for."""
+
+PLANNED = ("cuda",)
+"""Targets that are known but not there yet."""
+
+
+def compile(
+    path_or_text: str | os.PathLike[str],
+    target: str = "cpu",
+    batch: int | None = None,
+    threads: int | None = None,
+    net: str | None = None,
+) -> Model:
+    """Compile a net: a path, or the text of a `.net` file itself.
+
+    target     cpu, or reference (NumPy: slow, the definition of correct)
+    batch      plan and warm up for batches of this size; others work too
+    threads    of compiled code; None means as many as the process may use. Results do not depend on it.
+    net        which net of the file; the last one if not given
+
+    Raises NetError with every fault of the file, or for an unknown target or net.
+    """
+    model = assemble(load(path_or_text), backend_for(target), net, threads)
+    model.compiled.build()
+    if batch is not None:
+        model.reserve(batch)
+    return model
+
+
+def assemble(module: Module, backend: Backend, net: str | None = None, threads: int | None = None) -> Model:
+    """A model whose code is generated when it is first run: training alone never needs that of inference."""
+    graph = choose(module, net)
+    code = Code(graph, inference_pipeline(), backend, threads)
+    spec = module.train
+
+    def make_trainer(model: Model, seed: int) -> Trainer:
+        assert spec is not None
+        return Trainer(programs(module, spec, graph, backend, threads), dict(model.store), seed)
+
+    return Model(module, graph, code, backend.name, make_trainer if spec else None)
+
+
+def programs(module: Module, spec: TrainSpec, net: Graph, backend: Backend, threads: int | None) -> Programs:
+    """What a trainer runs: the training step and the evaluation, compiled for `backend`."""
+    step = training_step(spec)
+    return Programs(
+        spec=spec,
+        net=net,
+        graph=step,
+        step=Code(step, training_pipeline(), backend, threads),
+        evaluation=Code(spec.evaluation, inference_pipeline(), backend, threads),
+        replay=_replay,
+        target=backend.name,
+        source=sha256(module.source.text.encode()).hexdigest(),
+    )
+
+
+def stages(backend: Backend, train: bool) -> list[Pass]:
+    """Every pass between the frontend's graph and code generation, in order."""
+    return [*(training_pipeline() if train else inference_pipeline()), *backend.passes]
+
+
+def choose(module: Module, net: str | None) -> Graph:
+    """The net of that name, or the last of the file. Raises NetError where there is none."""
+    if net is None:
+        return module.net
+    if net not in module.nets:
+        hint = did_you_mean(net, module.nets) or f"it has {', '.join(module.nets)}"
+        raise NetError(f"{module.source.name} has no net '{net}'", hint=hint)
+    return module.nets[net]
+
+
+def backend_for(target: str) -> Backend:
+    """The backend called `target`, or the one that NETLANG_BACKEND forces. Raises NetError for an unknown name."""
+    target = config.get("NETLANG_BACKEND") or target
+    if target in PLANNED:
+        raise NetError(f"target '{target}' is not available yet", hint=f"targets are {', '.join(BACKENDS)}")
+    if target not in BACKENDS:
+        hint = did_you_mean(target, BACKENDS) or f"targets are {', '.join(BACKENDS)}"
+        raise NetError(f"there is no target '{target}'", hint=hint)
+    place, _, name = BACKENDS[target].partition(":")
+    backend: Backend = getattr(import_module(place), name)()
+    return backend
+
+
+class Code:
+    """A graph on its way through the stages; compiled when it is first asked for."""
+
+    def __init__(self, graph: Graph, pipeline: Sequence[Pass], backend: Backend, threads: int | None) -> None:
+        self._graph, self._pipeline, self._backend = graph, pipeline, backend
+        self._threads = threads if threads is not None else config.get("NETLANG_THREADS")
+
+    def build(self) -> None:
+        """Generate the code now rather than at the first call."""
+        _ = self.executable
+
+    @cached_property
+    def executable(self) -> Executable:
+        simplified = PassManager().run(self._graph, self._pipeline)
+        prepared = self._backend.prepare(simplified)
+        return self._backend.compile(prepared, threads=self._threads)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it is carried out."""
+        return self.executable.graph
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
+        return self.executable.run(inputs, params)
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        return self.executable.planned_bytes(sizes)
+
+
+def _replay(graph: Graph, inputs: Mapping[str, Array], params: Mapping[str, Array], observe: Observer) -> None:
+    """Run a graph that was not fused on the reference backend, every node shown to `observe`."""
+    evaluate = import_module("netlang.backends.reference").evaluate
+    evaluate(graph, inputs, params, observe=observe)
