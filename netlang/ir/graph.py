@@ -53,6 +53,9 @@ class Node:
     def with_inputs(self, inputs: Iterable[Value]) -> Node:
         return replace(self, inputs=tuple(inputs))
 
+    def with_spans(self, spans: Iterable[Span]) -> Node:
+        return replace(self, spans=tuple(spans))
+
     def with_types(self, types: Iterable[TensorType]) -> Node:
         return replace(self, types=tuple(types))
 
