@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numba
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.loader import LIBM
+
+ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "memset", "memcpy", "memmove"))
+"""What object code may leave to the linker."""
+
+_DECLARED = re.compile(r'^declare [^@]*@"?((?!llvm\.)[\w.$]+)"?\(', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,4 +41,7 @@ def compile_kernel(kernel: Kernel, name: str) -> Compiled:
         kernel.signature, error_model="numpy", boundscheck=False, fastmath=set(kernel.fastmath) or False
     )(function)
     library = compiled._library
+    foreign = sorted(set(_DECLARED.findall(library.get_llvm_str())) - ALLOWED)
+    if foreign:
+        raise RuntimeError(f"kernel {kernel.key} would need {', '.join(foreign)}: it must not call the interpreter")
     return Compiled(compiled.native_name, library._get_compiled_object(), library)
