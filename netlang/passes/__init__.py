@@ -1,0 +1,32 @@
+"""The passes, each its own file, and the order in which they run.
+
+fold              nodes of constants become constants
+simplify          algebra on single nodes
+cse               equal nodes become one
+fold_batchnorm    batch normalisation goes into the weights before it (inference)
+switches          max pools move before activations and keep a switch for their gradient
+dce               what nobody reads is gone
+fuse              what one kernel can do becomes one node
+
+A training graph is made by `optimizer.training_step` from the file's `train` section; `autodiff.differentiate` adds
+gradients alone. `memory` plans the storage of whatever comes out.
+"""
+
+from __future__ import annotations
+
+from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, simplify, switches
+from netlang.passes.manager import Pass
+
+_CLEAN = (fold.PASS, simplify.PASS, cse.PASS)
+# Moving a pool leaves reshapes and additions of another size behind, so the algebra is gone through once more.
+_TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, fuse.PASS, dce.PASS)
+
+
+def inference_pipeline() -> tuple[Pass, ...]:
+    """The passes for a graph that only computes outputs."""
+    return (*_CLEAN, fold_batchnorm.PASS, *_TAIL)
+
+
+def training_pipeline() -> tuple[Pass, ...]:
+    """The passes for a graph with gradients and updates."""
+    return (*_CLEAN, *_TAIL)
