@@ -32,7 +32,7 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 
 def _top(x: Array, axis: int) -> Array:
-    return np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.asarray(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
 
 
 def _total(b: Builder, node: Node, value: Value) -> Value:
