@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from netlang.diagnostics import NetError
+from netlang.ir.build import Builder
+from netlang.ir.gradient import gradients
+from netlang.ir.graph import Graph
 from netlang.ir.types import DType
 from netlang.ops.activations import monotone
-from tests.ops.harness import Array, backward, forward, slope
+from tests.ops.harness import Array, backward, build, forward, slope
 
 HUGE = np.array([-1e4, -100.0, 0.0, 100.0, 1e4], np.float32)
 ONES = np.ones(5, np.float32)
@@ -126,6 +129,19 @@ def test_monotone_ops_never_decrease() -> None:
         ("abs", {}),
     ):
         assert monotone(op, attrs) == bool((np.diff(forward(op, [x], **attrs)) >= 0).all()), (op, attrs)
+
+
+@pytest.mark.parametrize(
+    "op", ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "exp", "sqrt", "softmax", "log_softmax"]
+)
+def test_gradient_needs_the_result_only(op: str) -> None:
+    """The pre-activation can be overwritten: the gradient reads it only through the op's own result."""
+    x = np.ones((2, 3))
+    node = build(op, [x], {"axis": 1} if "softmax" in op else {})
+    dy = Builder().input("dy", node.out.type)
+    (dx,) = gradients(node.out, [node.inputs[0]], seed=dy)
+    readers = Graph("g", (*node.inputs, dy), outputs=(("dx", dx),)).uses[node.inputs[0]]
+    assert readers == (node,)
 
 
 def _torch_functions() -> list[Any]:
