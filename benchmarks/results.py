@@ -98,8 +98,8 @@ def page(figures: list[Figure]) -> str:
     head = (
         "# What the examples reach\n\n"
         "Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; the\n"
-        "accuracy is that of the last epoch on held-out images (for MNIST its 10,000 test images). The time is that of\n"
-        f"the whole command, compilation included, on {platform.machine()} with two shared cores.\n\n"
+        "accuracy is that of the last epoch on held-out images (for MNIST its 10,000 test images). The time is that\n"
+        f"of the whole command, compilation included, on {platform.machine()} with two shared cores.\n\n"
         "| network | data | parameters | epochs | seed | accuracy | asked for | time | images/s | measured |\n"
         "|---|---|---|---|---|---|---|---|---|---|\n"
     )
