@@ -50,10 +50,12 @@ class Partition:
         self._rank = {i: i for i in range(len(nodes))}
         self._order: list[int | None] = list(range(len(nodes)))
         self._after: dict[int, set[int]] = {i: set() for i in range(len(nodes))}
+        self._before: dict[int, set[int]] = {i: set() for i in range(len(nodes))}
         for node in nodes:
             for value in map(source, node.inputs):
                 if not is_free(value.node):
                     self._after[self._group[value.node]].add(self._group[node])
+                    self._before[self._group[node]].add(self._group[value.node])
 
     def group(self, node: Node) -> int:
         """The group of a node that is not free."""
@@ -105,16 +107,15 @@ class Partition:
         self._rank.update({g: start + i for i, g in enumerate(new) if g is not None})
 
     def _absorb(self, kept: int, others: Sequence[int]) -> None:
-        gone = set(others)
+        inside = {kept, *others}
         for other in others:
             for node in self._members[other]:
                 self._group[node] = kept
             self._members[kept] += self._members.pop(other)
-            self._after[kept] |= self._after.pop(other)
             del self._rank[other]
         self._members[kept].sort(key=self._position.__getitem__)
-        self._after[kept] -= gone | {kept}
-        for following in self._after.values():
-            if not gone.isdisjoint(following):
-                following -= gone
-                following.add(kept)
+        for edges, back in ((self._after, self._before), (self._before, self._after)):
+            ends = {kept: edges[kept], **{other: edges.pop(other) for other in others}}
+            edges[kept] = set().union(*ends.values()) - inside
+            for end in edges[kept]:
+                back[end] = (back[end] - inside) | {kept}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -30,8 +31,16 @@ def place(buffers: Sequence[Buffer]) -> tuple[list[int], int]:
         lambda i: (-buffers[i].size, buffers[i].start, i),
         lambda i: (buffers[i].start, -buffers[i].size, i),
     )
-    plans = [_greedy(buffers, sorted(range(len(buffers)), key=order)) for order in orders]
-    return min(plans, key=lambda plan: plan[1])
+    bound, _ = lower_bound(buffers, max((b.end for b in buffers), default=0) + 1)
+    best: tuple[list[int], int] | None = None
+    for order in orders:
+        found = _greedy(buffers, sorted(range(len(buffers)), key=order))
+        if best is None or found[1] < best[1]:
+            best = found
+        if best[1] == bound:
+            break
+    assert best is not None
+    return best
 
 
 def _greedy(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int], int]:
@@ -39,10 +48,10 @@ def _greedy(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int],
     offsets = [0] * len(buffers)
     placed: list[tuple[int, int, int, int]] = []
     for index in order:
-        new = buffers[index]
-        around = sorted((o, o + size) for o, size, start, end in placed if start <= new.end and new.start <= end)
-        offsets[index] = _best_gap(around, new.size)
-        placed.append((offsets[index], new.size, new.start, new.end))
+        first, last, size = buffers[index].start, buffers[index].end, buffers[index].size
+        around = [(low, high) for low, high, start, end in placed if start <= last and first <= end]
+        offsets[index] = _best_gap(around, size)
+        insort(placed, (offsets[index], offsets[index] + size, first, last))
     return offsets, max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from netlang.backends.reference import evaluate
+
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph
 from netlang.ir.module import Call
