@@ -23,6 +23,7 @@ from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
 from netlang.runtime.model import Model
+from netlang.runtime.parameters import Store
 from netlang.runtime.trainer import Programs, Trainer
 
 BACKENDS = {
@@ -66,7 +67,7 @@ def assemble(module: Module, backend: Backend, net: str | None = None, threads: 
 
     def make_trainer(model: Model, seed: int) -> Trainer:
         assert spec is not None
-        return Trainer(programs(module, spec, graph, backend, threads), dict(model.store), seed)
+        return Trainer(programs(module, spec, graph, backend, threads), Store(model.store), seed)
 
     return Model(module, graph, code, backend.name, make_trainer if spec else None)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from netlang.cli.arguments import Verbs, add_net, add_target, byte_count, module_of, positive, verb
+from netlang.cli.footprint import Footprint, footprint
 from netlang.cli.output import bytes_text, table
 from netlang.diagnostics import NetError
 from netlang.driver import backend_for, choose
-from netlang.footprint import Footprint, footprint
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -28,7 +28,9 @@ def check(args: argparse.Namespace) -> None:
     net = choose(module, args.net)
     if args.fits is None:
         return
-    found = footprint(module, net, backend_for(args.target), args.batch)
+    train = module.train
+    batch = args.batch or (train.batch if train else 1)
+    found = footprint(module, net, backend_for(args.target), batch, training=train is not None)
     show(found)
     if found.total > args.fits:
         what = "training" if found.training else "inference"

@@ -15,6 +15,9 @@ from netlang.passes.autodiff import differentiate
 from netlang.passes.manager import PassManager
 from netlang.passes.optimizer import training_step
 
+CLEANED = "cse"
+"""The pass after which a graph is tidy and still has the layers that were written."""
+
 
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "ir", ir, "print the graph, as it is written or after a pass")
@@ -38,7 +41,7 @@ def ir(args: argparse.Namespace) -> None:
 
 def grad(args: argparse.Namespace) -> None:
     graph = differentiate(train_section(module_of(args)).graph)
-    write(PassManager().run(graph, inference_pipeline()), args)
+    write(PassManager().run(graph, inference_pipeline(), after=CLEANED), args)
 
 
 def write(graph: Graph, args: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from netlang.ir.module import RNG, Module
 from netlang.runtime import weights
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.bounds import check_bounds, index_bounds
-from netlang.runtime.parameters import Store, allocate, initialise, learned
+from netlang.runtime.parameters import Parameters, Store, allocate, initialise, learned
 from netlang.runtime.trainer import Trainer
 
 
@@ -50,7 +50,7 @@ class Model:
         self._inputs = user_inputs(net)
         self._bounds = index_bounds(net)
         self._batch = batch_symbol(self._inputs)
-        self.store: Store = {p.node.name: allocate(p) for p in net.params}
+        self.store = Store((p.node.name, allocate(p)) for p in net.params)
         initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
         self._ready = not learned(net)
 
@@ -69,9 +69,9 @@ class Model:
         return MappingProxyType({name: str(v.type) for name, v in self.net.outputs})
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
-        """The parameters by name: the very arrays the model computes with, so writing into one changes the model."""
-        return MappingProxyType(self.store)
+    def parameters(self) -> Parameters:
+        """The parameters by name, read-only; assigning `model.parameters[name] = array` changes the model."""
+        return Parameters(self.net.params, self.store)
 
     def init(self, seed: int = 0) -> Model:
         """Give all parameters their initial values: the same for the same seed, on every machine and backend."""

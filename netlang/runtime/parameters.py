@@ -2,18 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from netlang.diagnostics import NetError
+from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir.graph import Graph, Value
-from netlang.runtime.arrays import Array, aligned_zeros
+from netlang.ir.types import shape_text
+from netlang.runtime.arrays import Array, aligned_zeros, as_array
 
-Store = dict[str, Array]
-"""Parameters by name. Compiled code writes its updates into these very arrays."""
+_versions = count(1)
+_version = 0
+
+
+class Store(dict[str, Array]):
+    """Parameters by name. Compiled code writes its updates into these very arrays; whoever else changes one in place
+    must call `touch`, because backends keep what they derived from parameters (packed weights) between calls."""
+
+    @property
+    def version(self) -> int:
+        """Differs after every `touch`, of any store: a model and its trainer share arrays, not the store."""
+        return _version
+
+
+def touch() -> None:
+    """Say that parameters were changed in place."""
+    global _version
+    _version = next(_versions)
+
+
+class Parameters(Mapping[str, Array]):
+    """Parameters as users see them: reading gives a view that cannot be written to, assigning copies values in.
+
+    model.parameters["fc.bias"] = np.zeros(10, np.float32)
+    """
+
+    def __init__(self, params: Iterable[Value], store: Store) -> None:
+        self._params = {p.node.name: p for p in params}
+        self._store = store
+
+    def __getitem__(self, name: str) -> Array:
+        view = self._store[name].view()
+        view.flags.writeable = False
+        return view
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self._params:
+            raise NetError(f"there is no parameter '{name}'", hint=did_you_mean(name, self._params))
+        param = self._params[name]
+        array = as_array(value, param.type, f"parameter '{name}'")
+        if array.shape != param.type.concrete({}):
+            raise NetError(f"parameter '{name}': expected {param.type}, got {param.dtype}{shape_text(array.shape)}")
+        self._store[name][...] = array
+        touch()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
 
 
 def learned(graph: Graph) -> list[Value]:
@@ -32,12 +82,13 @@ def initialise(params: Iterable[Value], seed: int, store: Store | None = None) -
 
     A value depends on the seed and the parameter's own name, not on what else the file holds.
     """
-    store = {} if store is None else store
+    store = Store() if store is None else store
     for param in params:
         name = param.node.name
         if name not in store:
             store[name] = allocate(param)
         store[name][...] = first_value(param, seed)
+    touch()
     return store
 
 
@@ -69,8 +120,3 @@ def generator(seed: int, *place: object) -> np.random.Generator:
     digest = blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()
     key = np.array([seed & 0xFFFFFFFFFFFFFFFF, int.from_bytes(digest, "little")], np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
-
-
-def snapshot(store: Mapping[str, Array]) -> Store:
-    """A copy of every array."""
-    return {name: array.copy() for name, array in store.items()}

@@ -17,6 +17,7 @@ from netlang.ir.graph import Value
 from netlang.ir.types import DType, shape_text
 from netlang.runtime.arrays import Array
 from netlang.runtime.files import replacing
+from netlang.runtime.parameters import touch
 
 _STORED: dict[DType, str] = {
     DType.BOOL: "BOOL",
@@ -54,6 +55,7 @@ def load(path: str | os.PathLike[str], wanted: Iterable[Value], store: Mapping[s
         metadata = dict(file.metadata() or {})
     for name, array in found.items():
         store[name][...] = array
+    touch()
     return metadata
 
 

@@ -1,0 +1,88 @@
+"""netc summary: what a net consists of."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from netlang.cli.arguments import Verbs, add_net, add_target, module_of, positive, verb
+from netlang.cli.footprint import footprint
+from netlang.cli.graphs import CLEANED
+from netlang.cli.output import bytes_text, count, table
+from netlang.driver import backend_for, choose
+from netlang.ir import dims
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.opdef import opdef
+from netlang.ir.types import shape_text
+from netlang.passes import inference_pipeline
+from netlang.passes.manager import PassManager
+
+_COLUMNS = ("layer", "output", "parameters", "multiply-adds", "bytes")
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "summary", summary, "a table of layers: shapes, parameters, work, memory")
+    new.add_argument("--batch", type=positive, default=1, metavar="N", help="for work and memory (default: 1)")
+    add_net(new)
+    add_target(new)
+
+
+def summary(args: argparse.Namespace) -> None:
+    module = module_of(args)
+    net, backend = choose(module, args.net), backend_for(args.target)
+    simplified = PassManager().run(net, inference_pipeline(), after=CLEANED)
+    layers = list(rows(simplified, args.batch))
+    shown = [(r.name, r.shape, count(r.parameters), count(r.madds), bytes_text(r.bytes)) for r in layers]
+    sums = [sum(getattr(r, key) for r in layers) for key in ("parameters", "madds", "bytes")]
+    totals = ("total", "", count(sums[0]), count(sums[1]), bytes_text(sums[2]))
+    table(f"{net.name}, batch {args.batch}", _COLUMNS, shown, totals, text_columns=2)
+    needed = footprint(module, net, backend, args.batch, training=False)
+    print(f"peak memory for inference: {bytes_text(needed.total)}")
+    if module.train is not None:
+        needed = footprint(module, net, backend, args.batch, training=True)
+        print(f"peak memory for training:  {bytes_text(needed.total)}")
+
+
+@dataclass
+class Row:
+    """One layer: `bytes` are those of its results; `shape` is that of the last."""
+
+    name: str
+    shape: str = ""
+    parameters: int = 0
+    madds: int = 0
+    bytes: int = 0
+    params: set[Value] = field(default_factory=set)
+
+
+def rows(graph: Graph, batch: int) -> Iterable[Row]:
+    """The layers of a graph in the order in which they are computed; a shared weight counts where it is first used."""
+    sizes = dict.fromkeys(graph.symbols, batch)
+    found: dict[str, Row] = {}
+    seen: set[Value] = set()
+    for node in graph.nodes:
+        if node.op == "input" and not node.name.startswith("$"):
+            found[f"input {node.name}"] = Row(node.name, _shape(node, sizes), bytes=_bytes(node, sizes))
+        if "leaf" in opdef(node.op).traits:
+            continue
+        row = found.setdefault(node.name, Row(node.name or f"({node.op})"))
+        params = [v for v in node.inputs if v.node.op == "param" and v not in seen]
+        seen.update(params)
+        row.shape = _shape(node, sizes)
+        row.parameters += sum(dims.evaluate(v.type.size, {}) for v in params)
+        row.madds += dims.evaluate(_madds(node), sizes)
+        row.bytes += _bytes(node, sizes)
+    return found.values()
+
+
+def _madds(node: Node) -> dims.Dim:
+    return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
+
+
+def _shape(node: Node, sizes: dict[str, int]) -> str:
+    return shape_text(node.types[0].concrete(sizes))
+
+
+def _bytes(node: Node, sizes: dict[str, int]) -> int:
+    return sum(dims.evaluate(t.bytes, sizes) for t in node.types)
