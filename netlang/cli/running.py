@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,13 +47,4 @@ def run(args: argparse.Namespace) -> None:
 
 def read(path: Path) -> Array | dict[str, Array]:
     """The array of a `.npy` file, or those of an `.npz` by name. Raises NetError where it is neither."""
-    if path.suffix == ".npz":
-        return npz.read(path)
-    try:
-        found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as fault:
-        raise NetError(f"cannot read {path}: {fault}") from fault
-    if not isinstance(found, np.ndarray):
-        found.close()
-        raise NetError(f"{path} is not a .npy file")
-    return found
+    return npz.read(path) if path.suffix == ".npz" else npz.read_npy(path)

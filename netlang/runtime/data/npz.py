@@ -1,4 +1,7 @@
-"""`FILE.npz`: named arrays. Those called `test_<name>` (or `<name>_test`) are the held-out samples of `<name>`."""
+"""`FILE.npz`: named arrays. Those called `test_<name>` (or `<name>_test`) are the held-out samples of `<name>`.
+
+Also `.npy` files, because an npz is an archive of these.
+"""
 
 from __future__ import annotations
 
@@ -54,26 +57,44 @@ def read(path: Path) -> dict[str, Array]:
         raise NetError(f"cannot read {path}: {fault}") from fault
 
 
+def read_npy(path: Path) -> Array:
+    """The array of a .npy file, checked like those of an npz."""
+    try:
+        with path.open("rb") as file:
+            _checked(file, path.stat().st_size, str(path))
+            file.seek(0)
+            array: Array = npy.read_array(file, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as fault:
+        raise NetError(f"cannot read {path}: {fault}") from fault
+    return array
+
+
 def _announced(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> int:
     """Bytes of an array as its own header has it, which must be what the archive's directory says."""
     with archive.open(member) as file:
-        shape, dtype = _header(file)
-        start = file.tell()
-    name = member.filename.removesuffix(".npy")
+        return _checked(file, member.file_size, f"{path}: '{member.filename.removesuffix('.npy')}'")
+
+
+def _checked(file: IO[bytes], length: int, what: str) -> int:
+    """Bytes of the array in a .npy file of `length` bytes. Raises NetError where its header says something else."""
+    shape, dtype = _header(file)
     if dtype.hasobject:
-        raise NetError(f"{path}: '{name}' holds Python objects, which are not read from data files")
+        raise NetError(f"{what} holds Python objects, which are not read from data files")
     size = int(dtype.itemsize)
     for dim in shape:
         size *= int(dim)
-    if start + size != member.file_size:
-        raise NetError(f"{path}: '{name}' announces {size:,} bytes, the archive has {member.file_size - start:,}")
+    if file.tell() + size != length:
+        raise NetError(f"{what} announces {size:,} bytes, the file has {length - file.tell():,}")
     return size
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(file)
+    try:
+        shape, _, dtype = read_header(file)
+    except Exception as fault:  # NumPy evaluates the header as Python, which fails in many ways
+        raise ValueError("the header of the array is damaged") from fault
     return shape, dtype
 
 
