@@ -8,22 +8,26 @@ from lark import Token
 
 from netlang.frontend.faults import SyntaxFault
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
 LINE_END = "_NL"
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSE = frozenset(OPEN.values())
 
 # Words that begin a statement or an item. Anywhere else, and before `=`, `,` or `:`, they are names like any other, so
 # that `cosine(epochs = 10)` and `loss = squared_error(...)` can be written.
-STATEMENT_WORDS = frozenset(
-    "AUGMENT BATCH BLOCK BUFFER CHECK CLIP EPOCHS FROZEN IMPORT INPUT LOSS METRIC NET OPTIMIZER OUTPUT PARAM RETURN "
-    "STOP TARGET TRAIN UPDATE".split()
+STATEMENT_WORDS = words(
+    "AUGMENT BATCH BLOCK BUFFER CHECK CLIP EPOCHS FROZEN IMPORT INPUT LOSS METRIC NET OPTIMIZER OUTPUT PARAM "
+    "RETURN STOP TARGET TRAIN UPDATE"
 )
 _NAME_FOLLOWS = frozenset({"EQUAL", "COMMA", "COLON"})
 
 # A line does not end after one of these, nor before one of _CARRIED_ON.
-_CARRY_ON = frozenset(
-    "LBRACE COMMA EQUAL _ARROW OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _NL".split()
-)
+_CARRY_ON = words("LBRACE COMMA EQUAL _ARROW OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _NL")
 _CARRIED_ON = frozenset({"RBRACE", "_ARROW", "ELSE", LINE_END, "$END"})
 
 DEEPEST = 100

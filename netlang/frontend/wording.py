@@ -8,15 +8,13 @@ from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from netlang.frontend.faults import SyntaxFault
-from netlang.frontend.layout import LINE_END, OPEN, STATEMENT_WORDS
+from netlang.frontend.layout import LINE_END, OPEN, STATEMENT_WORDS, words
 
 _SPELLING = {
     "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
     "EQUAL": "=", "_ARROW": "->", "DOT": ".",
 }  # fmt: skip
-_OPERATORS = frozenset(
-    "OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _ARROW DOT IF LPAR LSQB".split()
-)
+_OPERATORS = words("OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _ARROW DOT IF LPAR LSQB")
 _VALUES = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LPAR", "LSQB", "MINUS", "NOT"})
 _ORDER = ("EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE")
 
@@ -67,29 +65,29 @@ def _unclosed(token: Token, open_brackets: list[Token]) -> SyntaxFault | None:
 
 def _expected(accepted: Collection[str]) -> str:
     kinds = set(accepted)
-    words: list[str] = []
+    found: list[str] = []
     if STATEMENT_WORDS - {"NET", "BLOCK", "TRAIN", "IMPORT"} <= kinds:
         return "a statement or '}'"
     if {"NET", "BLOCK"} <= kinds:
         return "'net', 'block', 'train' or a constant"
     if {"NAME", "NUMBER", "LPAR"} <= kinds:
-        words.append("an expression")
+        found.append("an expression")
         kinds -= _VALUES
     elif "NAME" in kinds:
-        words.append("a name")
+        found.append("a name")
     if "STRING" in kinds:
-        words.append("a string")
+        found.append("a string")
     if LINE_END in kinds or "$END" in kinds:
-        words.append("the end of the line")
+        found.append("the end of the line")
         kinds -= {"RBRACE", "COMMA"}
-    closing = kinds - _OPERATORS if words or kinds - _OPERATORS else kinds
-    words += [f"'{_SPELLING[k]}'" for k in _ORDER if k in closing]
-    words += [f"'{k.lower()}'" for k in ("IN", "ELSE", "IF") if k in closing]
-    return _listed(words) if words else "something else"
+    closing = kinds - _OPERATORS if found or kinds - _OPERATORS else kinds
+    found += [f"'{_SPELLING[k]}'" for k in _ORDER if k in closing]
+    found += [f"'{k.lower()}'" for k in ("IN", "ELSE", "IF") if k in closing]
+    return _listed(found) if found else "something else"
 
 
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+def _listed(options: list[str]) -> str:
+    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"
 
 
 def _found(token: Token) -> str:

@@ -1,0 +1,183 @@
+"""Names the language brings along besides layers: compile-time functions, initialisers, words, element types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from zlib import crc32
+
+from netlang.diagnostics import NetError, Source
+from netlang.frontend import ast, geometry
+from netlang.frontend.context import Site
+from netlang.frontend.faults import Fault, Reporter
+from netlang.frontend.initializers import SIGNATURES, initializer
+from netlang.frontend.limits import check_items
+from netlang.frontend.operators import as_tensor
+from netlang.frontend.parser import parse
+from netlang.frontend.primitives import primitives
+from netlang.frontend.scope import Scope
+from netlang.frontend.signature import Signature
+from netlang.frontend.values import (
+    BlockFunction,
+    Builtin,
+    Composition,
+    Layer,
+    Reserved,
+    Training,
+    describe,
+    fresh,
+    is_layer,
+)
+from netlang.ir.gradient import gradients
+from netlang.ir.graph import Value, topological
+from netlang.ir.types import DType
+
+Arguments = Mapping[str, Any]
+WORDS = ("valid", "same", "full", "horizontal", "vertical")
+
+
+def _range(site: Site, arguments: Arguments) -> list[int]:
+    """range(stop), range(start, stop), range(start, stop, step)"""
+    first, stop, step = arguments["start"], arguments["stop"], arguments["step"]
+    start, stop = (0, first) if stop is None else (first, stop)
+    for value in (start, stop, step):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Fault(f"range takes whole numbers, not {describe(value)}")
+    if step == 0:
+        raise Fault("the step of a range must not be 0")
+    check_items(len(range(start, stop, step)))
+    return list(range(start, stop, step))
+
+
+def _len(site: Site, arguments: Arguments) -> int:
+    if not isinstance(arguments["list"], list | tuple):
+        raise Fault(f"only lists have a length, not {describe(arguments['list'])}")
+    return len(arguments["list"])
+
+
+def _repeat(site: Site, arguments: Arguments) -> Composition:
+    """`repeat(6, layer)`: six copies of the layer one after the other, each with its own parameters."""
+    count, layer = arguments["count"], arguments["layer"]
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise Fault(f"repeat needs a whole number of at least 1, not {describe(count)}")
+    if not is_layer(layer):
+        raise Fault(f"repeat needs a layer, not {describe(layer)}", hint="it is repeat(count, layer)")
+    check_items(count)
+    if not isinstance(layer, Layer | Composition):
+        layer = Layer(layer, (), {}, site.span)
+    return Composition(tuple([fresh(layer) for _ in range(count)]), site.span)
+
+
+def _grad(site: Site, arguments: Arguments) -> Any:
+    """`grad(y, x)`: how the scalar `y` changes with `x`, of the shape of `x`; a list of tensors gives a list."""
+    y, x = arguments["y"], arguments["x"]
+    wrt = x if isinstance(x, list | tuple) else [x]
+    for value in (y, *wrt):
+        if not isinstance(value, Value):
+            raise Fault(f"grad differentiates tensors, not {describe(value)}")
+    found = gradients(y, list(wrt), site.builder)
+    site.context.count_nodes(sum(1 for _ in topological(found)), site.span)
+    return found if isinstance(x, list | tuple) else found[0]
+
+
+def _scalar(site: Site, arguments: Arguments) -> Value:
+    if not isinstance(arguments["dtype"], DType):
+        raise Fault(f"expected an element type such as f32, got {describe(arguments['dtype'])}")
+    return as_tensor(site, arguments["value"], arguments["dtype"])
+
+
+def _random_like(site: Site, arguments: Arguments) -> Value:
+    """Random numbers in [0, 1), of the type of `x`; others in every layer and every step.
+
+    The stream is a hash of the layer's path, so it stays the same when other parts of the net change.
+    """
+    x = arguments["x"]
+    if not isinstance(x, Value):
+        raise Fault(f"random_like needs a tensor, not {describe(x)}")
+    if not x.dtype.is_float:
+        raise Fault(f"random_like needs a floating-point tensor, got {x.type}")
+    path = site.context.frame.naming.instance.path
+    draw = site.context.draw(path)
+    stream = crc32(f"{path}#{draw}".encode())
+    return site.emit("uniform", site.context.rng(), shape=x.shape, stream=stream, dtype=x.dtype)
+
+
+def _weights(site: Site, arguments: Arguments) -> list[Value]:
+    """All trained parameters of the net so far, for penalties."""
+    return [p for p in site.context.params.values() if p.node.attrs["role"] == "weight"]
+
+
+def _per_axis(site: Site, arguments: Arguments) -> list[int]:
+    """A number for each of `count` spatial dimensions."""
+    return list(geometry.per_axis(arguments["value"], arguments["count"], "kernel"))
+
+
+def _positive(site: Site, arguments: Arguments) -> bool:
+    """Whether something is a whole number of at least 1."""
+    value = arguments["value"]
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _functions() -> list[Builtin]:
+    found = [
+        Builtin(Signature.of("range", "start", stop=None, step=1), _range),
+        Builtin(Signature.of("len", "list"), _len),
+        Builtin(Signature.of("repeat", "count", "layer"), _repeat),
+        Builtin(Signature.of("grad", "y", "x"), _grad),
+        Builtin(Signature.of("scalar", "value", dtype=DType.F32), _scalar),
+        Builtin(Signature.of("random_like", "x"), _random_like),
+        Builtin(Signature.of("weights"), _weights),
+        Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
+        Builtin(Signature.of("positive", "value"), _positive),
+    ]
+    return found + [_initializer(signature) for signature in SIGNATURES]
+
+
+def _initializer(signature: Signature) -> Builtin:
+    return Builtin(signature, lambda site, arguments: initializer(signature.name, _ordered(signature, arguments)))
+
+
+def _ordered(signature: Signature, arguments: Arguments) -> dict[str, Any]:
+    return {name: arguments[name] for name in signature.names}
+
+
+@cache
+def language() -> Scope:
+    """The outermost scope: what every file and the standard library itself can name."""
+    scope = Scope()
+    for name, primitive in primitives().items():
+        scope.bind(name, primitive)
+    for function in _functions():
+        scope.bind(function.name, function, again=True)  # `uniform` is the initialiser, not the random op
+    for dtype in DType:
+        scope.bind(dtype.value, dtype)
+    for word in WORDS:
+        scope.bind(word, word)
+    scope.bind("none", None)
+    scope.bind("pi", 3.141592653589793)
+    scope.bind("training", Training())
+    scope.bind("scan", Reserved("scan"))
+    return scope
+
+
+@cache
+def library() -> Scope:
+    """The standard library: the blocks of `std/*.net`, on top of `language()`. Read once per process."""
+    scope = Scope(language())
+    for path in sorted(files("netlang.frontend.std").iterdir(), key=lambda p: p.name):
+        if path.name.endswith(".net"):
+            source = Source(f"std/{path.name}", path.read_text(encoding="utf-8"))
+            for item in _parsed(source).items:
+                assert isinstance(item, ast.Block), source.name
+                scope.bind(item.name.text, BlockFunction(item, scope, std=True))
+    return scope
+
+
+def _parsed(source: Source) -> ast.File:
+    reporter = Reporter()
+    file = parse(source, reporter)
+    if file is None:
+        raise NetError(reporter.errors)
+    return file

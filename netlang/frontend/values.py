@@ -1,0 +1,208 @@
+"""What an expression can be worth besides numbers, words, lists and tensors: layers, functions, initialisers.
+
+Tensors are `netlang.ir.graph.Value`s, sizes are ints or `netlang.ir.dims.Sym`s, words are strings, element types are
+`DType`s; lists and tuples of the language are Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netlang.diagnostics import Span
+from netlang.frontend import ast
+from netlang.frontend.signature import Signature
+from netlang.ir.dims import Sym
+from netlang.ir.graph import Value
+from netlang.ir.types import DType
+
+if TYPE_CHECKING:
+    from netlang.frontend.context import Site
+    from netlang.frontend.scope import Scope
+
+
+@dataclass(frozen=True)
+class Poison:
+    """The value of a binding that failed: whatever depends on it is silently given up."""
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True)
+class Training:
+    """The value of the name `training`, which differs between the two elaborations of a net."""
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A word whose meaning is yet to come."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class Instance:
+    """The parameters of one layer and of the layers inside it. `path` is `stage1.conv1`, empty for the net itself."""
+
+    path: str = ""
+    params: dict[str, Value] = field(default_factory=dict)
+    children: dict[str, Instance] = field(default_factory=dict)
+
+    def join(self, name: str) -> str:
+        """The full name of something in this layer."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def child(self, name: str) -> Instance:
+        """The layer `name` inside this one, made when it is first asked for."""
+        if name not in self.children:
+            self.children[name] = Instance(self.join(name))
+        return self.children[name]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockFunction:
+    """A `block` of the file or of the standard library."""
+
+    definition: ast.Block
+    scope: Scope
+    std: bool
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.text
+
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.name, tuple((p.name.text, p.default is not None) for p in self.definition.parameters))
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """An operation on tensors. `tensors` of its parameters are tensors (numbers are converted); 0: any number of them.
+
+    build    (site, arguments by name) -> a tensor or a tuple of tensors; with `tensors` 0, the tensors are under `""`
+    number   what it does to plain numbers, where that makes sense
+    """
+
+    signature: Signature
+    tensors: int
+    build: Callable[[Site, Mapping[str, Any]], Any]
+    number: Callable[..., Any] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.signature.name
+
+
+@dataclass(frozen=True, eq=False)
+class Builtin:
+    """A function carried out at compile time, as soon as it is called."""
+
+    signature: Signature
+    call: Callable[[Site, Mapping[str, Any]], Any]
+
+    @property
+    def name(self) -> str:
+        return self.signature.name
+
+
+@dataclass(eq=False)
+class Layer:
+    """A block or primitive with the arguments that follow its tensors. It owns parameters once it was applied."""
+
+    function: BlockFunction | Primitive
+    positional: tuple[Any, ...]
+    keyword: Mapping[str, Any]
+    span: Span
+    instance: Instance | None = None
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+
+@dataclass(eq=False)
+class Composition:
+    """Layers one after the other, as one layer. It owns a name only where it is bound to one."""
+
+    parts: tuple[Any, ...]
+    span: Span
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a parameter begins: `he_normal()`. Resolved with the shape of the parameter."""
+
+    name: str
+    arguments: tuple[float, ...] = ()
+
+
+def is_number(value: Any) -> bool:
+    """A plain number; truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_dim(value: Any) -> bool:
+    """A whole number or a size known only later."""
+    return isinstance(value, Sym) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def is_layer(value: Any) -> bool:
+    """Something that can stand to the right of `->`."""
+    return isinstance(value, Layer | Composition | BlockFunction | Primitive)
+
+
+def tensors_of(value: Any) -> list[Value] | None:
+    """The tensors of a tensor, or of a non-empty tuple or list of nothing but tensors; None for anything else."""
+    if isinstance(value, Value):
+        return [value]
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Value) for v in value):
+        return list(value)
+    return None
+
+
+def fresh(value: Any) -> Any:
+    """An independent copy of a layer, with new parameters for it and for the layers among its arguments."""
+    if isinstance(value, Layer):
+        keyword = {k: fresh(v) for k, v in value.keyword.items()}
+        return Layer(value.function, tuple([fresh(v) for v in value.positional]), keyword, value.span)
+    if isinstance(value, Composition):
+        return Composition(tuple([fresh(part) for part in value.parts]), value.span)
+    if isinstance(value, list):
+        return [fresh(v) for v in value]
+    return value
+
+
+def describe(value: Any) -> str:
+    """What a value is, in words, for messages."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case Sym():
+            return f"the size {value}"
+        case str():
+            return f"the word {value}"
+        case Value():
+            return f"the tensor {value.type}"
+        case DType():
+            return f"the element type {value}"
+        case Layer() | BlockFunction() | Primitive():
+            return f"the layer '{value.name}'"
+        case Composition():
+            return "a composition of layers"
+        case Builtin():
+            return f"the function '{value.name}'"
+        case Initializer():
+            return f"the initialiser '{value.name}'"
+        case list():
+            return f"a list of {len(value)}"
+        case tuple():
+            return f"a tuple of {len(value)}"
+        case None:
+            return "none"
+    return "this"
