@@ -1,0 +1,135 @@
+"""Lowering of convolutions, bare and fused with what follows them, to the direct kernel: two steps, packing and work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from netlang.backends.cpu.kernel import Kernel, native
+from netlang.backends.cpu.kernels.conv_plan import ConvPlan, fits, plan_conv
+from netlang.backends.cpu.kernels.conv_problem import (
+    Chain,
+    ConvProblem,
+    PoolProblem,
+    conv_problem,
+    pool_problem,
+    read_chain,
+)
+from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
+from netlang.backends.cpu.native.conv_table import ConvTable as T
+from netlang.backends.cpu.native.pack_table import PackTable as P
+from netlang.backends.cpu.threads import available
+
+from netlang.ir.dims import evaluate
+from netlang.ir.graph import Node, Value
+
+_CONV = frozenset({"conv", "conv_data_grad"})
+_FLOAT = 4
+
+
+def _parts(context: LoweringContext, node: Node) -> tuple[Chain, ConvProblem, PoolProblem | None] | None:
+    """The node as a problem of the direct kernel, or None where it must be carried out another way."""
+    chain = read_chain(node, _CONV, 1)
+    problem = conv_problem(chain.main) if chain else None
+    if chain is None or problem is None or not fits(problem, context.target) or len(chain.tensors) > 2:
+        return None
+    if chain.pool is None:
+        return chain, problem, None
+    pool = pool_problem(chain.pool)
+    return (chain, problem, pool) if pool else None
+
+
+def _fits(context: LoweringContext, node: Node) -> bool:
+    return _parts(context, node) is not None
+
+
+@lowering("conv", "conv_data_grad", "fused.conv", priority=10, match=_fits)
+def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
+    """Pack weights and per-channel operands, then compute. The first is hoisted where weights do not change."""
+    parts = _parts(context, node)
+    assert parts is not None
+    chain, problem, pool = parts
+    plan = plan_conv(problem, pool, chain, context.target)
+    outer = _outer_values(context, node)
+    images = node.inputs[0].type.shape[0] if node.body is None else chain.main.inputs[0].shape[0]
+    packed = context.scratch(plan.weight_floats * _FLOAT + 64)
+    operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
+    pack = pack_step(problem, plan, outer(chain.main.inputs[1]), [outer(v) for v in chain.channels], packed, operands)
+    numbers: dict[T, Arg] = dict(plan.numbers)
+    slots = available()
+    scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
+    results = _results(context, node, chain)
+    numbers |= {
+        T.X: outer(chain.main.inputs[0]),
+        T.WEIGHTS: packed,
+        T.CHANNELS: operands,
+        T.POOL_CHANNELS: At(operands, chain.channels_before * plan.channel_pitch),
+        T.OUT: results[0],
+        T.SWITCHES: results[-1],
+        T.SCRATCH: scratch,
+        T.SLOTS: slots,
+        T.IMAGES: images,
+        T.CHUNKS: lambda sizes: plan.chunks(evaluate(images, sizes)),
+    }
+    args = [numbers[entry] for entry in T if entry is not T.COUNT] + [outer(v) for v in chain.tensors]
+    work = chain.main.out.type.size * (problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1])
+    kernel = native("conv", "make_conv", plan.structure)
+    return [pack, Step(kernel, tuple(args), (*results, scratch), work // 8)]
+
+
+def _outer_values(context: LoweringContext, node: Node) -> _Outer:
+    return _Outer(context, dict(zip(node.body.inputs, node.inputs, strict=True)) if node.body else {})
+
+
+class _Outer:
+    """Where the values that a chain reads live: inputs of a body are inputs of the fused node."""
+
+    def __init__(self, context: LoweringContext, inputs: Mapping[Value, Value]) -> None:
+        self._context, self._inputs = context, inputs
+
+    def __call__(self, value: Value) -> Buffer:
+        return self._context.buffer(self._inputs.get(value, value))
+
+
+def _results(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:
+    """The result's buffer, and that of the positions if they are asked for."""
+    if node.body is None:
+        return (context.buffer(node.out),)
+    found = {v: context.buffer(r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)}
+    assert chain.result is not None
+    wanted = [chain.result] + ([chain.switch] if chain.switch in found else [])
+    return tuple(found[v] for v in wanted if v is not None)
+
+
+def pack_step(
+    problem: ConvProblem,
+    plan: ConvPlan,
+    weights: Buffer,
+    channels: Sequence[Buffer],
+    packed: Scratch,
+    operands: Scratch,
+) -> Step:
+    """Weights into the tiles' order, per-channel operands into whole vectors."""
+    tile = plan.structure.tile
+    group, out, inner, down, across = problem.weight_strides
+    numbers: dict[P, Arg] = {
+        P.WEIGHTS: At(weights, problem.weight_start * _FLOAT),
+        P.PACKED: packed,
+        P.OPERANDS: operands,
+        P.PITCH: plan.channel_pitch,
+        P.OUT_CHANNELS: problem.out_channels,
+        P.GROUPS: plan.groups,
+        P.CHANNEL_GROUPS: plan.numbers[T.CHANNEL_GROUPS],
+        P.GROUP_BYTES: plan.numbers[T.WEIGHT_GROUP],
+        P.GROUP_IN: problem.channels // problem.groups,
+        P.GROUP_OUT: problem.out_channels // problem.groups,
+        P.TAPS_DOWN: problem.kernel[0],
+        P.TAPS_ACROSS: problem.kernel[1],
+        P.STRIDE_GROUP: group,
+        P.STRIDE_OUT: out,
+        P.STRIDE_IN: inner,
+        P.STRIDE_DOWN: down,
+        P.STRIDE_ACROSS: across,
+    }
+    args = [numbers[entry] for entry in P if entry is not P.COUNT] + list(channels)
+    kernel: Kernel = native("packing", "make_pack", tile.lanes, tile.vectors * tile.lanes, plan.operands)
+    return Step(kernel, tuple(args), (packed, operands), plan.weight_floats)

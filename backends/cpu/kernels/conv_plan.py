@@ -1,0 +1,196 @@
+"""From a convolution problem to the kernel that carries it out: tile, tasks, and where things are in scratch memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlang.backends.cpu.kernels.conv_problem import Chain, ConvProblem, PoolProblem
+from netlang.backends.cpu.native.conv_table import ConvStructure
+from netlang.backends.cpu.native.conv_table import ConvTable as T
+from netlang.backends.cpu.target import Target
+from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
+from netlang.backends.cpu.tiles.pool_tile import PoolTile, window_if_small
+from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
+
+_FLOAT = 4
+STRIP_BYTES, MAP_BYTES = 1 << 18, 1 << 16
+"""About how large the input strip and the map rows of a task may be: they should stay in the second-level cache."""
+ENOUGH_TASKS = 8
+"""Groups of output channels are split into tasks of their own where there are fewer."""
+
+
+@dataclass(frozen=True)
+class ConvPlan:
+    """`numbers` are the entries of the table that depend on nothing but the problem."""
+
+    structure: ConvStructure
+    numbers: dict[T, int]
+    groups: int
+    row_tasks: int
+    weight_floats: int
+    channel_pitch: int
+    operands: int
+
+    def chunks(self, images: int) -> int:
+        """Parts into which the groups of output channels are split for this many images."""
+        return max(1, min(self.groups, -(-ENOUGH_TASKS // max(1, images * self.row_tasks))))
+
+
+def fits(problem: ConvProblem, target: Target) -> bool:
+    """Whether the kernel can do it: with several groups, each must fill whole vectors."""
+    lanes = target.lanes(_FLOAT)
+    per_group = problem.out_channels // problem.groups
+    if min(*problem.out, *problem.size, problem.channels, problem.out_channels) < 1:
+        return False
+    return problem.groups == 1 or per_group % lanes == 0
+
+
+def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target) -> ConvPlan:
+    """The plan for a problem that `fits`."""
+    lanes = target.lanes(_FLOAT)
+    whole = -(-(problem.out_channels // problem.groups) // lanes)
+    vectors = channel_vectors(target, whole)
+    if problem.groups > 1 and whole % vectors:
+        vectors = 1
+    rows, columns = pixel_block(target, vectors, *problem.out)
+    stripped = needs_strip(problem)
+    switch = "" if chain.switch is None else str(chain.switch.dtype)
+    structure = ConvStructure(
+        BroadcastTile(lanes, vectors, rows, columns, problem.stride[1] * _FLOAT, False, epilogue=tuple(chain.before)),
+        stripped,
+        problem.insert != (1, 1),
+        tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
+        _pool_tile(pool, chain, lanes),
+        pool.count_pad if pool else True,
+        switch,
+    )
+    groups = problem.groups * -(-whole // vectors)
+    pitch = groups * vectors * lanes * _FLOAT
+    numbers = {T.CHANNEL_GROUPS: groups // problem.groups, T.GROUPS: groups, T.CHANNEL_PITCH: pitch}
+    group_floats = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1] * vectors * lanes
+    numbers[T.WEIGHT_GROUP] = group_floats * _FLOAT
+    numbers |= _geometry(problem, pool)
+    task_rows = _rows_of_task(problem, pool, rows, vectors * lanes)
+    numbers |= _slot(problem, pool, structure, task_rows)
+    row_tasks = -(-numbers[T.OUT_HEIGHT] // task_rows)
+    numbers |= {T.ROWS: task_rows, T.ROW_TASKS: row_tasks}
+    return ConvPlan(structure, numbers, groups, row_tasks, groups * group_floats, pitch, structure.channel_operands)
+
+
+def needs_strip(problem: ConvProblem) -> bool:
+    """Whether taps reach beyond the input, or the input must be spread out."""
+    if problem.insert != (1, 1) or problem.pad != (0, 0):
+        return True
+    spans = zip(problem.out, problem.stride, problem.kernel, problem.dilation, problem.size, strict=True)
+    return any((o - 1) * s + (k - 1) * d + 1 > size for o, s, k, d, size in spans)
+
+
+def _pool_tile(pool: PoolProblem | None, chain: Chain, lanes: int) -> PoolTile | None:
+    if pool is None:
+        return None
+    kind = "max" if pool.kind == "switch" and chain.switch is None else pool.kind
+    return PoolTile(lanes, kind, window_if_small(*pool.kernel), tuple(chain.after))
+
+
+def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
+    """Sizes of the input, the kernel, the map and the result."""
+    (height, width), (tall, wide) = problem.size, problem.out
+    spread = [(size - 1) * step + 1 for size, step in zip(problem.size, problem.insert, strict=True)]
+    strip_width = (wide - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
+    out = pool.out if pool else problem.out
+    numbers = {
+        T.X_IMAGE: problem.channels * height * width * _FLOAT,
+        T.X_CHANNEL: height * width * _FLOAT,
+        T.X_ROW: width * _FLOAT,
+        T.IN_CHANNELS: problem.channels,
+        T.GROUP_CHANNELS: problem.channels // problem.groups,
+        T.IN_HEIGHT: spread[0],
+        T.IN_WIDTH: spread[1],
+        T.INSERT_DOWN: problem.insert[0],
+        T.INSERT_ACROSS: problem.insert[1],
+        T.PAD_TOP: problem.pad[0],
+        T.PAD_LEFT: problem.pad[1],
+        T.STRIP_WIDTH: strip_width,
+        T.STRIP_ROW: strip_width * _FLOAT,
+        T.TAPS_DOWN: problem.kernel[0],
+        T.TAPS_ACROSS: problem.kernel[1],
+        T.DILATION_DOWN: problem.dilation[0],
+        T.ACROSS: problem.dilation[1] * _FLOAT,
+        T.STRIDE_DOWN: problem.stride[0],
+        T.MAP_HEIGHT: tall,
+        T.MAP_WIDTH: wide,
+        T.OUT_CHANNELS: problem.out_channels,
+        T.OUT_HEIGHT: out[0],
+        T.OUT_WIDTH: out[1],
+    }
+    kernel, stride, pad = (pool.kernel, pool.stride, pool.pad) if pool else ((1, 1), (1, 1), (0, 0, 0, 0))
+    numbers |= dict(zip((T.POOL_DOWN, T.POOL_ACROSS), kernel, strict=True))
+    numbers |= dict(zip((T.POOL_STRIDE_DOWN, T.POOL_STRIDE_ACROSS), stride, strict=True))
+    return numbers | dict(zip((T.POOL_TOP, T.POOL_LEFT, T.POOL_BOTTOM, T.POOL_RIGHT), pad, strict=True))
+
+
+def _map_rows(problem: ConvProblem, pool: PoolProblem | None, rows: int, tile_rows: int) -> int:
+    """Most rows of the map that `rows` rows of the result need."""
+    needed = (rows - 1) * pool.stride[0] + pool.kernel[0] if pool else rows
+    return max(tile_rows, min(needed, problem.out[0]))
+
+
+def _strip_rows(problem: ConvProblem, map_rows: int) -> int:
+    return (map_rows - 1) * problem.stride[0] + (problem.kernel[0] - 1) * problem.dilation[0] + 1
+
+
+def _rows_of_task(problem: ConvProblem, pool: PoolProblem | None, tile_rows: int, channels: int) -> int:
+    """As many rows of the result as let strip and map stay in the cache, a multiple of the tile's if possible."""
+    height = pool.out[0] if pool else problem.out[0]
+    row_bytes = problem.channels * (problem.size[1] + problem.kernel[1]) * _FLOAT
+
+    def too_large(rows: int) -> bool:
+        map_rows = _map_rows(problem, pool, rows, tile_rows)
+        strip = _strip_rows(problem, map_rows) * row_bytes
+        return strip > STRIP_BYTES or map_rows * problem.out[1] * channels * _FLOAT > MAP_BYTES
+
+    rows = height
+    while rows > 1 and too_large(rows):
+        rows = -(-rows // 2)
+    if rows < height and not pool and rows > tile_rows:
+        rows -= rows % tile_rows
+    return rows
+
+
+def _slot(problem: ConvProblem, pool: PoolProblem | None, structure: ConvStructure, task_rows: int) -> dict[T, int]:
+    """Where strip, map, tensors and pooled rows are in a thread's slot. Blocks have room for `lanes` pixels more."""
+    tile = structure.tile
+    line, slack = tile.lanes * _FLOAT, tile.lanes * tile.lanes * _FLOAT
+    map_rows = _map_rows(problem, pool, task_rows, tile.rows)
+    strip_width = (problem.out[1] - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
+    strip_channel = odd_lines(_strip_rows(problem, map_rows) * strip_width * _FLOAT)
+    strip = strip_channel * problem.channels if structure.stripped else 0
+    map_vector = map_rows * problem.out[1] * line
+    pitch = _aligned(map_vector * tile.vectors + slack)
+    pooled_vector = task_rows * (pool.out[1] if pool else 0) * line
+    pooled = _aligned(pooled_vector * tile.vectors + slack) if pool else 0
+    map_at = _aligned(strip)
+    tensors_at = map_at + pitch
+    pooled_at = tensors_at + pitch * len(structure.tensors)
+    end = pooled_at + pooled * (2 if pool else 0)
+    return {
+        T.STRIP_CHANNEL: strip_channel,
+        T.MAP_AT: map_at,
+        T.MAP_VECTOR: map_vector,
+        T.TENSORS_AT: tensors_at,
+        T.TENSOR_PITCH: pitch,
+        T.POOLED_AT: pooled_at,
+        T.SWITCHES_AT: pooled_at + pooled,
+        T.POOLED_VECTOR: pooled_vector,
+        T.SLOT_BYTES: end,
+    }
+
+
+def odd_lines(bytes: int) -> int:
+    """At least `bytes`, an odd number of 64-byte lines: channels then spread over the sets of the cache."""
+    lines = -(-bytes // 64)
+    return (lines + 1 - lines % 2) * 64
+
+
+def _aligned(bytes: int) -> int:
+    return -(-bytes // 64) * 64

@@ -1,0 +1,111 @@
+"""Tiles that move data: rows copied or cleared, and planes of channels transposed into blocks of lanes and back.
+
+A block is [pixel][lanes]: the channels of one pixel side by side. A plain tensor has the pixels of one channel side by
+side. Blocks have room for `lanes` more pixels after their last, which whole-vector stores may run into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netlang.backends.cpu.tiles.emitter import F32, FLOAT_BYTES, I8, I32, I64, Emitter
+
+ELEMENTS: dict[str, Any] = {"f32": F32, "i32": I32, "i8": I8, "bool": I8}
+"""Element types of plain tensors that can be moved; blocks hold 32-bit elements."""
+
+
+def emit_copy(e: Emitter, arguments: Sequence[Any]) -> None:
+    """(to, from, count): copy `count` floats."""
+    count = arguments[2]
+    to, source = e.pointers(*arguments[:2])
+
+    def body(pointers: list[Any], _: list[Any]) -> None:
+        e.store(e.load(pointers[1]), pointers[0])
+
+    whole = e.b.sdiv(count, I64(e.lanes))
+    e.loop(whole, [to, source], [e.line, e.line], [], body, guarded=True)
+    done = e.b.mul(whole, I64(e.line))
+    mask = e.prefix_mask(e.b.srem(count, I64(e.lanes)))
+    e.store_masked(e.load_masked(mask, source, done), mask, to, done)
+
+
+def emit_clear(e: Emitter, arguments: Sequence[Any]) -> None:
+    """(to, count): set `count` floats to 0."""
+    count = arguments[1]
+    (to,) = e.pointers(arguments[0])
+
+    def body(pointers: list[Any], _: list[Any]) -> None:
+        e.store(e.zero, pointers[0])
+
+    whole = e.b.sdiv(count, I64(e.lanes))
+    e.loop(whole, [to], [e.line], [], body, guarded=True)
+    e.store_masked(e.zero, e.prefix_mask(e.b.srem(count, I64(e.lanes))), to, e.b.mul(whole, I64(e.line)))
+
+
+def emit_add(e: Emitter, arguments: Sequence[Any]) -> None:
+    """(to, from, vectors): to += from, in whole vectors."""
+    to, source = e.pointers(*arguments[:2])
+
+    def body(pointers: list[Any], _: list[Any]) -> None:
+        e.store(e.b.fadd(e.load(pointers[0]), e.load(pointers[1])), pointers[0])
+
+    e.loop(arguments[2], [to, source], [e.line, e.line], [], body, guarded=True)
+
+
+def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[int], body: Any) -> None:
+    """body(pointers, pixels left) for every `lanes` pixels, the last time for fewer perhaps."""
+    count = e.b.sdiv(e.b.add(pixels, I64(e.lanes - 1)), I64(e.lanes))
+
+    def step(places: list[Any], left: list[Any]) -> list[Any]:
+        body(places, left[0])
+        return [e.b.sub(left[0], I64(e.lanes))]
+
+    e.loop(count, pointers, strides, [pixels], step, guarded=True)
+
+
+def emit_block(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
+    """(plain, block, pixels, channels, channel_bytes): `pixels` of up to `lanes` channels into a block.
+
+    The block holds floats, whatever the element; lanes without a channel are 0.
+    """
+    plain, block = e.pointers(*arguments[:2])
+    pixels, channels, pitch = arguments[2:]
+    kind, size = ELEMENTS[element], ELEMENTS[element].width // 8 if element != "f32" else FLOAT_BYTES
+
+    def chunk(pointers: list[Any], left: Any) -> None:
+        rows = []
+        for c in range(e.lanes):
+            inside = e.b.select(e.b.icmp_signed(">", channels, I64(c)), left, I64(0))
+            mask = e.prefix_mask(inside)
+            rows.append(_as_float(e, e.load_masked(mask, pointers[0], e.mul(c, pitch), kind)))
+        for p, row in enumerate(e.transpose(rows)):
+            e.store(row, pointers[1], p * e.line)
+
+    _chunks(e, pixels, [plain, block], [e.lanes * size, e.lanes * e.line], chunk)
+
+
+def _as_float(e: Emitter, value: Any) -> Any:
+    return value if value.type == e.vector else e.b.sitofp(value, e.vector)
+
+
+def emit_unblock(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
+    """(block, plain, pixels, channels, channel_bytes): the way back; integers of blocks are 32 bits wide."""
+    block, plain = e.pointers(*arguments[:2])
+    pixels, channels, pitch = arguments[2:]
+    kind = ELEMENTS[element]
+    size = FLOAT_BYTES if element == "f32" else kind.width // 8
+    stored = e.vector if element == "f32" else e.vector_i32
+
+    def chunk(pointers: list[Any], left: Any) -> None:
+        mask = e.prefix_mask(left)
+        rows = e.transpose([e.load(pointers[0], p * e.line, kind=stored) for p in range(e.lanes)])
+        for c, row in enumerate(rows):
+            value = row if kind in (F32, I32) else e.b.trunc(row, e.vector_of(kind))
+
+            def store(value: Any = value, c: int = c) -> None:
+                e.store_masked(value, mask, pointers[1], e.mul(c, pitch))
+
+            e.when(e.b.icmp_signed(">", channels, I64(c)), store)
+
+    _chunks(e, pixels, [block, plain], [e.lanes * e.line, e.lanes * size], chunk)

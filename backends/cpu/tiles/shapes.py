@@ -1,0 +1,43 @@
+"""Which register tile for which machine and which map: everything follows from the number and width of registers."""
+
+from __future__ import annotations
+
+from netlang.backends.cpu.target import Target
+
+MOST_ROWS = 4
+"""Rows of pixels in a tile: each has an address of its own, and general registers are few."""
+_LATENCY_SUMS = 8
+"""Sums that must be under way at once to hide the latency of an FMA."""
+
+
+def most_pixels(target: Target, vectors: int) -> int:
+    """Pixels of a tile with this many vectors: its sums, one register per weight vector and one for a broadcast."""
+    return max(1, min((target.registers - vectors - 1) // vectors, 14))
+
+
+def channel_vectors(target: Target, vectors: int) -> int:
+    """Vectors of a tile where each group of output channels has `vectors` of them in all."""
+    if vectors == 1:
+        return 1
+    wide = 3 if target.registers >= 32 else 2
+    return 3 if vectors % 2 and vectors % 3 == 0 and wide == 3 else 2
+
+
+def pixel_block(target: Target, vectors: int, height: int, width: int) -> tuple[int, int]:
+    """(rows, columns) of the tile that wastes least on a map of this size: tiles at the edges overlap."""
+    most = most_pixels(target, vectors)
+    best, best_score = (1, 1), 0.0
+    for columns in range(1, min(width, most) + 1):
+        for rows in range(1, min(height, MOST_ROWS, most // columns) + 1):
+            score = _score(vectors, rows, columns, height, width)
+            if score > best_score * 1.001:
+                best, best_score = (rows, columns), score
+    return best
+
+
+def _score(vectors: int, rows: int, columns: int, height: int, width: int) -> float:
+    """Useful part of the FMAs, less what loads and latency cost where a tile is small."""
+    done = -(-height // rows) * rows * -(-width // columns) * columns
+    sums = vectors * rows * columns
+    loads = (vectors + rows * columns) / sums
+    return height * width / done * min(1.0, sums / _LATENCY_SUMS) / (1 + 0.1 * loads)
