@@ -37,8 +37,13 @@ def compile_kernel(kernel: Kernel, name: str) -> Compiled:
     """Compile a kernel. `name` must be an identifier that no other kernel of any process has: symbols contain it."""
     function = kernel.build()
     function.__name__ = function.__qualname__ = name
+    # Inlined into its C entry point, a function that cannot fail loses the code that would report its failure.
     compiled = numba.cfunc(
-        kernel.signature, error_model="numpy", boundscheck=False, fastmath=set(kernel.fastmath) or False
+        kernel.signature,
+        error_model="numpy",
+        boundscheck=False,
+        forceinline=True,
+        fastmath=set(kernel.fastmath) or False,
     )(function)
     library = compiled._library
     foreign = sorted(set(_DECLARED.findall(library.get_llvm_str())) - ALLOWED)

@@ -19,12 +19,18 @@ from typing import Union
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
-from netlang.ir.dims import Dim
+from netlang.ir.dims import Dim, Sym, evaluate, size
 from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.types import TensorType
 
 Sizes = Mapping[str, int]
 Number = Union[Dim, Callable[[Sizes], int]]
 """A size: a symbolic dim, or a function of the sizes where a dim cannot say it (chunk counts, minima)."""
+
+
+def evaluated(number: Number, sizes: Sizes) -> int:
+    """What a size is for these sizes. Raises KeyError where it depends on one that is not given."""
+    return evaluate(number, sizes) if isinstance(number, int | Sym) else number(sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +81,8 @@ class LoweringContext:
     scratches: dict[Node, list[Scratch]] = field(default_factory=dict)
     aliases: dict[Value, Buffer] = field(default_factory=dict)
     """Where values of a fused body live when the body is lowered op by op."""
+    in_place: dict[Node, set[int]] = field(default_factory=dict)
+    """Nodes of the graph whose result may be written over these inputs (by position), if of the same type."""
     owner: Node | None = None
     """The node of `graph` that is being lowered, also while the ops of its body are."""
 
@@ -89,9 +97,29 @@ class LoweringContext:
         """Where a value lives: itself, or what a value of a fused body stands for."""
         return self.aliases.get(value, value)
 
+    def allow_in_place(self, *inputs: int) -> None:
+        """Say that the node being lowered reads each element of these inputs before it writes it, and never again."""
+        assert self.owner is not None
+        self.in_place.setdefault(self.owner, set()).update(inputs)
+
+    def storage_bytes(self, type: TensorType) -> Number:
+        """Bytes that a tensor takes in memory, the padding of its layout included."""
+        return storage_bytes(type)
+
     def lower(self, node: Node) -> list[Step]:
         """The steps of `node`. Raises NetError where nothing can carry it out."""
         return lower(self, node)
+
+
+def storage_bytes(type: TensorType) -> Dim:
+    """Bytes of a tensor in memory. A layout `c16` holds channels (axis 1) in blocks of 16, the last one padded."""
+    if not type.layout:
+        return type.bytes
+    if not type.layout.startswith("c"):
+        raise ValueError(f"unknown layout {type.layout}")
+    block = int(type.layout[1:])
+    n, channels, *spatial = type.shape
+    return size((n, (channels + (block - 1)) // block * block, *spatial)) * type.dtype.size
 
 
 Lowering = Callable[[LoweringContext, Node], Sequence[Step]]

@@ -1,0 +1,43 @@
+"""The cpu backend: graphs to machine code for this machine, through Numba and LLVM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import netlang.backends.cpu.kernels  # noqa: F401  (fills the table of lowerings)
+from netlang.backends.cpu import threads as pool
+from netlang.backends.cpu.executable import Executable
+from netlang.backends.cpu.lower import LoweringContext, Step, lower
+from netlang.backends.cpu.target import host
+
+import netlang.ops  # noqa: F401  (fills the registry)
+from netlang import config
+from netlang.ir.graph import Graph, Node
+from netlang.passes.manager import Pass, PassManager
+from netlang.passes.memory import VIEWS
+
+_NOTHING_TO_DO = frozenset({"input", "param", "const", *VIEWS})
+
+
+class Cpu:
+    """Implements `netlang.backends.base.Backend`."""
+
+    name = "cpu"
+    passes: Sequence[Pass] = ()
+
+    def prepare(self, graph: Graph) -> Graph:
+        """The graph as this backend carries it out."""
+        return PassManager().run(graph, self.passes)
+
+    def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
+        """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
+        count = threads or config.get("NETLANG_THREADS") or pool.available()
+        context = LoweringContext(graph, host())
+        steps = {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
+        return Executable(graph, context, steps, count)
+
+
+def lower_node(context: LoweringContext, node: Node) -> list[Step]:
+    """The steps of a node of the context's own graph."""
+    context.owner = node
+    return lower(context, node)

@@ -1,0 +1,199 @@
+"""A program bound to sizes: the arena, the argument tables, the table of steps. One call at a time may use it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from netlang.backends.base import Array
+from netlang.backends.cpu import control, loader
+from netlang.backends.cpu.homes import External, Home, Homes, storage
+from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
+from netlang.backends.cpu.threads import aligned, pool
+from netlang.ir.graph import Node, Value
+from netlang.passes.memory import MemoryPlan, plan
+
+SERIAL_STEP = 8_000
+"""Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
+SERIAL_PROGRAM = 400_000
+"""Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
+
+
+def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryPlan:
+    """Offsets in the arena for these sizes."""
+
+    def size_of(value: Value) -> int:
+        return evaluated(context.storage_bytes(value.type), sizes) if homes.in_arena(value) else 0
+
+    def scratch(node: Node) -> int:
+        return sum(_aligned(evaluated(s.bytes, sizes)) for s in _in_arena(context, homes, node))
+
+    def may_alias(node: Node, index: int) -> bool:
+        return index in context.in_place.get(node, ())
+
+    return plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias)
+
+
+def _in_arena(context: LoweringContext, homes: Homes, node: Node) -> list[Scratch]:
+    return [s for s in context.scratches.get(node, ()) if s not in homes.hoisted]
+
+
+def _aligned(bytes: int) -> int:
+    return -(-bytes // 64) * 64
+
+
+@dataclass
+class Table:
+    """Argument tables of some steps in one array; `places` are where addresses of a home must still be written."""
+
+    words: np.ndarray[Any, Any]
+    program: np.ndarray[Any, Any]
+    work: int
+    places: Mapping[Home, Sequence[tuple[int, int]]]
+    """By home: (position in `words`, bytes to add)."""
+    known: dict[Home, int] = field(default_factory=dict)
+
+    def place(self, home: Home, address: int) -> None:
+        """Say where a home is from now on."""
+        if self.known.get(home) != address:
+            self.known[home] = address
+            for position, offset in self.places.get(home, ()):
+                self.words[position] = address + offset
+
+
+class Layout:
+    """Addresses of buffers: a number where it is known when the program is bound, else the home it depends on."""
+
+    def __init__(
+        self, homes: Homes, constants: Mapping[Value, int], plan: MemoryPlan | None, arena: int, context: LoweringContext
+    ) -> None:
+        self.homes, self.constants, self.plan, self.arena = homes, constants, plan, arena
+        self.context = context
+        self.scratch: dict[Scratch, int] = {}
+
+    def place_scratch(self, sizes: Sizes) -> None:
+        """Give the scratch buffers of each node their places inside the node's working memory."""
+        assert self.plan is not None
+        for node, (offset, _) in self.plan.scratch.items():
+            for scratch in _in_arena(self.context, self.homes, node):
+                self.scratch[scratch] = self.arena + offset
+                offset += _aligned(evaluated(scratch.bytes, sizes))
+
+    def of(self, buffer: Buffer) -> int | Home:
+        if isinstance(buffer, Scratch):
+            return self.scratch.get(buffer, buffer)
+        root = storage(buffer)
+        if root in self.constants:
+            return self.constants[root]
+        home = self.homes.of(root)
+        if home is not None:
+            return home
+        assert self.plan is not None
+        return self.arena + self.plan.offsets[root]
+
+
+def make_table(steps: Sequence[Step], layout: Layout, sizes: Sizes) -> Table:
+    """Evaluate all arguments and link all kernels."""
+    words: list[int] = []
+    starts: list[int] = []
+    places: dict[Home, list[tuple[int, int]]] = {}
+    for step in steps:
+        starts.append(len(words))
+        for arg in step.args:
+            words.append(_word(arg, layout, sizes, places, len(words)))
+    array = aligned(8 * max(1, len(words))).view(np.int64)
+    array[: len(words)] = words
+    work = [evaluated(step.work, sizes) for step in steps]
+    program = _program(steps, work, [array.ctypes.data + 8 * s for s in starts])
+    return Table(array, program, sum(work), places)
+
+
+def _word(arg: Any, layout: Layout, sizes: Sizes, places: dict[Home, list[tuple[int, int]]], position: int) -> int:
+    offset = 0
+    if isinstance(arg, At):
+        arg, offset = arg.buffer, evaluated(arg.offset, sizes)
+    if not isinstance(arg, Value | Scratch):
+        return evaluated(arg, sizes)
+    address = layout.of(arg)
+    if isinstance(address, int):
+        return address + offset
+    places.setdefault(address, []).append((position, offset))
+    return 0
+
+
+def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) -> np.ndarray[Any, Any]:
+    parallel = [step.parallel and amount >= SERIAL_STEP for step, amount in zip(steps, work, strict=True)]
+    words = [len(steps)]
+    for i, step in enumerate(steps):
+        # Serial steps in a row are all the first thread's: nobody else has to wait for each of them.
+        joined = i + 1 < len(steps) and not parallel[i] and not parallel[i + 1]
+        flags = (control.PARALLEL if parallel[i] else 0) | (0 if joined else control.BARRIER)
+        words += [loader.address(step.kernel), tables[i], flags]
+    array = aligned(8 * len(words)).view(np.int64)
+    array[:] = words
+    return array
+
+
+def run_table(table: Table, threads: int) -> None:
+    """Carry the steps out."""
+    if len(table.program) > 1:
+        pool().run(table.program.ctypes.data, threads if table.work >= SERIAL_PROGRAM else 1)
+
+
+class Binding:
+    """The program for one set of sizes, with memory of its own."""
+
+    def __init__(
+        self, context: LoweringContext, homes: Homes, steps: Sequence[Step], constants: Mapping[Value, int], sizes: Sizes
+    ) -> None:
+        graph = context.graph
+        self.plan = plan_memory(context, homes, sizes)
+        self.arena = aligned(self.plan.peak + 64)
+        self._layout = Layout(homes, constants, self.plan, self.arena.ctypes.data, context)
+        self._layout.place_scratch(sizes)
+        self.table = make_table(steps, self._layout, sizes)
+        self.prepared: object = None
+        """Keeps alive the memory of hoisted buffers that the table refers to."""
+        self._homes = homes
+        self._outputs = [(name, v.type.concrete(sizes), v.dtype.numpy) for name, v in graph.outputs]
+        self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array], threads: int) -> dict[str, Array]:
+        """One call; hoisted buffers have been placed before."""
+        outputs = {name: np.empty(shape, dtype) for name, shape, dtype in self._outputs}
+        given = {"input": inputs, "param": params, "output": outputs}
+        for home in self.table.places:
+            if isinstance(home, External):
+                self.table.place(home, address_of(given[home.kind][home.name]))
+        run_table(self.table, threads)
+        for copy in self._homes.copies:
+            target = given[copy.target.kind][copy.target.name]
+            np.copyto(target, self._array(copy.source, given).reshape(target.shape))
+        return outputs
+
+    def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
+        """The elements of a value after the last step."""
+        root = storage(value)
+        if root.node.op == "const":
+            return np.asarray(root.node.attrs["value"])
+        home = self._layout.of(root)
+        if isinstance(home, External):
+            return given[home.kind][home.name]
+        address = self.table.known[home] if not isinstance(home, int) else home
+        return array_at(address, self._shapes[value], value.dtype.numpy)
+
+
+def address_of(array: Array) -> int:
+    """The address of an array's first element."""
+    address: int = array.__array_interface__["data"][0] if array.dtype.kind != "V" else array.ctypes.data
+    return address
+
+
+def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """The memory at an address as an array, which does not keep it alive."""
+    count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = (ctypes.c_uint8 * count).from_address(address)
+    return np.frombuffer(memory, np.uint8).view(dtype).reshape(shape)

@@ -1,0 +1,154 @@
+"""A compiled graph: steps that are bound to sizes when first called with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from netlang.backends.base import Array
+from netlang.backends.cpu import loader
+from netlang.backends.cpu.binding import Binding, Layout, address_of, make_table, plan_memory, run_table
+from netlang.backends.cpu.homes import External, buffers, find_homes
+from netlang.backends.cpu.lower import Buffer, LoweringContext, Step, evaluated
+from netlang.backends.cpu.threads import aligned
+from netlang.ir.graph import Graph, Node, Value
+from netlang.runtime.arrays import bind_sizes
+
+MOST_SIZES = 16
+"""For this many different sizes programs and their memory are kept."""
+
+_changes = 0
+"""How often any compiled graph has changed parameters: what was computed from them may be out of date."""
+
+
+class Prepared:
+    """What follows from one set of parameters alone, computed once."""
+
+    def __init__(self, params: Mapping[str, Array], names: Sequence[str], memory: dict[Buffer, np.ndarray[Any, Any]]):
+        self.arrays = [params[name] for name in names]
+        self.version = getattr(params, "version", None)
+        self.changes = _changes
+        self.memory = memory
+
+    def fits(self, params: Mapping[str, Array], names: Sequence[str]) -> bool:
+        """Whether these are the same parameters, unchanged as far as can be known without reading them."""
+        same = self.changes == _changes and self.version == getattr(params, "version", None)
+        return same and all(params[name] is array for name, array in zip(names, self.arrays, strict=True))
+
+
+class Executable:
+    """A graph with its machine code. Calls may come from several threads at a time: each gets memory of its own.
+
+    Results that follow from parameters alone (packed weights) are kept between calls. They are computed again when a
+    call brings other arrays, when any compiled graph has updated parameters, when `params` has an attribute `version`
+    that differs, or after `invalidate()`, which must be called when parameters were changed in place otherwise.
+    """
+
+    def __init__(self, graph: Graph, context: LoweringContext, steps: Mapping[Node, Sequence[Step]], threads: int):
+        self.graph = graph
+        self.threads = threads
+        self._context = context
+        self._homes = find_homes(context, steps)
+        hoisted = set(map(id, self._homes.prologue))
+        self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
+        self._constants, self._kept = _constants(graph)
+        self._symbolic = [v.node.name for v in graph.inputs if graph.symbols and any(d != 0 for d in v.shape)]
+        self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
+        self._prologue_params = sorted(
+            {h.name for s in self._homes.prologue for h in map(self._homes.of, _values(s)) if isinstance(h, External)}
+        )
+        self._prepared: Prepared | None = None
+        for step in (*self._homes.prologue, *self._steps):
+            loader.address(step.kernel)
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
+        """One call, as `netlang.backends.base.Executable.run` describes it."""
+        global _changes
+        key = tuple([inputs[name].shape for name in self._symbolic])
+        free = self._bindings.get(key)
+        if free is None:
+            free = self._room_for(key)
+        try:
+            binding = free.pop()
+        except IndexError:
+            binding = self._bind({name: array.shape for name, array in inputs.items()})
+        if self._homes.hoisted:
+            self._prepare(binding, params)
+        outputs = binding.run(inputs, params, self.threads)
+        free.append(binding)
+        if self.graph.updates:
+            _changes += 1
+        return outputs
+
+    def invalidate(self) -> None:
+        """Forget what was computed from parameters: they have been changed in place."""
+        self._prepared = None
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
+        kept = sum(self._bytes(b) for b in self._homes.hoisted)
+        return plan_memory(self._context, self._homes, sizes).peak + kept
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps of one call, in order."""
+        return self._steps
+
+    @property
+    def prologue(self) -> Sequence[Step]:
+        """The steps done once per set of parameters."""
+        return self._homes.prologue
+
+    def _room_for(self, key: tuple[tuple[int, ...], ...]) -> deque[Binding]:
+        while len(self._bindings) >= MOST_SIZES:
+            # Another thread may be quicker; its call keeps the binding alive that it is using.
+            self._bindings.pop(next(iter(self._bindings), key), None)
+        return self._bindings.setdefault(key, deque())
+
+    def _bind(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
+        sizes = bind_sizes(self.graph.inputs, shapes)
+        return Binding(self._context, self._homes, self._steps, self._constants, sizes)
+
+    def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:
+        prepared = self._prepared
+        if prepared is None or not prepared.fits(params, self._prologue_params):
+            prepared = self._prepared = self._run_prologue(params)
+        for buffer, memory in prepared.memory.items():
+            binding.table.place(buffer, memory.ctypes.data)
+        binding.prepared = prepared
+
+    def _run_prologue(self, params: Mapping[str, Array]) -> Prepared:
+        memory = {b: aligned(self._bytes(b) + 64) for b in self._homes.hoisted}
+        prepared = Prepared(params, self._prologue_params, memory)
+        table = make_table(self._homes.prologue, Layout(self._homes, self._constants, None, 0, self._context), {})
+        for home in table.places:
+            if isinstance(home, External):
+                table.place(home, address_of(params[home.name]))
+            else:
+                table.place(home, memory[home].ctypes.data)
+        run_table(table, self.threads)
+        return prepared
+
+    def _bytes(self, buffer: Buffer) -> int:
+        number = self._context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes
+        return evaluated(number, {})
+
+
+def _values(step: Step) -> list[Value]:
+    return [b for b in buffers(step) if isinstance(b, Value)]
+
+
+def _constants(graph: Graph) -> tuple[dict[Value, int], list[np.ndarray[Any, Any]]]:
+    """Addresses of the constants, and the aligned copies that they are addresses of."""
+    found: dict[Value, int] = {}
+    kept: list[np.ndarray[Any, Any]] = []
+    for node in graph.nodes:
+        if node.op == "const":
+            array = np.ascontiguousarray(node.attrs["value"])
+            memory = aligned(max(1, array.nbytes))
+            memory[: array.nbytes] = array.reshape(-1).view(np.uint8)
+            kept.append(memory)
+            found[node.out] = memory.ctypes.data
+    return found, kept

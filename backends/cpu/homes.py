@@ -1,0 +1,161 @@
+"""Where every tensor lives, as far as that does not depend on sizes.
+
+Inputs, params and outputs are the caller's arrays, constants and hoisted results have memory of their own, everything
+else gets a place in the arena. A result that leaves the graph is written into the caller's array by the step that
+computes it; an update too, where nothing reads the old value any more. What cannot be is copied after the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Step, evaluated
+from netlang.ir.graph import Graph, Node, Value
+from netlang.passes.memory import VIEWS
+
+
+@dataclass(frozen=True)
+class External:
+    """An array that the caller brings along: `kind` is input, param or output."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """After the last step: copy a value into an array of the caller."""
+
+    source: Value
+    target: External
+
+
+Home = Union[External, Buffer]
+Steps = Mapping[Node, Sequence[Step]]
+
+
+def storage(value: Value) -> Value:
+    """The value whose bytes these are: a reshape is a view."""
+    while value.node.op in VIEWS:
+        value = value.node.inputs[0]
+    return value
+
+
+@dataclass
+class Homes:
+    """`direct`: storages computed right into the caller's arrays; `hoisted`: buffers filled once per set of params."""
+
+    graph: Graph
+    direct: dict[Value, External] = field(default_factory=dict)
+    copies: list[Copy] = field(default_factory=list)
+    hoisted: set[Buffer] = field(default_factory=set)
+    prologue: list[Step] = field(default_factory=list)
+
+    def of(self, value: Value) -> Home | None:
+        """The home of a storage outside the arena; None where it is in the arena, or is a constant."""
+        if value in self.direct:
+            return self.direct[value]
+        if value.node.op in ("input", "param"):
+            return External(value.node.op, value.node.name)
+        return value if value in self.hoisted else None
+
+    def in_arena(self, value: Value) -> bool:
+        """Whether the planner must find a place for this value."""
+        root = storage(value)
+        return root.node.op not in ("input", "param", "const") and root not in self.direct and root not in self.hoisted
+
+
+def find_homes(context: LoweringContext, steps: Steps) -> Homes:
+    """Decide on homes for a lowered graph."""
+    graph = context.graph
+    homes = Homes(graph)
+    for name, value in graph.outputs:
+        _claim(homes, value, External("output", name), allowed=True)
+    order = {node: i for i, node in enumerate(graph.nodes)}
+    for name, value in graph.updates:
+        allowed = _may_overwrite(context, graph.param(name), storage(value), order)
+        _claim(homes, value, External("param", name), allowed)
+    _hoist(homes, steps)
+    return homes
+
+
+def _claim(homes: Homes, value: Value, target: External, allowed: bool) -> None:
+    root = storage(value)
+    leaf = root.node.op in ("input", "param", "const")
+    if leaf or root in homes.direct or not allowed:
+        homes.copies.append(Copy(value, target))
+    else:
+        homes.direct[root] = target
+
+
+def _may_overwrite(context: LoweringContext, param: Value, result: Value, order: Mapping[Node, int]) -> bool:
+    """Whether `result` can be computed right over `param`: nobody needs the old value from that step on."""
+    graph = context.graph
+    if any(storage(v) == param for v in graph.roots):
+        return False
+    for node in graph.nodes:
+        reads = [i for i, v in enumerate(node.inputs) if storage(v) == param]
+        if not reads or node.op in VIEWS:
+            continue
+        if node is result.node:
+            if not all(i in context.in_place.get(node, ()) for i in reads):
+                return False
+        elif order[node] > order[result.node]:
+            return False
+    return True
+
+
+# ---- hoisting
+
+
+def buffers(step: Step) -> list[Buffer]:
+    """The buffers among a step's arguments."""
+    found = [a.buffer if isinstance(a, At) else a for a in step.args]
+    return [storage(b) if isinstance(b, Value) else b for b in found if isinstance(b, Value | Scratch)]
+
+
+def _hoist(homes: Homes, steps: Steps) -> None:
+    """Find the steps that depend on params and constants alone, in graphs that do not change params."""
+    graph = homes.graph
+    listed = [step for node in graph.nodes for step in steps.get(node, ())]
+    fixed = {v for v in (n.out for n in graph.nodes if n.op in ("const", "param") and n.types)}
+    if graph.updates:
+        fixed = {v for v in fixed if v.node.op == "const"}
+    chosen = [s for s in listed if _is_static(s)]
+    while True:
+        kept = _closed(chosen, listed, fixed, homes)
+        if len(kept) == len(chosen):
+            break
+        chosen = kept
+    homes.prologue = chosen
+    homes.hoisted = {_root(b) for step in chosen for b in step.writes}
+
+
+def _root(buffer: Buffer) -> Buffer:
+    return storage(buffer) if isinstance(buffer, Value) else buffer
+
+
+def _closed(chosen: list[Step], listed: list[Step], fixed: set[Value], homes: Homes) -> list[Step]:
+    """The chosen steps that read and write nothing that a step outside the choice writes."""
+    inside = set(map(id, chosen))
+    elsewhere = {_root(b) for s in listed if id(s) not in inside for b in s.writes}
+    made = {_root(b) for s in chosen for b in s.writes}
+    return [
+        s
+        for s in chosen
+        if all((b in fixed or b in made) and b not in elsewhere and b not in homes.direct for b in buffers(s))
+    ]
+
+
+def _is_static(step: Step) -> bool:
+    """Whether the arguments are the same for all sizes."""
+    try:
+        for arg in step.args:
+            number = arg.offset if isinstance(arg, At) else arg
+            if not isinstance(number, Value | Scratch):
+                evaluated(number, {})
+    except KeyError:
+        return False
+    return True

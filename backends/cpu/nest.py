@@ -1,0 +1,210 @@
+"""Loop nests: what a fused chain of elementwise ops and reductions is before it becomes code.
+
+A nest goes over axes, some of them reduced. Operands are read and written at `offset + sum(index * stride)`; a
+stride of zero broadcasts. Instructions are in single-assignment form, each names earlier ones by position. Example,
+softmax of x [N, C] over C:
+
+    axes      N kept, C reduced
+    0 load x      1 reduce_max 0      2 sub 0 1      3 exp 2      4 reduce_sum 3      5 div 3 4      store 5
+
+`code_of` splits a nest into its structure (`NestCode`: the kernel) and its sizes (the kernel's arguments).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netlang.backends.cpu.emit import BYTES
+from netlang.backends.cpu.lower import Arg, At, Buffer, Number
+from netlang.ir.dims import Dim, size
+
+REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor read or written by a nest: strides and offset in elements, one stride per axis."""
+
+    buffer: Buffer
+    dtype: str
+    strides: tuple[Dim, ...]
+    offset: Dim = 0
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One value of a nest, of register type `dtype`. Besides the names in `EXPRESSIONS` and `REDUCTIONS`, `op` is
+
+    load      operand number attrs["operand"]
+    constant  attrs["value"]
+    number    the run-time size attrs["number"], converted
+    iota      the index along the axis attrs["axis"], as i64
+    """
+
+    op: str
+    dtype: str
+    inputs: tuple[int, ...] = ()
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+    def attr(self, name: str) -> Any:
+        return dict(self.attrs)[name]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One loop: how often, and whether reductions go over it."""
+
+    size: Dim
+    reduced: bool
+
+
+@dataclass
+class Nest:
+    """A whole nest; `stores` are (target, position of the instruction)."""
+
+    axes: list[Axis]
+    loads: list[Operand] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
+    stores: list[tuple[Operand, int]] = field(default_factory=list)
+    numbers: list[Dim] = field(default_factory=list)
+
+    def add(self, op: str, dtype: str, inputs: Sequence[int] = (), **attrs: Any) -> int:
+        """Append an instruction (or find the same one) and return its position."""
+        made = Instruction(op, dtype, tuple(inputs), tuple(sorted(attrs.items())))
+        if made in self.instructions:
+            return self.instructions.index(made)
+        self.instructions.append(made)
+        return len(self.instructions) - 1
+
+    def load(self, operand: Operand) -> int:
+        if operand not in self.loads:
+            self.loads.append(operand)
+        return self.add("load", operand.dtype, operand=self.loads.index(operand))
+
+    def number(self, value: Dim, dtype: str) -> int:
+        if value not in self.numbers:
+            self.numbers.append(value)
+        return self.add("number", dtype, number=self.numbers.index(value))
+
+    @property
+    def operands(self) -> list[Operand]:
+        return [*self.loads, *(o for o, _ in self.stores)]
+
+    @property
+    def work(self) -> Dim:
+        """About how many elementary operations."""
+        weight = sum(_WEIGHTS.get(i.op, 1) for i in self.instructions)
+        return size(a.size for a in self.axes) * max(1, weight)
+
+
+_WEIGHTS = {"exp": 8, "log": 8, "tanh": 12, "erf": 12, "sigmoid": 10, "gelu": 14, "softplus": 20, "elu": 10, "pow": 40}
+
+
+def collapsed(nest: Nest) -> Nest:
+    """The same nest with fewer, longer loops: axes of size 1 dropped, neighbours joined that all operands walk as one.
+
+    An axis of which an instruction asks the index stays as it is.
+    """
+    indexed = {i.attr("axis") for i in nest.instructions if i.op == "iota"}
+    kept: list[list[int]] = []
+    for axis, info in enumerate(nest.axes):
+        if info.size == 1 and axis not in indexed:
+            continue
+        last = kept[-1][-1] if kept else None
+        if last is not None and not {last, axis} & indexed and _joins(nest, last, axis):
+            kept[-1].append(axis)
+        else:
+            kept.append([axis])
+    axes = [Axis(size(nest.axes[a].size for a in group), nest.axes[group[0]].reduced) for group in kept]
+    place = {group[0]: i for i, group in enumerate(kept)}
+    inner = [group[-1] for group in kept]
+
+    def moved(operand: Operand) -> Operand:
+        return replace(operand, strides=tuple(operand.strides[a] for a in inner))
+
+    instructions = [
+        replace(i, attrs=(("axis", place[i.attr("axis")]),)) if i.op == "iota" else i for i in nest.instructions
+    ]
+    stores = [(moved(o), at) for o, at in nest.stores]
+    return _at_least_one_axis(Nest(axes, [moved(o) for o in nest.loads], instructions, stores, nest.numbers))
+
+
+def _joins(nest: Nest, outer: int, inner: int) -> bool:
+    if nest.axes[outer].reduced != nest.axes[inner].reduced:
+        return False
+    length = nest.axes[inner].size
+    return all(o.strides[outer] == o.strides[inner] * length for o in nest.operands)
+
+
+def _at_least_one_axis(nest: Nest) -> Nest:
+    if nest.axes:
+        return nest
+    widened = [replace(o, strides=(0,)) for o in nest.loads]
+    stores = [(replace(o, strides=(1,)), at) for o, at in nest.stores]
+    return Nest([Axis(1, False)], widened, nest.instructions, stores, nest.numbers)
+
+
+# ---- structure and sizes
+
+CHUNK = 16384
+"""Elements that one thread takes at a time from a long axis; results do not depend on it unless it splits a sum."""
+
+
+@dataclass(frozen=True)
+class OperandCode:
+    """The structure of an operand: per axis `0`: does not move, `1`: consecutive (last axis only), `s`: a stride."""
+
+    dtype: str
+    strides: str
+
+
+@dataclass(frozen=True)
+class NestCode:
+    """The structure of a nest, which is what its kernel is compiled for.
+
+    axes    `k` (kept) or `r` (reduced) per axis
+    split   the only axis is reduced in chunks, each with results of its own
+    """
+
+    axes: str
+    loads: tuple[OperandCode, ...]
+    instructions: tuple[Instruction, ...]
+    stores: tuple[tuple[OperandCode, int], ...]
+    numbers: int
+    split: bool = False
+
+
+def code_of(nest: Nest, split: bool = False) -> NestCode:
+    """The structure of a (collapsed) nest."""
+
+    def operand(o: Operand) -> OperandCode:
+        last = len(o.strides) - 1
+        marks = ["0" if s == 0 else "1" if i == last and s == 1 else "s" for i, s in enumerate(o.strides)]
+        return OperandCode(o.dtype, "".join(marks))
+
+    return NestCode(
+        "".join("r" if a.reduced else "k" for a in nest.axes),
+        tuple(map(operand, nest.loads)),
+        tuple(nest.instructions),
+        tuple((operand(o), at) for o, at in nest.stores),
+        len(nest.numbers),
+        split,
+    )
+
+
+def arguments(nest: Nest, chunk: Number = CHUNK) -> list[Arg]:
+    """The argument table: sizes of the axes, chunk, numbers, then per operand its address and its run-time strides.
+
+    Strides are in bytes. `NestEmitter` reads them in the same order.
+    """
+    args: list[Arg] = [a.size for a in nest.axes]
+    args.append(chunk)
+    args += nest.numbers
+    for o in nest.operands:
+        width = BYTES[o.dtype]
+        args.append(o.buffer if o.offset == 0 else At(o.buffer, o.offset * width))
+        last = len(o.strides) - 1
+        args += [s * width for i, s in enumerate(o.strides) if s != 0 and not (i == last and s == 1)]
+    return args

@@ -1,0 +1,171 @@
+"""From graphs of elementwise ops and reductions to loop nests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netlang.backends.cpu.axes import Axes, Place, widest
+from netlang.backends.cpu.expansions import EXPANSIONS
+from netlang.backends.cpu.expressions import EXPRESSIONS
+from netlang.backends.cpu.lower import Buffer
+from netlang.backends.cpu.nest import Axis, Nest, Operand
+from netlang.ir.build import Builder
+from netlang.ir.dims import Dim, size
+from netlang.ir.graph import Node, Value
+from netlang.ir.types import DType
+
+_VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient"})
+_REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
+_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent"})
+
+
+def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
+    """Strides, in elements, of a plain tensor."""
+    return tuple(size(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def build_nest(inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]) -> Nest | None:
+    """The nest that computes `targets` (values and where to put them) from `inputs`, or None if it takes several."""
+    nodes, targets = _expanded(inputs, targets)
+    axes = Axes()
+    for node in nodes:
+        if node.op not in _CARRIED_OUT or any(t.layout for t in node.types) or not axes.visit(node):
+            return None
+    computed = [v for node in nodes for v in node.results]
+    order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes for v in n.inputs])
+    reduced = _reduced(axes, nodes)
+    if order is None or reduced is None:
+        return None
+    kept = {c for c in order if c not in reduced}
+    if any(set(axes.classes(v)) not in (kept, set(order)) for v, _ in targets):
+        return None
+    return _NestBuilder(axes, order, reduced, inputs).build(nodes, targets)
+
+
+def _expanded(
+    inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]
+) -> tuple[list[Node], list[tuple[Value, Buffer]]]:
+    """The nodes between inputs and targets in order, composite ops written out, and the targets among them."""
+    replaced: dict[Value, Value] = {v: v for v in inputs}
+    for node in _between(inputs, [v for v, _ in targets]):
+        given = [replaced[v] for v in node.inputs]
+        if node.op in EXPANSIONS:
+            results = EXPANSIONS[node.op](Builder(node.spans, node.name), node, given)
+        else:
+            results = node.results if tuple(given) == node.inputs else node.with_inputs(given).results
+        replaced.update(zip(node.results, results, strict=True))
+    renamed = [(replaced[v], buffer) for v, buffer in targets]
+    return _between(inputs, [v for v, _ in renamed]), renamed
+
+
+def _between(inputs: Mapping[Value, Buffer], roots: Sequence[Value]) -> list[Node]:
+    """The nodes that compute `roots` from `inputs`, each after those it needs."""
+    done: dict[Node, None] = {}
+    stack = [(v.node, False) for v in reversed(roots) if v not in inputs]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            done.setdefault(node)
+        elif node not in done:
+            stack.append((node, True))
+            stack.extend((v.node, False) for v in reversed(node.inputs) if v not in inputs)
+    return list(done)
+
+
+def _reduced(axes: Axes, nodes: Sequence[Node]) -> set[Place] | None:
+    """The classes that are reduced; None where two reductions go over different ones."""
+    found = [r for n in nodes if n.op in _REDUCTIONS and (r := axes.reduced(n))]
+    if any(r != found[0] for r in found):
+        return None
+    return found[0] if found else set()
+
+
+class _NestBuilder:
+    def __init__(self, axes: Axes, order: list[Place], reduced: set[Place], inputs: Mapping[Value, Buffer]) -> None:
+        self.axes, self.order, self.reduced, self.inputs = axes, order, reduced, inputs
+        self.nest = Nest([Axis(value.shape[i], (value, i) in reduced) for value, i in order])
+        self.positions: dict[Value, int] = {}
+
+    def build(self, nodes: Sequence[Node], targets: Sequence[tuple[Value, Buffer]]) -> Nest:
+        for node in nodes:
+            self.positions[node.out] = self._instruction(node)
+        for value, buffer in targets:
+            self.nest.stores.append((self._operand(value, buffer), self._position(value)))
+        return self.nest
+
+    def _position(self, value: Value) -> int:
+        if value not in self.positions:
+            self.positions[value] = self.nest.load(self._operand(value, self.inputs[value]))
+        return self.positions[value]
+
+    def _operand(self, value: Value, buffer: Buffer) -> Operand:
+        own = dict(zip(self.axes.of(value), row_major(value.shape), strict=True))
+        return Operand(buffer, value.dtype.value, tuple(own.get(c, 0) for c in self.order))
+
+    def _instruction(self, node: Node) -> int:
+        dtype = node.out.dtype.value
+        if node.op == "const":
+            return self._constant(node)
+        if node.op == "extent":
+            return self.nest.number(node.attrs["dim"], dtype)
+        if node.op in _VIEWS:
+            return self._position(node.inputs[0])
+        if node.op in _REDUCTIONS:
+            return self._reduction(node)
+        inputs = [self._position(v) for v in node.inputs]
+        if node.op == "one_hot":
+            return self._one_hot(node, inputs[0])
+        if node.op == "pow":
+            return self._power(node, inputs)
+        return self.nest.add(node.op, dtype, inputs, **{k: _plain(v) for k, v in node.attrs.items()})
+
+    def _constant(self, node: Node) -> int:
+        array, dtype = node.attrs["value"], node.out.dtype
+        if array.size != 1:
+            return self.nest.load(self._operand(node.out, node.out))
+        return self.nest.add("constant", dtype.value, value=_number(array.item(), dtype))
+
+    def _reduction(self, node: Node) -> int:
+        position, dtype = self._position(node.inputs[0]), node.out.dtype.value
+        counted = size(node.inputs[0].shape[a] for a in node.attrs["axes"])
+        if not self.axes.reduced(node):
+            return position
+        if node.op != "reduce_mean":
+            return self.nest.add(node.op, dtype, [position])
+        total = self.nest.add("reduce_sum", dtype, [position])
+        return self.nest.add("div", dtype, [total, self.nest.number(counted, dtype)])
+
+    def _one_hot(self, node: Node, indices: int) -> int:
+        """index == position along the new last axis."""
+        of = self.axes.of(node.out)[-1]
+        wide = self.nest.add("cast", "i64", [indices], dtype="i64")
+        if of is None:
+            place = self.nest.add("constant", "i64", value=0)
+        else:
+            place = self.nest.add("iota", "i64", axis=self.order.index(of))
+        hit = self.nest.add("eq", "bool", [wide, place])
+        dtype = node.out.dtype.value
+        return hit if dtype == "bool" else self.nest.add("cast", dtype, [hit], dtype=dtype)
+
+    def _power(self, node: Node, inputs: list[int]) -> int:
+        """Small constant exponents need no call of the C library."""
+        dtype, (base, exponent) = node.out.dtype.value, inputs
+        known = self.nest.instructions[exponent]
+        value = known.attr("value") if known.op == "constant" else None
+        if value == 1.0:
+            return base
+        if value == -1.0:
+            return self.nest.add("div", dtype, [self.nest.add("constant", dtype, value=1.0), base])
+        if value in (2.0, 3.0):
+            square = self.nest.add("mul", dtype, [base, base])
+            return square if value == 2.0 else self.nest.add("mul", dtype, [square, base])
+        return self.nest.add("pow", dtype, inputs)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, DType) else value
+
+
+def _number(value: Any, dtype: DType) -> float | int | bool:
+    return float(value) if dtype.is_float else bool(value) if dtype == DType.BOOL else int(value)

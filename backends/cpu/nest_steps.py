@@ -1,0 +1,113 @@
+"""Loop nests to steps: kernels by structure, arguments by size, long sums split into chunks of a fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netlang.backends.cpu.emit import BYTES
+from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.lower import Buffer, LoweringContext, Scratch, Step
+from netlang.backends.cpu.nest import CHUNK, REDUCTIONS, Axis, Nest, Operand, arguments, code_of, collapsed
+from netlang.backends.cpu.nest_code import emit_nest
+from netlang.ir.dims import Dim, evaluate, names
+
+_SHORT = 2 * CHUNK
+
+
+def nest_steps(context: LoweringContext, nest: Nest) -> list[Step]:
+    """The steps that carry out a nest."""
+    flat = collapsed(nest)
+    if _is_long_sum(flat):
+        return _split(context, flat)
+    return [_step(context, flat)]
+
+
+def _step(context: LoweringContext, nest: Nest, split: bool = False) -> Step:
+    code = code_of(nest, split)
+    lanes = context.target.lanes(4)
+    kernel = emitted(f"nest {lanes} {code!r}", emit_nest(code, lanes))
+    writes: Sequence[Buffer] = [o.buffer for o, _ in nest.stores]
+    return Step(kernel, tuple(arguments(nest)), tuple(writes), nest.work)
+
+
+def _is_long_sum(nest: Nest) -> bool:
+    """One reduced axis and nothing else, probably long, and results that are all fixed along it."""
+    if len(nest.axes) != 1 or not nest.axes[0].reduced or any(o.strides != (0,) for o, _ in nest.stores):
+        return False
+    chained = any(
+        i.op in REDUCTIONS and _depends_on_reduction(nest, i.inputs[0]) for i in nest.instructions
+    )
+    return not chained and _usual(nest.axes[0].size) > _SHORT
+
+
+def _usual(dim: Dim) -> int:
+    """A dim for a batch of a usual size."""
+    return evaluate(dim, dict.fromkeys(names(dim), 32))
+
+
+def _depends_on_reduction(nest: Nest, position: int) -> bool:
+    instruction = nest.instructions[position]
+    return instruction.op in REDUCTIONS or any(_depends_on_reduction(nest, i) for i in instruction.inputs)
+
+
+def _split(context: LoweringContext, nest: Nest) -> list[Step]:
+    """First every chunk's own results, then those combined in order, and what is computed from them."""
+    chunks = (nest.axes[0].size + (CHUNK - 1)) // CHUNK
+    reductions = [i for i, x in enumerate(nest.instructions) if x.op in REDUCTIONS]
+    partial: dict[int, Operand] = {}
+    for i in reductions:
+        dtype = _register_name(nest.instructions[i].dtype)
+        partial[i] = Operand(context.scratch(chunks * BYTES[dtype]), dtype, (1,))
+    stores = [(Operand(o.buffer, o.dtype, (0,)), i) for i, o in partial.items()]
+    first = Nest(nest.axes, nest.loads, nest.instructions, stores, nest.numbers)
+    second = Nest([Axis(chunks, True)], [*nest.loads, *partial.values()], [], nest.stores, nest.numbers)
+    loads = {i: len(nest.loads) + k for k, i in enumerate(reductions)}
+    return [_step(context, _pruned(first), split=True), _step(context, _pruned(_combining(nest, second, loads)))]
+
+
+def _register_name(dtype: str) -> str:
+    return "f32" if dtype in ("f16", "bf16") else dtype
+
+
+def _combining(nest: Nest, out: Nest, loads: dict[int, int]) -> Nest:
+    """The nest's instructions with each reduction over its chunks' results instead of over elements."""
+    position: dict[int, int] = {}
+    for i, x in enumerate(nest.instructions):
+        if i in loads:
+            dtype = _register_name(x.dtype)
+            load = out.add("load", dtype, operand=loads[i])
+            position[i] = out.add(x.op, x.dtype, [load])
+        else:
+            position[i] = out.add(x.op, x.dtype, [position[k] for k in x.inputs], **dict(x.attrs))
+    out.stores = [(o, position[i]) for o, i in nest.stores]
+    return out
+
+
+def _pruned(nest: Nest) -> Nest:
+    """Without what no result needs."""
+    needed: set[int] = set()
+    stack = [i for _, i in nest.stores]
+    while stack:
+        i = stack.pop()
+        if i not in needed:
+            needed.add(i)
+            stack.extend(nest.instructions[i].inputs)
+    out = Nest(nest.axes, [], [], [], nest.numbers)
+    position: dict[int, int] = {}
+    for i in sorted(needed):
+        x = nest.instructions[i]
+        if x.op == "load":
+            position[i] = out.load(nest.loads[x.attr("operand")])
+        else:
+            position[i] = out.add(x.op, x.dtype, [position[k] for k in x.inputs], **dict(x.attrs))
+    out.stores = [(o, position[i]) for o, i in nest.stores]
+    return out
+
+
+def is_in_place_safe(nest: Nest, buffer: Buffer) -> bool:
+    """Whether results may be written over `buffer`: nothing is reduced, and it is read only where it is written."""
+    if any(a.reduced for a in nest.axes):
+        return False
+    full = nest.stores[0][0].strides
+    reads = [o for o in nest.loads if o.buffer == buffer]
+    return all(o.strides == full and o.offset == 0 for o in reads) and not isinstance(buffer, Scratch)
