@@ -25,6 +25,7 @@ from netlang.ir.types import DType, TensorType
 from netlang.passes.autodiff import weights
 from netlang.passes.clip import clipped
 from netlang.passes.commute import commute
+from netlang.passes.update_order import Change, ordered
 from netlang.passes.update_rules import RULES, Moment, Rule
 
 ORIGIN = "optimizer"
@@ -33,8 +34,6 @@ STEP = "$step"
 
 _SCALAR = TensorType(DType.F32, ())
 _ZERO = ("constant", 0.0)
-
-Updates = list[tuple[str, Value]]
 
 
 def training_step(spec: TrainSpec) -> Graph:
@@ -54,11 +53,13 @@ def training_step(spec: TrainSpec) -> Graph:
     moment = Moment(rate, make.add(step, make.scalar(1.0, step)))
     finite = make.op("lt", make.op("abs", loss), make.scalar(math.inf, loss))
 
-    changes: Updates = list(graph.updates)
-    new, state = _weight_updates(graph, spec, rule, moment, make)
-    changes += [*new, (STEP, moment.count)]
+    changes, state = _changes(graph, spec, rule, moment, make)
+    new = [update for change in ordered(graph, changes) for update in change.updates]
     old = {p.node.name: p for p in (*graph.params, *state, step)}
-    guarded = tuple((name, make.like(old[name].node).op("where", finite, v, old[name])) for name, v in changes)
+    guarded = tuple(
+        (name, make.like(old[name].node).op("where", finite, value, old[name]))
+        for name, value in (*graph.updates, *new, (STEP, moment.count))
+    )
     return graph.replace(inputs=(*graph.inputs, rate), params=(*graph.params, *state, step), updates=guarded)
 
 
@@ -70,19 +71,15 @@ def _rule(optimizer: Call) -> Rule:
     return RULES[optimizer.name]
 
 
-def _weight_updates(
+def _changes(
     graph: Graph, spec: TrainSpec, rule: Rule, moment: Moment, make: Builder
-) -> tuple[Updates, list[Value]]:
-    """New weights and slots, and the params that hold the slots.
-
-    The last layer comes first: that is the order in which the gradients become known, so a schedule that follows the
-    order of the updates lets go of every layer's gradient before it goes on to the layer below.
-    """
+) -> tuple[list[Change], list[Value]]:
+    """The new values of all weights that the loss depends on, last layer first, and the params of their slots."""
     params = weights(graph)
     reached = [(p, g) for p, g in zip(params, adjoints(graph.output(LOSS), params), strict=True) if g is not None]
     reached.reverse()
     gradients = clipped(make, spec.clip, [g for _, g in reached])
-    updates: Updates = []
+    changes: list[Change] = []
     state: list[Value] = []
     for (param, _), gradient in zip(reached, gradients, strict=True):
         name = param.node.name
@@ -90,5 +87,5 @@ def _weight_updates(
         slots = {s: there.param(f"{name}.{s}", param.type, "state", _ZERO) for s in rule.slots(spec.optimizer.args)}
         state += slots.values()
         weight, kept = rule.update(there, spec.optimizer.args, moment, param, gradient, slots)
-        updates += [(name, weight), *((f"{name}.{s}", v) for s, v in kept.items())]
-    return updates, state
+        changes.append(Change(param, ((name, weight), *((f"{name}.{s}", v) for s, v in kept.items()))))
+    return changes, state

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from netlang.backends.reference import evaluate
 
+from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
 from netlang.ir.gradient import ORIGIN, adjoints, gradients

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from netlang.backends.reference import evaluate
 
+from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Node, Value

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netlang.backends.reference import evaluate
 
+from netlang.backends.reference import evaluate
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph
 from netlang.ir.module import Call
@@ -115,10 +115,34 @@ def test_state_is_declared_for_every_reached_weight() -> None:
     assert [v.node.name for v in graph.inputs] == ["x", "$lr"]
 
 
-def test_the_last_layer_is_updated_first() -> None:
+def test_the_last_layers_are_updated_first_but_no_weight_before_its_last_reader() -> None:
     graph = training_step(spec(lenet5(train=True), SGD))
     names = [name for name, _ in graph.updates if not name.endswith("momentum")]
-    assert names[0] == "fc3.bias" and names[-2] == "conv1.weight"
+    assert names[:3] == ["fc3.bias", "fc2.bias", "fc3.weight"] and names[-2] == "conv1.weight"
+    assert overwritten_too_early(graph) == []
+
+
+def overwritten_too_early(graph: Graph) -> list[str]:
+    """The params whose old value is read after the node that computes the new one."""
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    new = dict(graph.updates)
+    reads = [(value.node.name, node) for node in graph.nodes for value in node.inputs if value.node.op == "param"]
+    return [name for name, node in reads if name in new and place[node] > place[new[name].node]]
+
+
+def without_biases() -> Graph:
+    net = Net()
+    h = net.input("x", 2, 3, 8, 8)
+    for i in range(7):
+        h = net.line().op("relu", net.conv(f"c{i}", h, 3, 3, bias=False, pad=1))
+    return net.graph(loss=net.line().sum(net.line().mul(h, h), (0, 1, 2, 3)))
+
+
+def test_few_weights_wait_at_a_time() -> None:
+    graph = training_step(spec(without_biases(), SGD))
+    names = [name for name, _ in graph.updates if not name.endswith("momentum")]
+    assert names == ["c4.weight", "c6.weight", "c5.weight", "c1.weight", "c3.weight", "c2.weight", "c0.weight", STEP]
+    assert overwritten_too_early(graph) == ["c4.weight", "c1.weight"]
 
 
 def test_updates_keep_the_place_of_their_parameter() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netlang.backends.reference import evaluate
 
+from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType
