@@ -9,7 +9,7 @@ Before                                              After
     %5 = neg(%4)
     output y = %5                                       output y = %0
 
-Values stay the same bit for bit but for three kinds of row, each marked in its table:
+Values stay the same bit for bit (any NaN being NaN) but for three kinds of row, each marked in its table:
 - *sign of zero*: `x + 0` becomes `x`; -0.0 may stay where +0.0 was computed.
 - *rounding*: constant factors are multiplied together beforehand, x**2 becomes x*x; the last bit may differ. It is done
   only where the product of the constants neither overflows nor loses digits.
