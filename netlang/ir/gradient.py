@@ -75,6 +75,8 @@ def _active(order: Sequence[Node], wrt: Collection[Value]) -> set[Value]:
     """The float values that depend on `wrt` by differentiable ops: the only ones whose gradients are needed."""
     active: set[Value] = set()
     for node in order:
+        if node.op == "fused" and any(v in active for v in node.inputs):
+            raise AssertionError("a graph is differentiated before it is fused")
         passes_on = opdef(node.op).gradient is not None and any(v in active for v in node.inputs)
         active.update(r for r in node.results if r in wrt or (passes_on and r.dtype.is_float))
     return active

@@ -35,9 +35,11 @@ def clipped(make: Builder, clip: Call | None, gradients: Sequence[Value]) -> lis
 
 
 def _by_norm(make: Builder, limit: float, gradients: Sequence[Value]) -> list[Value]:
+    # Squares of half floats overflow early.
+    wide = DType.F64 if any(g.dtype is DType.F64 for g in gradients) else DType.F32
     total: Value | None = None
-    for gradient in gradients:
-        square = _to(make, make.sum(make.mul(gradient, gradient), range(gradient.rank)), DType.F32)
+    for gradient in (_to(make, g, wide) for g in gradients):
+        square = make.sum(make.mul(gradient, gradient), range(gradient.rank))
         total = square if total is None else make.add(total, square)
     assert total is not None
     norm = make.op("sqrt", total)

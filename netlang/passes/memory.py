@@ -46,7 +46,7 @@ class MemoryPlan:
     lower_bound: int
     by_node: Mapping[Node, int]
     at_peak: tuple[tuple[Node, int], ...] = field(default=(), repr=False)
-    """The makers of the buffers in use when most bytes are, and the size of each."""
+    """The makers of the buffers in use when most bytes are, and the size of each; together `lower_bound`."""
 
 
 def plan(
@@ -88,29 +88,6 @@ def plan(
         by_node=dict(zip(nodes, profile, strict=True)),
         at_peak=_live_at(buffers, makers, profile.index(bound) if profile else 0),
     )
-
-
-def by_source(plan: MemoryPlan) -> dict[tuple[str, int], int]:
-    """Bytes in use at the fullest moment by the (file, line) that they come from, most first.
-
-    What no line of the source accounts for is under `("", 0)`. The sum is `plan.lower_bound`.
-    """
-    found: dict[tuple[str, int], int] = {}
-    for node, size in plan.at_peak:
-        line = (node.spans[0].source.name, node.spans[0].line) if node.spans else ("", 0)
-        found[line] = found.get(line, 0) + size
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def param_bytes(graph: Graph, roles: Sequence[str]) -> dict[tuple[str, int], int]:
-    """Bytes of the params of these roles by the (file, line) that declares them, in order of declaration."""
-    found: dict[tuple[str, int], int] = {}
-    for value in graph.params:
-        if value.node.attrs["role"] in roles:
-            spans = value.node.spans
-            line = (spans[0].source.name, spans[0].line) if spans else ("", 0)
-            found[line] = found.get(line, 0) + dims.evaluate(value.type.bytes, {})
-    return found
 
 
 def _live_at(buffers: Sequence[Buffer], makers: Sequence[Node], time: int) -> tuple[tuple[Node, int], ...]:

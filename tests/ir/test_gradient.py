@@ -15,6 +15,7 @@ from netlang.ir.graph import Graph, Value, topological
 from netlang.ir.opdef import ShapeError
 from netlang.ir.text import print_graph
 from netlang.ir.types import DType
+from netlang.passes import fuse
 from netlang.passes.autodiff import differentiate
 from tests.nets import Array, Net, lenet5, random_inputs, random_params, span, tensor
 
@@ -152,6 +153,12 @@ def test_what_cannot_be_differentiated_is_refused(make: object, message: str) ->
     assert callable(make)
     with pytest.raises(ShapeError, match=message):
         make(b, x)
+
+
+def test_a_fused_graph_is_refused_instead_of_given_zeros() -> None:
+    graph = fuse.run(lenet5(train=True))
+    with pytest.raises(AssertionError, match="before it is fused"):
+        differentiate(graph)
 
 
 def test_lenet5_against_finite_differences() -> None:

@@ -13,10 +13,10 @@ from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
 from netlang.passes import fuse, switches
-from netlang.passes.memory import VIEWS, MemoryPlan, by_source, param_bytes, plan
+from netlang.passes.memory import VIEWS, MemoryPlan, plan
 from netlang.passes.optimizer import training_step
 from netlang.passes.placement import ALIGNMENT, Buffer, align, lower_bound, place
-from tests.nets import SGD, Net, lenet5, span, spec, tensor
+from tests.nets import SGD, lenet5, span, spec, tensor
 
 BATCH = {"N": 32}
 
@@ -202,19 +202,9 @@ def test_fusion_and_switches_lower_the_peak() -> None:
     assert plan(after, BATCH).peak < 0.7 * plan(before, BATCH).peak
 
 
-def test_by_node_and_by_source_account_for_the_peak() -> None:
+def test_by_node_and_at_peak_account_for_every_byte() -> None:
     graph = training_step(spec(lenet5(train=True), SGD))
     found = plan(graph, BATCH, scratch=lambda node: 4096 if node.op == "conv" else 0)
-    lines = by_source(found)
-    assert max(found.by_node.values()) == found.lower_bound == sum(lines.values())
-    assert list(lines.values()) == sorted(lines.values(), reverse=True)
-    conv1 = graph.param("conv1.weight").node.spans[0]
-    assert lines["lenet5.net", conv1.line] > 0
-
-
-def test_params_by_source() -> None:
-    net = Net()
-    x = net.input("x", 2, 5)
-    graph = net.graph(y=net.dense("b", net.dense("a", x, 4), 3))
-    assert param_bytes(graph, ["weight"]) == {("lenet5.net", 2): 4 * (20 + 4), ("lenet5.net", 3): 4 * (12 + 3)}
-    assert param_bytes(graph, ["state"]) == {}
+    assert max(found.by_node.values()) == found.lower_bound == sum(size for _, size in found.at_peak)
+    conv1 = graph.param("conv1.weight").node
+    assert any(node.spans == conv1.spans for node, _ in found.at_peak)

@@ -11,6 +11,7 @@ from netlang.backends.reference import evaluate
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph
 from netlang.ir.module import Call
+from netlang.ir.types import DType
 from netlang.ir.verify import verify
 from netlang.passes.optimizer import STEP, training_step
 from tests.nets import SGD, Array, Net, lenet5, nodes_of, random_inputs, random_params, spec
@@ -102,6 +103,24 @@ def test_optimizer_is_pytorchs(name: str, args: dict[str, Any]) -> None:
 @pytest.mark.parametrize("clip", CLIPS, ids=str)
 def test_clipping_is_pytorchs(clip: Call | None) -> None:
     check_against_torch("sgd", {"momentum": 0.9, "weight_decay": 0.01}, clip)
+
+
+@pytest.mark.parametrize("dtype", [DType.F16, DType.BF16, DType.F64])
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_other_float_types(name: str, dtype: DType) -> None:
+    net = Net(dtype=dtype)
+    y = net.dense("fc", net.input("x", 4, 3), 2)
+    loss = net.line().op("reduce_mean", net.line().mul(y, y), axes=(0, 1))
+    args = {**DEFAULTS[name], "eps": 1e-3}
+    graph = training_step(spec(net.graph(loss=loss), Call(name, args), Call("norm", {"max": 1.0})))
+    verify(graph)
+    params, inputs = random_params(graph), random_inputs(graph, {})
+    losses = []
+    for _ in range(3):
+        outputs, params = step(graph, inputs, params)
+        losses.append(float(outputs["loss"]))
+    assert losses[2] < losses[0]
+    assert all(params[v.node.name].dtype == v.dtype.numpy for v in graph.params)
 
 
 def test_state_is_declared_for_every_reached_weight() -> None:
