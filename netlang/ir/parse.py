@@ -171,10 +171,11 @@ class _Parser:
         number = at.integer()
         if number not in self.sources:
             at.fail(f"there is no source {number}", start)
-        at.expect(":")
-        line, _, column, _, end_line, _, end_column = (
-            at.integer(), at.expect(":"), at.integer(), at.expect("-"), at.integer(), at.expect(":"), at.integer(),
-        )  # fmt: skip
+        numbers = []
+        for mark in (":", ":", "-", ":"):
+            at.expect(mark)
+            numbers.append(at.integer())
+        line, column, end_line, end_column = numbers
         return Span(self.sources[number], line, column, end_line, end_column)
 
     def _make(self, op: Token, inputs: list[Value], attrs: dict[str, Any], body: Graph | None, place: _Place) -> Node:
