@@ -1,4 +1,4 @@
-"""Lowering of convolutions, bare and fused with what follows them, to the direct kernel: two steps, packing and work."""
+"""Lowering of convolutions, bare and fused with what follows them, to the direct kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch
 from netlang.backends.cpu.native.conv_table import ConvTable as T
 from netlang.backends.cpu.native.pack_table import PackTable as P
 from netlang.backends.cpu.threads import available
-
 from netlang.ir.dims import evaluate
 from netlang.ir.graph import Node, Value
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numba import njit
+
 from netlang.backends.cpu.intrinsics import LOAD, STORE, number, quotient, remainder
 from netlang.backends.cpu.kernel import KernelFunction
 from netlang.backends.cpu.native.conv_table import ConvStructure
@@ -12,7 +14,6 @@ from netlang.backends.cpu.native.pooling import make_pool_rows
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile, emit_broadcast_tile
 from netlang.backends.cpu.tiles.call import tile_call
-from numba import njit
 
 _inlined = njit(forceinline=True, error_model="numpy")
 _load, _store = LOAD["f32"], STORE["f32"]
@@ -101,7 +102,7 @@ def make_run_tiles(structure: ConvStructure) -> Any:
 
 def make_load_tensors(structure: ConvStructure) -> Any:
     """The function that brings rows of the epilogue's tensors into blocks laid out as the map."""
-    lanes, vectors, line = structure.tile.lanes, structure.tile.vectors, structure.tile.lanes * 4
+    lanes, vectors = structure.tile.lanes, structure.tile.vectors
     kinds = structure.tensors
     loaders = [tile_call(5, lanes, lambda e, values, kind=kind: moving.emit_block(e, kind, values)) for kind in kinds]
     first = loaders[0] if kinds else None

@@ -7,7 +7,7 @@ A loop keeps its pointers and accumulators as phis: arrays of accumulators would
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +17,7 @@ I1, I8, I32, I64, F32 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType
 POINTER = I8.as_pointer()
 FLOAT_BYTES = 4
 
-Offset = Union[int, Any]
+Offset = int | Any
 """Bytes: a Python int or an i64 `ir.Value`."""
 Body = Callable[[list[Any], list[Any]], "Sequence[Any] | None"]
 

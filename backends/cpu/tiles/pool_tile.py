@@ -1,4 +1,4 @@
-"""Pooling on blocks of lanes: windows of [row][pixel][lanes], one result vector each, all channels of a block at once."""
+"""Pooling on blocks of lanes: windows of [row][pixel][lanes], one result vector each."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ def polynomial(e: Emitter, x: Any, coefficients: Sequence[float]) -> Any:
     return total
 
 
-def _reduced(e: Emitter, x: Any) -> tuple[Any, Any, Any]:
-    """(n, r, (exp(r) - 1)) with x = n ln 2 + r; n is a whole float in [-252, 256]."""
+def _reduced(e: Emitter, x: Any) -> tuple[Any, Any]:
+    """(n, exp(r) - 1) with x = n ln 2 + r; n is a whole float in [-252, 256]."""
     n = e.unary("floor", e.fma(x, e.constant(_LOG2_E), e.constant(0.5)))
     n = e.b.select(e.b.fcmp_ordered(">", n, e.constant(-252)), n, e.constant(-252))
     n = e.b.select(e.b.fcmp_ordered("<", n, e.constant(256)), n, e.constant(256))
     r = e.fma(n, e.constant(-_LN2_HIGH), x)
     r = e.fma(n, e.constant(-_LN2_LOW), r)
-    return n, r, e.fma(e.b.fmul(r, r), polynomial(e, r, _EXP), r)
+    return n, e.fma(e.b.fmul(r, r), polynomial(e, r, _EXP), r)
 
 
 def _scaled(e: Emitter, x: Any, n: Any) -> Any:
@@ -49,7 +49,7 @@ def _scaled(e: Emitter, x: Any, n: Any) -> Any:
 
 
 def exp(e: Emitter, x: Any) -> Any:
-    n, r, less_one = _reduced(e, x)
+    n, less_one = _reduced(e, x)
     value = _scaled(e, e.b.fadd(less_one, e.constant(1)), n)
     high = e.b.fcmp_ordered(">", x, e.constant(89.0))
     low = e.b.fcmp_ordered("<", x, e.constant(-104.0))
@@ -59,7 +59,7 @@ def exp(e: Emitter, x: Any) -> Any:
 
 def expm1(e: Emitter, x: Any) -> Any:
     """exp(x) - 1 without cancellation near 0."""
-    n, _, less_one = _reduced(e, x)
+    n, less_one = _reduced(e, x)
     return e.b.select(e.b.fcmp_ordered("==", n, e.zero), less_one, e.b.fsub(exp(e, x), e.constant(1)))
 
 
