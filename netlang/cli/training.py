@@ -8,7 +8,7 @@ from pathlib import Path
 from netlang.cli.arguments import Verbs, add_target, module_of, natural, positive, verb
 from netlang.cli.graphs import train_section
 from netlang.cli.output import count, number
-from netlang.cli.progress import Bar, reporter, results
+from netlang.cli.progress import Bar, reporter
 from netlang.driver import assemble, backend_for
 from netlang.runtime.fit import BEST, WEIGHTS, Options
 from netlang.runtime.model import Model
@@ -40,12 +40,10 @@ def train(args: argparse.Namespace) -> None:
     progress = reporter()
     options = Options(args.epochs, out, args.resume, args.checkpoint_every)
     try:
-        record = trainer.fit(data, options, progress)
+        trainer.fit(data, options, progress)
     finally:
         if isinstance(progress, Bar):
             progress.close()
-    if record:
-        print(f"after {record['epoch']} epochs: {results(record)}")
     print(f"weights: {out / WEIGHTS}  best: {out / BEST}")
 
 

@@ -24,8 +24,9 @@ from netlang.runtime.nonfinite import Replay
 from netlang.runtime.parameters import Store, initialise
 from netlang.runtime.schedules import Schedule
 
-Data = str | Dataset | Mapping[str, Array]
-"""What `evaluate` and `fit` accept: a source as on the command line, a data set, or arrays by input name."""
+Data = str | Dataset | Fitted | Mapping[str, Array]
+"""What `evaluate` and `fit` accept: a source as on the command line, a data set (made to suit the inputs already, or
+not yet), or arrays by input name."""
 
 
 class Runs(Protocol):
@@ -141,6 +142,8 @@ class Trainer:
 
     def fitted(self, data: Data) -> Fitted:
         """Data made to suit the inputs, every label checked."""
+        if isinstance(data, Fitted):
+            return data
         if isinstance(data, str):
             data = load_source(data, wanted_image(self.inputs, self.spec.targets))
         elif not isinstance(data, Dataset):

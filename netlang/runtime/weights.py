@@ -69,8 +69,7 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """`safe_open` whose faults are NetErrors that name the file."""
     try:
-        if Path(path).is_dir():
-            raise NetError(f"{path} is a folder, not a weights file")
+        Path(path).open("rb").close()  # safe_open's own complaints are less plain
         with safe_open(path, framework="numpy") as file:
             yield file
     except OSError as fault:

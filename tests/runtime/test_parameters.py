@@ -94,7 +94,7 @@ def test_truncated_missing_and_folder(tmp_path: Path) -> None:
     path, store = tmp_path / "w.safetensors", initialise(PARAMS, 0)
     weights.save(path, store, {})
     path.write_bytes(path.read_bytes()[:-1])
-    for wrong, text in [(path, "not a whole"), (tmp_path / "none", "No such file"), (tmp_path, "is a folder")]:
+    for wrong, text in [(path, "not a whole"), (tmp_path / "none", "No such file"), (tmp_path, "Is a directory")]:
         with pytest.raises(NetError, match=text):
             weights.load(wrong, PARAMS, store)
 

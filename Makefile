@@ -1,0 +1,32 @@
+# make demo    trains LeNet-5 on handwritten digits, compiles it and classifies three of them
+# make test    runs every test
+# Both make a virtual environment first and install into it; all they need is Python 3.11 or later with its venv module.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SOURCES := pyproject.toml $(shell find netlang backends grammar -name '*.py' -o -name '*.net' -o -name '*.lark')
+
+.PHONY: demo test clean
+
+demo: $(VENV)/installed-digits
+	$(BIN)/netc train examples/lenet5.net --data digits --out run/demo
+	$(BIN)/netc compile examples/lenet5.net
+	$(BIN)/python examples/demo.py run/demo/best.safetensors
+
+test: $(VENV)/installed-test
+	$(BIN)/pytest -n auto
+
+# An old build folder would put files back that are gone from the tree.
+$(VENV)/installed-%: $(SOURCES) | $(BIN)/pip
+	rm -rf build
+	$(BIN)/pip install --quiet --upgrade '.[digits$(if $(filter test,$*),$(comma)test)]'
+	@touch $@
+
+comma := ,
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build run
