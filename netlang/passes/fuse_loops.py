@@ -74,7 +74,8 @@ def fuse_loops(partition: Partition, plans: dict[int, Plan]) -> None:
                 _join(partition, first, second)
     for group in dict.fromkeys(map(partition.group, nodes)):
         members = partition.members(group)
-        if len(members) > 1 or any(map(_through_broadcast, members[0].inputs)):
+        # A lone node is worth a loop if it would need a broadcast in memory otherwise.
+        if len(members) > 1 or (any(map(_through_broadcast, members[0].inputs)) and space_of(members)):
             plans[group] = Plan(KIND, members[0])
 
 
