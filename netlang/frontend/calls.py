@@ -121,9 +121,17 @@ def apply_primitive(
         tensors = [v for v in arguments if isinstance(v, Value)]
         bound = primitive.signature.bind([v for v in arguments if not isinstance(v, Value)], keyword)
         bound[""] = tensors
+    elif len(arguments) + len(keyword) < _least(primitive):
+        hint = f"give several tensors as (a, b) -> {primitive.name}"
+        raise Fault(f"{primitive.name} needs {_least(primitive)} tensors, got {len(arguments)}", hint=hint)
     else:
         bound = primitive.signature.bind(arguments, keyword)
     return primitive.build(site_of(context, span, primitive.name), bound)
+
+
+def _least(primitive: Primitive) -> int:
+    """How many tensors it needs: those that may not be left out."""
+    return sum(not optional for _, optional in primitive.signature.parameters[: primitive.tensors])
 
 
 def _apply_block(

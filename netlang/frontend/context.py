@@ -54,6 +54,7 @@ class Context:
         self.params: dict[str, Value] = {}
         self.updates: dict[str, Value] = {}
         self.trail: dict[Value, Step] = {}
+        self.nets: frozenset[str] = frozenset()
         self.recipe: object | None = None  # of the `train` section being carried out
         self.level = 0
         self._steps = 0

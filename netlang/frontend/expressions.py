@@ -99,6 +99,9 @@ def unknown(context: Context, word: ast.Word, what: str = "name") -> Exception:
     """The fault of a name that stands for nothing; silent where a failed `if` or `for` may be why."""
     if any(frame.broken for frame in context.frames if not frame.std):
         return Silenced()
+    if word.text in context.nets:
+        hint = "what is to be applied is written as a block: block name(x) { ... return y }"
+        return Fault(f"'{word.text}' is a net, which cannot be applied", hint=hint, span=word.span)
     other = _OTHER_NAMES.get(word.text.lower(), "")
     hint = f"it is called '{other}' here" if other else did_you_mean(word.text, context.frame.scope.names())
     return Fault(f"unknown {what} '{word.text}'", hint=hint, span=word.span)
@@ -150,7 +153,7 @@ def _attribute(context: Context, e: ast.Attribute) -> Any:
     if isinstance(of, Value):
         return _of_tensor(of, e.name)
     if isinstance(of, Layer | Composition):
-        if of.instance is None:
+        if of.instance is None or not (of.instance.params or of.instance.children):
             raise Fault("this layer was not applied yet, so it has no parameters", span=e.of.span)
         return _of_layer(of.instance, e.name)
     if isinstance(of, Instance):

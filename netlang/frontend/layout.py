@@ -37,16 +37,25 @@ LONGEST = 100_000
 
 
 class Layout:
-    """The `postlex` stage of the parser. `open` holds the brackets that were open when the parser stopped."""
+    """The `postlex` stage of the parser.
+
+    When the parser has stopped, `open` holds the brackets that were open, `before` the last token it accepted;
+    `stray` says that a bracket was closed which nothing opened.
+    """
 
     always_accept = ()
 
     def __init__(self) -> None:
         self.open: list[Token] = []
+        self.stray = False
+        self.before: Token | None = None
+        self._latest: Token | None = None
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """The tokens of `stream` with superfluous line ends dropped and statement words made names where they are."""
         self.open = []
+        self.stray = False
+        self.before = self._latest = None
         previous = LINE_END
         for count, (token, following) in enumerate(_pairs(stream)):
             if count == LONGEST:
@@ -62,6 +71,7 @@ class Layout:
             else:
                 self._track(token)
             previous = token.type
+            self.before, self._latest = self._latest, token
             yield token
 
     def _inside_brackets(self) -> bool:
@@ -72,8 +82,11 @@ class Layout:
             self.open.append(token)
             if len(self.open) > DEEPEST:
                 raise SyntaxFault(f"brackets are nested more than {DEEPEST} deep", token)
-        elif token.type in CLOSE and self.open and OPEN[self.open[-1].type] == token.type:
-            self.open.pop()
+        elif token.type in CLOSE:
+            if self.open and OPEN[self.open[-1].type] == token.type:
+                self.open.pop()
+            else:
+                self.stray = not self.open
 
 
 def _pairs(stream: Iterator[Token]) -> Iterator[tuple[Token, str]]:

@@ -14,8 +14,8 @@ from netlang.ir.dims import Dim, Sym
 from netlang.ir.types import TensorType
 
 FILE_BYTES = 1 << 20
-NODES = 200_000
-STEPS = 1_000_000
+NODES = 50_000
+STEPS = 500_000
 """Expressions and statements evaluated."""
 ITEMS = 100_000
 """Entries of a list, turns of a loop."""

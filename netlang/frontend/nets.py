@@ -87,8 +87,7 @@ def _plan(file: ast.File, source: Source, reporter: Reporter) -> _Plan:
             else:
                 train, trained = item, above
     if not nets:
-        last = len(source.lines)
-        fault("there is no net in this file", Span(source, last, 1, last, 1), "a net is written: net name { ... }")
+        fault("there is no net in this file", Span(source, 1, 1, 1, 1), "a net is written: net name { ... }")
     return _Plan(tuple(blocks), tuple(constants), tuple(nets), train, trained)
 
 
@@ -119,6 +118,7 @@ class _Elaboration:
         self.net = net
         self.recipe = Recipe()
         context = self.context = Context(training, reporter, usage, run_block)
+        context.nets = frozenset(n.name.text for n in plan.nets)
         naming = Naming(context.root)
         scope = Scope(library())
         with ExitStack() as frames:

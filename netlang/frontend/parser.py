@@ -49,7 +49,7 @@ def _parse(text: str, source: Source) -> ast.File:
         try:
             tree = lark.parse(text)
         except UnexpectedToken as error:
-            raise token_fault(error, layout.open) from None
+            raise token_fault(error, layout) from None
         except UnexpectedCharacters as error:
             raise character_fault(error) from None
     return _Builder(source).build(tree)

@@ -61,8 +61,15 @@ def run(context: Context, statements: Sequence[ast.Statement]) -> Returned | Non
             continue
         if isinstance(statement, ast.Return):
             return Returned(POISON)
+        if _ends_block(context, statement):
+            raise Silenced
         _poison(context, statement)
     return None
+
+
+def _ends_block(context: Context, statement: ast.Statement) -> bool:
+    """Whether more faults of the same application would only be consequences of this statement's."""
+    return context.frame.std or (context.frame.kind == "block" and isinstance(statement, ast.Check))
 
 
 def _run(context: Context, statement: ast.Statement) -> Returned | None:

@@ -36,7 +36,7 @@ def _unreached(graphs: Sequence[Graph], reporter: Reporter) -> set[Span]:
         if key not in reached and value.node.spans:
             span = value.node.spans[0]
             what = "input" if value.node.op == "input" else "parameter"
-            reporter.add(Diagnostic(f"no output depends on the {what} '{value.node.name}'", (span,), "warning"))
+            reporter.add(Diagnostic(f"nothing depends on the {what} '{value.node.name}'", (span,), "warning"))
             warned.add(span)
     return warned
 

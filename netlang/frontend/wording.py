@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from netlang.frontend.faults import SyntaxFault
-from netlang.frontend.layout import LINE_END, OPEN, STATEMENT_WORDS, words
+from netlang.frontend.layout import CLOSE, LINE_END, OPEN, STATEMENT_WORDS, Layout, words
 
 _SPELLING = {
     "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
@@ -38,18 +38,22 @@ def character_fault(error: UnexpectedCharacters) -> SyntaxFault:
     return SyntaxFault(message, Token("CHARACTER", character, 0, error.line, error.column), hint)
 
 
-def token_fault(error: UnexpectedToken, open_brackets: Collection[Token]) -> SyntaxFault:
+def token_fault(error: UnexpectedToken, layout: Layout) -> SyntaxFault:
     """A token that cannot stand where it stands."""
-    token = error.token
-    unclosed = _unclosed(token, list(open_brackets))
+    token, before = error.token, layout.before
+    unclosed = _unclosed(token, layout.open)
     if unclosed is not None:
         return unclosed
+    if layout.stray and token.type in CLOSE:
+        return SyntaxFault(f"'{token}' closes nothing", token)
     accepted = error.accepts or error.expected
+    if before is not None and (token.line or 0) > (before.end_line or 0):
+        token = Token(LINE_END, " ", 0, before.end_line, before.end_column)
     wanted = _expected(accepted)
     return SyntaxFault(f"expected {wanted}, found {_found(token)}", token, _hint(token, accepted), _length(token))
 
 
-def _unclosed(token: Token, open_brackets: list[Token]) -> SyntaxFault | None:
+def _unclosed(token: Token, open_brackets: Sequence[Token]) -> SyntaxFault | None:
     """The true fault where a bracket was left open: a later line, or the end of the file, is only where it shows."""
     if not open_brackets:
         return None
@@ -106,6 +110,8 @@ def _hint(token: Token, accepted: Collection[str]) -> str:
         return "comparisons are not chained: write 'a < b and b < c'"
     if token.type == "EQUAL" and "RPAR" not in accepted and LINE_END in accepted:
         return "a binding is 'name = expression'; a comparison is '=='"
+    if token.type == "LPAR" and {"EQUAL", "COLON"} <= set(accepted):
+        return "what a line computes needs a name: y = ..."
     if token.type in ("NUMBER", "NAME") and LINE_END in accepted and "STAR" in accepted:
         return "one statement to a line; a product is written with '*'"
     return ""
