@@ -96,7 +96,7 @@ def _fans(shape: Shape) -> tuple[int, int]:
 def _literal(value: list[Any], type: TensorType, what: str) -> np.ndarray[Any, Any]:
     """Nested lists of numbers as an array of `type`; leading dimensions of size 1 may be left out."""
     shape = _shape(value, what)
-    wanted = tuple(type.shape)
+    wanted = tuple(d for d in type.shape if isinstance(d, int))
     if shape != wanted[len(wanted) - len(shape) :] or any(d != 1 for d in wanted[: len(wanted) - len(shape)]):
         raise Fault(f"{what} is {type}, but its values are {shape_text(shape)}")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -221,15 +221,9 @@ def _failed(train: ast.Train, kind: type[ast.Statement]) -> bool:
 
 def _check_modes(training: Context, evaluation: Context, span: Span, reporter: Reporter) -> None:
     """Both modes must have the same parameters in the same order, or weights could not be passed between them."""
-    ours = [(n, v.type) for n, v in training.params.items()]
-    theirs = [(n, v.type) for n, v in evaluation.params.items()]
-    if ours == theirs or reporter.errors:
+    ours, theirs = ({n: v.type for n, v in c.params.items()} for c in (training, evaluation))
+    if list(ours.items()) == list(theirs.items()) or reporter.errors:
         return
-    name = next((a or b for a, b in _paired(ours, theirs) if a != b), ("", None))  # type: ignore[misc]
-    message = f"the net has other parameters in training than in evaluation: '{name[0]}'"
+    name = next((n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)), next(iter(ours)))
+    message = f"the net has other parameters in training than in evaluation: '{name}'"
     reporter.add(Diagnostic(message, (span,), hint="declare parameters outside 'if training'"))
-
-
-def _paired(a: list, b: list) -> list:  # type: ignore[type-arg]
-    longest = max(len(a), len(b))
-    return list(zip(a + [None] * (longest - len(a)), b + [None] * (longest - len(b)), strict=True))

@@ -77,12 +77,10 @@ def _on_number(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return apply
 
 
-_NUMBERS = {
-    name: _on_number(function, name)
-    for name, function in {
-        "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "floor": math.floor, "max": max, "min": min,
-    }.items()
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "floor": math.floor, "max": max, "min": min,
 }  # fmt: skip
+_NUMBERS = {name: _on_number(function, name) for name, function in _FUNCTIONS.items()}
 
 
 # ---- reductions
