@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from netlang.backends.cpu.kernel import Kernel, native
+from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, fits, plan_conv
 from netlang.backends.cpu.kernels.conv_problem import (
     Chain,
@@ -15,9 +16,11 @@ from netlang.backends.cpu.kernels.conv_problem import (
     read_chain,
 )
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
-from netlang.backends.cpu.native.conv_table import ConvTable as T
-from netlang.backends.cpu.native.pack_table import PackTable as P
 from netlang.backends.cpu.threads import available
+from netlang.backends.cpu.tiles.conv_kernel import emit_conv
+from netlang.backends.cpu.tiles.conv_table import ConvTable as T
+from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
+from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.ir.dims import evaluate
 from netlang.ir.graph import Node, Value
 
@@ -71,7 +74,7 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     }
     args = [numbers[entry] for entry in T if entry is not T.COUNT] + [outer(v) for v in chain.tensors]
     work = chain.main.out.type.size * (problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1])
-    kernel = native("conv", "make_conv", plan.structure)
+    kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
     return [pack, Step(kernel, tuple(args), (*results, scratch), work // 8)]
 
 
@@ -130,5 +133,6 @@ def pack_step(
         P.STRIDE_ACROSS: across,
     }
     args = [numbers[entry] for entry in P if entry is not P.COUNT] + list(channels)
-    kernel: Kernel = native("packing", "make_pack", tile.lanes, tile.vectors * tile.lanes, plan.operands)
+    structure = PackStructure(tile.lanes, tile.vectors, plan.operands)
+    kernel = emitted(f"pack:{structure}", partial(emit_pack, structure))
     return Step(kernel, tuple(args), (packed, operands), plan.weight_floats)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netlang.backends.cpu.kernels.conv_problem import Chain, ConvProblem, PoolProblem
-from netlang.backends.cpu.native.conv_table import ConvStructure
-from netlang.backends.cpu.native.conv_table import ConvTable as T
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
+from netlang.backends.cpu.tiles.conv_table import ConvStructure
+from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_tile import PoolTile, window_if_small
 from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from netlang.backends.cpu.tiles.epilogue import Epilogue, EpilogueStep
-
+from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.ir.dims import size
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import DType, TensorType

@@ -125,6 +125,15 @@ class Emitter:
         kinds = [value.type, pointer.type, I32, self.vector_i1]
         self.b.call(self.function(name, VOID, kinds), [value, pointer, I32(align), mask])
 
+    def gather(self, address: Any, step: Any, mask: Any) -> Any:
+        """Floats `step` bytes apart from an address, all i64; lanes outside the mask are zero."""
+        ramp = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        places = self.b.add(self.splat(address), self.b.mul(ramp, self.splat(step)))
+        pointers = self.b.inttoptr(places, ir.VectorType(F32.as_pointer(), self.lanes))
+        name = f"llvm.masked.gather.v{self.lanes}f32.v{self.lanes}p0"
+        call = self.function(name, self.vector, [pointers.type, I32, self.vector_i1, self.vector])
+        return self.b.call(call, [pointers, I32(FLOAT_BYTES), mask, self.zero])
+
     # Arithmetic
 
     def function(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:

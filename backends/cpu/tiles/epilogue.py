@@ -18,7 +18,8 @@ from netlang.backends.cpu.tiles.emitter import Emitter
 @dataclass(frozen=True)
 class EpilogueStep:
     """kind: as above. op: an op's name; `rsub` and `rdiv` take the operand first; `mask` keeps the value where the
-    operand is above the attribute `above`, and is the attribute `otherwise` elsewhere; a number is the attribute `value`.
+    operand is above the attribute `above`, and is the attribute `otherwise` elsewhere. The attribute of a number is
+    `value`.
     """
 
     kind: str

@@ -15,6 +15,11 @@ ELEMENTS: dict[str, Any] = {"f32": F32, "i32": I32, "i8": I8, "bool": I8}
 """Element types of plain tensors that can be moved; blocks hold 32-bit elements."""
 
 
+def element_bytes(element: str) -> int:
+    """Bytes of an element of a plain tensor."""
+    return 1 if ELEMENTS[element] == I8 else FLOAT_BYTES
+
+
 def emit_copy(e: Emitter, arguments: Sequence[Any]) -> None:
     """(to, from, count): copy `count` floats."""
     count = arguments[2]
@@ -71,7 +76,7 @@ def emit_block(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
     """
     plain, block = e.pointers(*arguments[:2])
     pixels, channels, pitch = arguments[2:]
-    kind, size = ELEMENTS[element], ELEMENTS[element].width // 8 if element != "f32" else FLOAT_BYTES
+    kind, size = ELEMENTS[element], element_bytes(element)
 
     def chunk(pointers: list[Any], left: Any) -> None:
         rows = []
@@ -94,7 +99,7 @@ def emit_unblock(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
     block, plain = e.pointers(*arguments[:2])
     pixels, channels, pitch = arguments[2:]
     kind = ELEMENTS[element]
-    size = FLOAT_BYTES if element == "f32" else kind.width // 8
+    size = element_bytes(element)
     stored = e.vector if element == "f32" else e.vector_i32
 
     def chunk(pointers: list[Any], left: Any) -> None:

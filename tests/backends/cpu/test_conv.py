@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.backends.cpu.tiled import NARROW, TARGETS, check, normal
 
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
+from tests.backends.cpu.tiled import NARROW, TARGETS, check, normal
 
 Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
 SAME = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1)}
-KERNEL = "conv.make_conv"
+KERNEL = "conv:"
 
 
 def conv(b: Builder, v: Values, **attrs: Any) -> Value:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from netlang.backends.base import Array
 from netlang.backends.cpu.backend import lower_node
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.reference import Reference
-
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
@@ -69,7 +69,7 @@ def check(
     tiled: str | None = None,
     tolerance: float = 1e-4,
 ) -> None:
-    """cpu against reference, and one thread against two bit for bit. `tiled`: a kernel that must be among those used."""
+    """cpu against reference, one thread against two bit for bit. `tiled`: a kernel that must be among those used."""
     graph = graph_of(make, arrays, fused)
     target = target or host()
     if tiled is not None:

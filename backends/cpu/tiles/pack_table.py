@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import auto
 
-from netlang.backends.cpu.native.tables import Table
+from netlang.backends.cpu.tiles.tables import Table
 
 
 class PackTable(Table):

@@ -1,0 +1,189 @@
+"""The direct convolution with its epilogue and pool, as one kernel. The map before the pool stays in the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlang.backends.cpu.tiles import moving
+from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile, emit_broadcast_tile
+from netlang.backends.cpu.tiles.conv_table import ConvStructure
+from netlang.backends.cpu.tiles.conv_table import ConvTable as T
+from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
+from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
+from netlang.backends.cpu.tiles.pool_rows import PoolRows
+
+
+class ConvKernel:
+    """Writes the kernel of one structure; its table is `ConvTable`."""
+
+    def __init__(self, structure: ConvStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:
+        self.structure, self.tile = structure, structure.tile
+        self.lanes, self.vectors, self.line = self.tile.lanes, self.tile.vectors, self.tile.lanes * FLOAT_BYTES
+        self.f = Frame(builder, args, tid, threads)
+        self.e = Emitter(builder, self.lanes)
+
+    def emit(self) -> None:
+        f = self.f
+        slot = f[T.SCRATCH] + f.tid * f[T.SLOT_BYTES]
+        tasks = f[T.IMAGES] * f[T.ROW_TASKS] * f[T.CHUNKS]
+        begin, end = f.share(tasks, f[T.SLOTS])
+        with f.each(begin, end) as task:
+            part, chunk = task // f[T.CHUNKS], task % f[T.CHUNKS]
+            image, row = part // f[T.ROW_TASKS], part % f[T.ROW_TASKS] * f[T.ROWS]
+            stop = (row + f[T.ROWS]).at_most(f[T.OUT_HEIGHT])
+            first, last = self._map_rows(row, stop)
+            x = self._source(slot, image, first, last, task.equals(begin) | chunk.equals(0))
+            groups = f[T.GROUPS]
+            with f.each(groups * chunk // f[T.CHUNKS], groups * (chunk + 1) // f[T.CHUNKS]) as group:
+                self._load_tensors(slot + f[T.TENSORS_AT], image, group, first, last)
+                self._run_tiles(x, slot, group, last - first)
+                self._finish(slot, image, group, first, row, stop)
+
+    def _map_rows(self, row: Number, stop: Number) -> tuple[Number, Number]:
+        """First and last + 1 of the map's rows that result rows need; not fewer than a tile has."""
+        f = self.f
+        step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
+        last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
+        first = (row * step - top).at_most(last - self.tile.rows).at_least(0)
+        return first, last
+
+    # ---- input
+
+    def _source(self, slot: Number, image: Number, first: Number, last: Number, fresh: Any) -> Number:
+        """The address of the first input row, in the strip if there is one; filled anew if `fresh`."""
+        f = self.f
+        x = f[T.X] + image * f[T.X_IMAGE]
+        row = first * f[T.STRIDE_DOWN]
+        if not self.structure.stripped:
+            return x + row * f[T.X_ROW]
+        with f.when(fresh):
+            span = (f[T.TAPS_DOWN] - 1) * f[T.DILATION_DOWN] + 1
+            rows = (last - 1 - first) * f[T.STRIDE_DOWN] + span
+            with f.each(0, f[T.IN_CHANNELS]) as c:
+                plane = x + c * f[T.X_CHANNEL]
+                with f.each(0, rows) as r:
+                    to = slot + c * f[T.STRIP_CHANNEL] + r * f[T.STRIP_ROW]
+                    self._fill_row(to, plane, row - f[T.PAD_TOP] + r)
+        return slot
+
+    def _fill_row(self, to: Number, plane: Number, row: Number) -> None:
+        """One row of the strip: padding, the input's row, padding; all padding where the row is outside."""
+        f = self.f
+        inside = (row >= 0) & (row < f[T.IN_HEIGHT])
+        if self.structure.inserted:
+            inside = inside & (row.at_least(0) % f[T.INSERT_DOWN]).equals(0)
+        with f.either(inside) as (filled, empty):
+            with filled:
+                left, width = f[T.PAD_LEFT], f[T.STRIP_WIDTH]
+                low = left.at_least(0).at_most(width)
+                skipped = (-left).at_least(0)
+                count = (f[T.IN_WIDTH] - skipped).at_most(width - low).at_least(0)
+                self._clear(to, low)
+                kept = row // f[T.INSERT_DOWN] if self.structure.inserted else row
+                self._copy(to + low * FLOAT_BYTES, plane + kept * f[T.X_ROW], skipped, count)
+                self._clear(to + (low + count) * FLOAT_BYTES, width - low - count)
+            with empty:
+                self._clear(to, f[T.STRIP_WIDTH])
+
+    def _clear(self, to: Number, count: Number) -> None:
+        moving.emit_clear(self.e, [to.value, count.value])
+
+    def _copy(self, to: Number, source: Number, first: Number, count: Number) -> None:
+        """`count` positions of a row from position `first`; spread out, elements are `INSERT_ACROSS` apart."""
+        f = self.f
+        if not self.structure.inserted:
+            moving.emit_copy(self.e, [to.value, (source + first * FLOAT_BYTES).value, count.value])
+            return
+        step = f[T.INSERT_ACROSS]
+        self._clear(to, count)
+        with f.each((first + step - 1) // step, (first + count + step - 1) // step) as i:
+            (a, b) = self.e.pointers(source.value, to.value)
+            value = self.e.scalar(a, (i * FLOAT_BYTES).value)
+            self.e.store(value, b, ((i * step - first) * FLOAT_BYTES).value)
+
+    def _load_tensors(self, to: Number, image: Number, group: Number, first: Number, last: Number) -> None:
+        """Rows of the epilogue's tensors into blocks laid out as the map."""
+        f = self.f
+        plane, width = f[T.MAP_HEIGHT] * f[T.MAP_WIDTH], f[T.MAP_WIDTH]
+        for k, element in enumerate(self.structure.tensors):
+            size = moving.element_bytes(element)
+            with f.each(0, self.vectors) as v:
+                channel = (group * self.vectors + v) * self.lanes
+                place = (image * f[T.OUT_CHANNELS] + channel) * plane + first * width
+                source = f[T.COUNT + k] + place * size
+                at = to + k * f[T.TENSOR_PITCH] + v * f[T.MAP_VECTOR]
+                held, pixels = f[T.OUT_CHANNELS] - channel, (last - first) * width
+                moving.emit_block(self.e, element, [raw(n) for n in (source, at, pixels, held, plane * size)])
+
+    # ---- work
+
+    def _run_tiles(self, x: Number, slot: Number, group: Number, count: Number) -> None:
+        """`count` map rows of one group; the last tiles of a row and the last rows may overlap their neighbours."""
+        f, tile = self.f, self.tile
+        stripped = self.structure.stripped
+        x_row = f[T.STRIP_ROW] if stripped else f[T.X_ROW]
+        x_channel = f[T.STRIP_CHANNEL] if stripped else f[T.X_CHANNEL]
+        x_step, width, channels = f[T.STRIDE_DOWN] * x_row, f[T.MAP_WIDTH], f[T.GROUP_CHANNELS]
+        values: dict[str, Number | int] = dict.fromkeys(BroadcastTile.ARGUMENTS.split(), 0)
+        values |= {"blocks": channels // self.lanes, "rest": channels % self.lanes}
+        values |= {"x_block": x_channel * self.lanes, "x_channel": x_channel, "x_row": x_step}
+        values |= {"taps_down": f[T.TAPS_DOWN], "x_down": f[T.DILATION_DOWN] * x_row}
+        values |= {"taps_across": f[T.TAPS_ACROSS], "x_across": f[T.ACROSS]}
+        values |= {"out_vector": f[T.MAP_VECTOR], "out_row": width * self.line, "out_pixel": self.line}
+        values |= {"channels": f[T.CHANNELS] + group * (self.vectors * self.line)}
+        values |= {"channel_pitch": f[T.CHANNEL_PITCH], "tensor_pitch": f[T.TENSOR_PITCH]}
+        values |= {"w": f[T.WEIGHTS] + group * f[T.WEIGHT_GROUP]}
+        start = x + group // f[T.CHANNEL_GROUPS] * channels * x_channel
+        with f.each(0, (count + (tile.rows - 1)) // tile.rows) as r:
+            row = (r * tile.rows).at_most(count - tile.rows)
+            with f.each(0, (width + (tile.columns - 1)) // tile.columns) as q:
+                column = (q * tile.columns).at_most(width - tile.columns)
+                place = (row * width + column) * self.line
+                values["x"] = start + row * x_step + column * tile.pixel_bytes
+                values["out"] = slot + f[T.MAP_AT] + place
+                values["tensor"] = slot + f[T.TENSORS_AT] + place
+                emit_broadcast_tile(self.e, tile, [raw(v) for v in values.values()])
+
+    # ---- result
+
+    def _finish(self, slot: Number, image: Number, group: Number, first: Number, row: Number, stop: Number) -> None:
+        """Map rows of a group to the result: pooled if there is a pool, then plain."""
+        f, structure = self.f, self.structure
+        if structure.pool is None:
+            skipped = (row - first) * f[T.MAP_WIDTH] * self.line
+            rows = slot + f[T.MAP_AT] + skipped
+            self._write("f32", rows, f[T.MAP_VECTOR], f[T.OUT], image, group, row, stop)
+            return
+        PoolRows(self.e, f, structure.pool, self.vectors, structure.count_pad).emit(slot, group, first, row, stop)
+        vector = f[T.POOLED_VECTOR]
+        self._write("f32", slot + f[T.POOLED_AT], vector, f[T.OUT], image, group, row, stop)
+        if structure.switch:
+            at = slot + f[T.SWITCHES_AT]
+            self._write(structure.switch, at, vector, f[T.SWITCHES], image, group, row, stop)
+
+    def _write(
+        self,
+        element: str,
+        blocks: Number,
+        vector: Number,
+        to: Number,
+        image: Number,
+        group: Number,
+        row: Number,
+        stop: Number,
+    ) -> None:
+        """Blocks of result rows into a plain tensor."""
+        f = self.f
+        size = moving.element_bytes(element)
+        plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
+        with f.each(0, self.vectors) as v:
+            channel = (group * self.vectors + v) * self.lanes
+            place = ((image * f[T.OUT_CHANNELS] + channel) * plane + row * width) * size
+            held = f[T.OUT_CHANNELS] - channel
+            values = (blocks + v * vector, to + place, (stop - row) * width, held, plane * size)
+            moving.emit_unblock(self.e, element, [raw(n) for n in values])
+
+
+def emit_conv(structure: ConvStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:
+    """The body of the kernel, for `kernel.emitted`."""
+    ConvKernel(structure, builder, args, tid, threads).emit()
