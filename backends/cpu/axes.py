@@ -44,7 +44,7 @@ class Axes:
 
     def visit(self, node: Node) -> bool:
         """Unite the dims that `node` walks together. False: not an op of a loop nest."""
-        if node.op in ("const", "extent"):
+        if node.op in ("const", "extent", "uniform"):
             return True
         if node.op == "transpose":
             for i, p in enumerate(node.attrs["perm"]):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import netlang.backends.cpu.kernels  # noqa: F401  (fills the table of lowerings)
-from netlang.backends.cpu import threads as pool
-from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.lower import LoweringContext, Step, lower
-from netlang.backends.cpu.target import host
-
+import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
+from netlang.backends.cpu import threads as pool
+from netlang.backends.cpu.binding import plan_memory
+from netlang.backends.cpu.executable import Executable
+from netlang.backends.cpu.homes import find_homes
+from netlang.backends.cpu.lower import LoweringContext, Step, lower
+from netlang.backends.cpu.target import host
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
-from netlang.passes.memory import VIEWS
+from netlang.passes.memory import VIEWS, MemoryPlan
 
 _NOTHING_TO_DO = frozenset({"input", "param", "const", *VIEWS})
 
@@ -32,9 +33,18 @@ class Cpu:
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
         """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
         count = threads or config.get("NETLANG_THREADS") or pool.available()
-        context = LoweringContext(graph, host())
-        steps = {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
+        context, steps = _lowered(graph)
         return Executable(graph, context, steps, count)
+
+    def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
+        """The memory of one call of a prepared graph; no code is generated."""
+        context, steps = _lowered(graph)
+        return plan_memory(context, find_homes(context, steps), sizes)
+
+
+def _lowered(graph: Graph) -> tuple[LoweringContext, dict[Node, list[Step]]]:
+    context = LoweringContext(graph, host())
+    return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 
 def lower_node(context: LoweringContext, node: Node) -> list[Step]:

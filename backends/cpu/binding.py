@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
 from netlang.backends.base import Array
 from netlang.backends.cpu import control, loader
 from netlang.backends.cpu.homes import External, Home, Homes, storage
@@ -23,7 +24,7 @@ SERIAL_PROGRAM = 400_000
 
 
 def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryPlan:
-    """Offsets in the arena for these sizes."""
+    """Offsets in the arena for these sizes, and the bytes of what is kept per set of parameters."""
 
     def size_of(value: Value) -> int:
         return evaluated(context.storage_bytes(value.type), sizes) if homes.in_arena(value) else 0
@@ -34,7 +35,13 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
     def may_alias(node: Node, index: int) -> bool:
         return index in context.in_place.get(node, ())
 
-    return plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias)
+    found = plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias)
+    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.hoisted))
+
+
+def kept_bytes(context: LoweringContext, buffer: Buffer) -> int:
+    """Bytes of a buffer that is filled once per set of parameters: no size of a call enters."""
+    return evaluated(context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes, {})
 
 
 def _in_arena(context: LoweringContext, homes: Homes, node: Node) -> list[Scratch]:
@@ -68,7 +75,12 @@ class Layout:
     """Addresses of buffers: a number where it is known when the program is bound, else the home it depends on."""
 
     def __init__(
-        self, homes: Homes, constants: Mapping[Value, int], plan: MemoryPlan | None, arena: int, context: LoweringContext
+        self,
+        homes: Homes,
+        constants: Mapping[Value, int],
+        plan: MemoryPlan | None,
+        arena: int,
+        context: LoweringContext,
     ) -> None:
         self.homes, self.constants, self.plan, self.arena = homes, constants, plan, arena
         self.context = context
@@ -147,7 +159,12 @@ class Binding:
     """The program for one set of sizes, with memory of its own."""
 
     def __init__(
-        self, context: LoweringContext, homes: Homes, steps: Sequence[Step], constants: Mapping[Value, int], sizes: Sizes
+        self,
+        context: LoweringContext,
+        homes: Homes,
+        steps: Sequence[Step],
+        constants: Mapping[Value, int],
+        sizes: Sizes,
     ) -> None:
         graph = context.graph
         self.plan = plan_memory(context, homes, sizes)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from netlang.backends.base import Array
 from netlang.backends.cpu import loader
-from netlang.backends.cpu.binding import Binding, Layout, address_of, make_table, plan_memory, run_table
+from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
 from netlang.backends.cpu.homes import External, buffers, find_homes
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Step, evaluated
+from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
 from netlang.backends.cpu.threads import aligned
 from netlang.ir.graph import Graph, Node, Value
 from netlang.runtime.arrays import bind_sizes
@@ -53,7 +54,7 @@ class Executable:
         self._homes = find_homes(context, steps)
         hoisted = set(map(id, self._homes.prologue))
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
-        self._constants, self._kept = _constants(graph)
+        self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
         self._symbolic = [v.node.name for v in graph.inputs if graph.symbols and any(d != 0 for d in v.shape)]
         self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
         self._prologue_params = sorted(
@@ -88,8 +89,8 @@ class Executable:
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
-        kept = sum(self._bytes(b) for b in self._homes.hoisted)
-        return plan_memory(self._context, self._homes, sizes).peak + kept
+        plan = plan_memory(self._context, self._homes, sizes)
+        return plan.peak + plan.kept
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -120,7 +121,7 @@ class Executable:
         binding.prepared = prepared
 
     def _run_prologue(self, params: Mapping[str, Array]) -> Prepared:
-        memory = {b: aligned(self._bytes(b) + 64) for b in self._homes.hoisted}
+        memory = {b: aligned(kept_bytes(self._context, b) + 64) for b in self._homes.hoisted}
         prepared = Prepared(params, self._prologue_params, memory)
         table = make_table(self._homes.prologue, Layout(self._homes, self._constants, None, 0, self._context), {})
         for home in table.places:
@@ -131,24 +132,20 @@ class Executable:
         run_table(table, self.threads)
         return prepared
 
-    def _bytes(self, buffer: Buffer) -> int:
-        number = self._context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes
-        return evaluated(number, {})
-
 
 def _values(step: Step) -> list[Value]:
     return [b for b in buffers(step) if isinstance(b, Value)]
 
 
-def _constants(graph: Graph) -> tuple[dict[Value, int], list[np.ndarray[Any, Any]]]:
-    """Addresses of the constants, and the aligned copies that they are addresses of."""
+def _constants(steps: Sequence[Step]) -> tuple[dict[Value, int], list[np.ndarray[Any, Any]]]:
+    """Addresses of the constants that steps read, and the aligned copies that they are addresses of."""
     found: dict[Value, int] = {}
     kept: list[np.ndarray[Any, Any]] = []
-    for node in graph.nodes:
-        if node.op == "const":
-            array = np.ascontiguousarray(node.attrs["value"])
+    for value in dict.fromkeys(v for step in steps for v in _values(step)):
+        if value.node.op == "const":
+            array = np.ascontiguousarray(value.node.attrs["value"])
             memory = aligned(max(1, array.nbytes))
             memory[: array.nbytes] = array.reshape(-1).view(np.uint8)
             kept.append(memory)
-            found[node.out] = memory.ctypes.data
+            found[value] = memory.ctypes.data
     return found, kept

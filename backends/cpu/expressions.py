@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netlang.backends.cpu import functions as f
+from netlang.backends.cpu.philox import RANDOM_BITS, philox_word
 from netlang.backends.cpu.emit import F32, F64, I1, REGISTER, Emitter
 
 Attributes = Mapping[str, Any]
@@ -161,6 +162,17 @@ def _gelu(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
         bend = f.erf(e, e.b.fmul(x, e.like(x, math.sqrt(0.5))))
     half = e.b.fmul(x, e.like(x, 0.5))
     return e.b.fmul(half, e.b.fadd(bend, e.like(x, 1.0)))
+
+
+@_define("uniform")
+def _uniform(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
+    """The random number of element `index` for (seed, step): see netlang.ops.random."""
+    index, seed, step = v
+    word = philox_word(e, index, seed, step, attrs["stream"])
+    bits = RANDOM_BITS[attrs["dtype"]]
+    kind = REGISTER[attrs["dtype"]]
+    number = e.b.sitofp(e.b.lshr(word, e.like(word, 32 - bits)), e.vector(kind))
+    return e.b.fmul(number, e.constant(kind, 2.0**-bits))
 
 
 @_define("cast")

@@ -39,6 +39,7 @@ _NUMBA: Mapping[str, Any] = {
 }
 """Numba's type of a loaded element."""
 
+
 def function_of_ir(emit: Callable[..., None]) -> KernelFunction:
     """A Numba function of (args, tid, threads) whose body `emit(builder, args, tid, threads)` writes."""
 

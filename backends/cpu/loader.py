@@ -13,7 +13,7 @@ from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import host
 
-LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf")
+LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf")
 """Functions of the C library that double-precision kernels may call."""
 
 _lock = threading.RLock()

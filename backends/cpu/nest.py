@@ -41,6 +41,7 @@ class Instruction:
     constant  attrs["value"]
     number    the run-time size attrs["number"], converted
     iota      the index along the axis attrs["axis"], as i64
+    index     how many elements operand attrs["operand"], which is not read, has moved from its start, as i64
     """
 
     op: str
@@ -70,7 +71,7 @@ class Nest:
     stores: list[tuple[Operand, int]] = field(default_factory=list)
     numbers: list[Dim] = field(default_factory=list)
 
-    def add(self, op: str, dtype: str, inputs: Sequence[int] = (), **attrs: Any) -> int:
+    def add(self, op: str, dtype: str, inputs: Sequence[int] = (), /, **attrs: Any) -> int:
         """Append an instruction (or find the same one) and return its position."""
         made = Instruction(op, dtype, tuple(inputs), tuple(sorted(attrs.items())))
         if made in self.instructions:
@@ -82,6 +83,11 @@ class Nest:
         if operand not in self.loads:
             self.loads.append(operand)
         return self.add("load", operand.dtype, operand=self.loads.index(operand))
+
+    def index(self, operand: Operand) -> int:
+        if operand not in self.loads:
+            self.loads.append(operand)
+        return self.add("index", "i64", operand=self.loads.index(operand))
 
     def number(self, value: Dim, dtype: str) -> int:
         if value not in self.numbers:
@@ -99,7 +105,18 @@ class Nest:
         return size(a.size for a in self.axes) * max(1, weight)
 
 
-_WEIGHTS = {"exp": 8, "log": 8, "tanh": 12, "erf": 12, "sigmoid": 10, "gelu": 14, "softplus": 20, "elu": 10, "pow": 40}
+_WEIGHTS = {
+    "exp": 8,
+    "log": 8,
+    "tanh": 12,
+    "erf": 12,
+    "sigmoid": 10,
+    "gelu": 14,
+    "softplus": 20,
+    "elu": 10,
+    "pow": 40,
+    "uniform": 60,
+}
 
 
 def collapsed(nest: Nest) -> Nest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from netlang.backends.cpu.axes import Axes, Place, widest
@@ -17,7 +18,7 @@ from netlang.ir.types import DType
 
 _VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient"})
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent"})
+_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "uniform", "const", "extent"})
 
 
 def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -33,7 +34,7 @@ def build_nest(inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Bu
         if node.op not in _CARRIED_OUT or any(t.layout for t in node.types) or not axes.visit(node):
             return None
     computed = [v for node in nodes for v in node.results]
-    order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes for v in n.inputs])
+    order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes if n.op != "uniform" for v in n.inputs])
     reduced = _reduced(axes, nodes)
     if order is None or reduced is None:
         return None
@@ -113,6 +114,8 @@ class _NestBuilder:
             return self._position(node.inputs[0])
         if node.op in _REDUCTIONS:
             return self._reduction(node)
+        if node.op == "uniform":
+            return self._uniform(node)
         inputs = [self._position(v) for v in node.inputs]
         if node.op == "one_hot":
             return self._one_hot(node, inputs[0])
@@ -147,6 +150,15 @@ class _NestBuilder:
         hit = self.nest.add("eq", "bool", [wide, place])
         dtype = node.out.dtype.value
         return hit if dtype == "bool" else self.nest.add("cast", dtype, [hit], dtype=dtype)
+
+    def _uniform(self, node: Node) -> int:
+        """Element i is a function of i, seed and step: the two entries of the key."""
+        key = self.inputs[node.inputs[0]]
+        still = (0,) * len(self.order)
+        index = self.nest.index(replace(self._operand(node.out, key), dtype="raw1"))
+        words = [self.nest.load(Operand(key, "i64", still, offset)) for offset in (0, 1)]
+        dtype = node.out.dtype.value
+        return self.nest.add("uniform", dtype, [index, *words], stream=node.attrs["stream"], dtype=dtype)
 
     def _power(self, node: Node, inputs: list[int]) -> int:
         """Small constant exponents need no call of the C library."""

@@ -23,7 +23,7 @@ from netlang.backends.cpu.nest import Instruction, NestCode, OperandCode
 from netlang.backends.cpu.sweeps import Plan, frontier, plan_sweeps
 
 
-_SOURCES = frozenset({"load", "constant", "number", "iota"})
+_SOURCES = frozenset({"load", "constant", "number", "iota", "index"})
 
 
 def emit_nest(code: NestCode, lanes: int) -> Callable[..., None]:
@@ -299,6 +299,8 @@ class NestEmitter:
             return self.e.constant(REGISTER[instruction.dtype], instruction.attr("value"))
         if instruction.op == "number":
             return self._number(instruction.attr("number"), instruction.dtype)
+        if instruction.op == "index":
+            return self._index(instruction.attr("operand"), slot, places)
         return self._iota(instruction.attr("axis"), slot, places)
 
     def _number(self, index: int, dtype: str) -> Any:
@@ -313,6 +315,14 @@ class NestEmitter:
             return self.e.splat(places[axis])
         assert slot is not None
         return self.b.add(self.e.splat(slot.offset), self.e.ramp())
+
+    def _index(self, operand: int, slot: _Slot | None, places: dict[int, Any]) -> Any:
+        """Operands of which the index is asked have elements of one byte, so that distances are counts."""
+        moved = self.e.splat(self.b.sub(self._address(operand, slot, places), self.bases[operand]))
+        stride = self.strides[operand][self.last]
+        if slot is None or stride is None:
+            return moved
+        return self.b.add(moved, self.b.mul(self.e.ramp(), self.e.splat(stride)))
 
     def _address(self, operand: int, slot: _Slot | None, places: dict[int, Any]) -> Any:
         moving = {a: p for a, p in places.items() if a not in self.places}

@@ -34,9 +34,7 @@ def _is_long_sum(nest: Nest) -> bool:
     """One reduced axis and nothing else, probably long, and results that are all fixed along it."""
     if len(nest.axes) != 1 or not nest.axes[0].reduced or any(o.strides != (0,) for o, _ in nest.stores):
         return False
-    chained = any(
-        i.op in REDUCTIONS and _depends_on_reduction(nest, i.inputs[0]) for i in nest.instructions
-    )
+    chained = any(i.op in REDUCTIONS and _depends_on_reduction(nest, i.inputs[0]) for i in nest.instructions)
     return not chained and _usual(nest.axes[0].size) > _SHORT
 
 
@@ -96,8 +94,9 @@ def _pruned(nest: Nest) -> Nest:
     position: dict[int, int] = {}
     for i in sorted(needed):
         x = nest.instructions[i]
-        if x.op == "load":
-            position[i] = out.load(nest.loads[x.attr("operand")])
+        if x.op in ("load", "index"):
+            add = out.load if x.op == "load" else out.index
+            position[i] = add(nest.loads[x.attr("operand")])
         else:
             position[i] = out.add(x.op, x.dtype, [position[k] for k in x.inputs], **dict(x.attrs))
     out.stores = [(o, position[i]) for o, i in nest.stores]

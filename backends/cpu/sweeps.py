@@ -71,7 +71,7 @@ def _analysed(code: NestCode, inside: list[int]) -> tuple[list[bool], list[int]]
     level: list[int] = []
     for x in code.instructions:
         level.append(max((level[i] for i in x.inputs), default=0) + (x.op in REDUCTIONS))
-        if x.op == "load":
+        if x.op in ("load", "index"):
             fixed.append(not _moves(code.loads[x.attr("operand")], inside))
         elif x.op == "iota":
             fixed.append(x.attr("axis") not in inside)

@@ -13,7 +13,7 @@ from netlang.backends.cpu.nest_steps import is_in_place_safe, nest_steps
 from netlang.ir.graph import Node, Value
 
 _SINGLE = frozenset(
-    {*EXPRESSIONS, *EXPANSIONS, "reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "one_hot", "extent"}
+    {*EXPRESSIONS, *EXPANSIONS, "reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "one_hot", "uniform", "extent"}
 )
 
 
