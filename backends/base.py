@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass
+from netlang.passes.memory import MemoryPlan
 
 Array = NDArray[Any]
 Observer = Callable[[Node, tuple[Array, ...]], None]
@@ -45,6 +46,10 @@ class Backend(Protocol):
 
     def prepare(self, graph: Graph) -> Graph:
         """Run `passes` on a simplified graph."""
+        ...
+
+    def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
+        """The memory that one call of a prepared graph will take, exactly, without generating its code."""
         ...
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:

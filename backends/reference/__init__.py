@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
 from netlang.backends.base import Array, Observer
 from netlang.backends.reference.executor import Plan, run_plan
-
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType
+from netlang.passes import memory
 from netlang.passes.manager import Pass
+from netlang.passes.memory import MemoryPlan
 
 __all__ = ["Reference", "ReferenceExecutable", "evaluate"]
 
@@ -47,6 +49,10 @@ class Reference:
 
     def prepare(self, graph: Graph) -> Graph:
         return graph
+
+    def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
+        """The results that are alive at once, what NumPy takes inside a node apart."""
+        return memory.plan(graph, sizes)
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> ReferenceExecutable:
         return ReferenceExecutable(graph)

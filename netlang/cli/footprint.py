@@ -11,7 +11,6 @@ from netlang.ir import dims
 from netlang.ir.gradient import ORIGIN as GRADIENT
 from netlang.ir.graph import Graph, Node
 from netlang.ir.module import Module
-from netlang.passes import memory
 from netlang.passes.manager import PassManager
 from netlang.passes.optimizer import ORIGIN as OPTIMIZER
 from netlang.passes.optimizer import training_step
@@ -23,7 +22,7 @@ Sizes = dict[str, int]
 @dataclass(frozen=True)
 class Footprint:
     """Planned bytes at the fullest moment. `by_line` is by (file, line); `("", 0)` is what no line accounts for:
-    gaps between buffers, scalars of the optimiser."""
+    gaps between buffers, weights packed for a kernel, scalars of the optimiser."""
 
     target: str
     training: bool
@@ -54,7 +53,7 @@ def footprint(module: Module, net: Graph, backend: Backend, batch: int, training
     graph = training_step(module.train) if training and module.train else net
     graph = PassManager().run(graph, stages(backend, training))
     sizes = dict.fromkeys(graph.symbols, batch)
-    plan = memory.plan(graph, sizes)
+    plan = backend.plan(graph, sizes)
     found: dict[tuple[str, int], Sizes] = {}
 
     def add(node: Node, kind: str, size: int) -> None:
@@ -70,9 +69,10 @@ def footprint(module: Module, net: Graph, backend: Backend, batch: int, training
     for node, size in plan.at_peak:
         add(node, _kind(node), size)
     gaps = plan.peak - sum(size for _, size in plan.at_peak)
-    if gaps:
-        other = found.setdefault(("", 0), {})
-        other["activations"] = other.get("activations", 0) + gaps
+    for kind, size in (("activations", gaps), ("weights", plan.kept)):
+        if size:
+            other = found.setdefault(("", 0), {})
+            other[kind] = other.get(kind, 0) + size
     return Footprint(backend.name, training, batch, found)
 
 

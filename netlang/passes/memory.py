@@ -47,6 +47,8 @@ class MemoryPlan:
     by_node: Mapping[Node, int]
     at_peak: tuple[tuple[Node, int], ...] = field(default=(), repr=False)
     """The makers of the buffers in use when most bytes are, and the size of each; together `lower_bound`."""
+    kept: int = 0
+    """Bytes outside the arena that a backend keeps between calls, such as weights packed for a kernel."""
 
 
 def plan(

@@ -23,6 +23,9 @@ from netlang.runtime.trainer import Trainer
 class Compiled(Protocol):
     """What a model needs of the code that a backend makes."""
 
+    @property
+    def graph(self) -> Graph: ...
+
     def build(self) -> None: ...
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...

@@ -25,6 +25,7 @@ class Ready:
     """Code as the driver gives it to a model."""
 
     def __init__(self, graph: Graph) -> None:
+        self.graph = graph
         self.executable = Reference().compile(graph)
 
     def build(self) -> None:
