@@ -165,7 +165,7 @@ def test_the_batch_is_symbolic_in_every_example() -> None:
         assert all(isinstance(v.shape[0], Sym) for v in user_inputs(load(path).net))
 
 
-TRAIN = [sys.executable, "-m", "netlang.cli", "train", str(LENET), "--data", "digits", "--seed", "7", "--epochs", "2"]
+TRAIN = [sys.executable, "-m", "netlang", "train", str(LENET), "--data", "digits", "--seed", "7", "--epochs", "2"]
 
 
 def trained(out: Path, *more: str, threads: int = 2) -> bytes:
