@@ -213,4 +213,4 @@ def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Arra
     """The memory at an address as an array, which does not keep it alive."""
     count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = (ctypes.c_uint8 * count).from_address(address)
-    return np.frombuffer(memory, np.uint8).view(dtype).reshape(shape)
+    return np.ctypeslib.as_array(memory).view(dtype).reshape(shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numba
+
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.loader import LIBM
 
@@ -38,13 +39,8 @@ def compile_kernel(kernel: Kernel, name: str) -> Compiled:
     function = kernel.build()
     function.__name__ = function.__qualname__ = name
     # Inlined into its C entry point, a function that cannot fail loses the code that would report its failure.
-    compiled = numba.cfunc(
-        kernel.signature,
-        error_model="numpy",
-        boundscheck=False,
-        forceinline=True,
-        fastmath=set(kernel.fastmath) or False,
-    )(function)
+    options: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "forceinline": True}
+    compiled: Any = numba.cfunc(kernel.signature, fastmath=set(kernel.fastmath) or False, **options)(function)
     library = compiled._library
     foreign = sorted(set(_DECLARED.findall(library.get_llvm_str())) - ALLOWED)
     if foreign:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+
 from netlang.backends.cpu import halves
 
 VOID = ir.VoidType()

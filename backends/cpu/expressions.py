@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netlang.backends.cpu import functions as f
-from netlang.backends.cpu.philox import RANDOM_BITS, philox_word
 from netlang.backends.cpu.emit import F32, F64, I1, REGISTER, Emitter
+from netlang.backends.cpu.philox import RANDOM_BITS, philox_word
 
 Attributes = Mapping[str, Any]
 Expression = Callable[[Emitter, Attributes, Sequence[Any]], Any]

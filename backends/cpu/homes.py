@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Step, evaluated
 from netlang.ir.graph import Graph, Node, Value
@@ -32,7 +31,7 @@ class Copy:
     target: External
 
 
-Home = Union[External, Buffer]
+Home = External | Buffer
 Steps = Mapping[Node, Sequence[Step]]
 
 
@@ -120,7 +119,7 @@ def _hoist(homes: Homes, steps: Steps) -> None:
     """Find the steps that depend on params and constants alone, in graphs that do not change params."""
     graph = homes.graph
     listed = [step for node in graph.nodes for step in steps.get(node, ())]
-    fixed = {v for v in (n.out for n in graph.nodes if n.op in ("const", "param") and n.types)}
+    fixed = {n.out for n in graph.nodes if n.op in ("const", "param")}
     if graph.updates:
         fixed = {v for v in fixed if v.node.op == "const"}
     chosen = [s for s in listed if _is_static(s)]

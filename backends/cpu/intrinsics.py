@@ -12,15 +12,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llvmlite import ir
+from numba import extending, types
+
 from netlang.backends.cpu import halves
 from netlang.backends.cpu.kernel import KernelFunction
 from netlang.backends.cpu.target import FUTEX_NUMBER
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's decorator; what it makes is called without the typing context, so its type is left open."""
+    made: Callable[..., Any] = extending.intrinsic(function)
+    return made
+
 
 _MEMORY: Mapping[str, Any] = {
     "bool": I8, "i8": I8, "i32": I32, "i64": I64, "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
@@ -129,6 +135,11 @@ quotient, remainder = _division("udiv"), _division("urem")
 """Of numbers that are not negative, by a positive one; Python's own operators would test for zero and signs."""
 
 
+def _function(module: Any, kind: Any, name: str) -> Any:
+    """The declaration of a C function."""
+    return module.globals.get(name) or ir.Function(module, kind, name)
+
+
 # ---- other threads
 
 _ORDER = "seq_cst"
@@ -190,7 +201,7 @@ def futex(typing_context: Any, address: Any, operation: Any, value: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = ir.FunctionType(I64, [I64], var_arg=True)
-        syscall = cgutils.get_or_insert_function(builder.module, kind, "syscall")
+        syscall = _function(builder.module, kind, "syscall")
         number = I64(FUTEX_NUMBER[platform.machine().lower()])
         return builder.call(syscall, [number, *values, I64(0), I64(0), I64(0)])
 
@@ -203,7 +214,7 @@ def give_way(typing_context: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), name)
+        function = _function(builder.module, ir.FunctionType(I32, []), name)
         builder.call(function, [])
         return context.get_dummy_value()
 

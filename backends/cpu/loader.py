@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
+
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import host

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
@@ -24,7 +23,7 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import TensorType
 
 Sizes = Mapping[str, int]
-Number = Union[Dim, Callable[[Sizes], int]]
+Number = Dim | Callable[[Sizes], int]
 """A size: a symbolic dim, or a function of the sizes where a dim cannot say it (chunk counts, minima)."""
 
 
@@ -40,7 +39,7 @@ class Scratch:
     bytes: Number
 
 
-Buffer = Union[Value, Scratch]
+Buffer = Value | Scratch
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class At:
     offset: Number
 
 
-Arg = Union[Value, Scratch, At, Dim, Callable[[Sizes], int]]
+Arg = Value | Scratch | At | Dim | Callable[[Sizes], int]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from netlang.backends.cpu.expressions import EXPRESSIONS, extreme, is_float
 from netlang.backends.cpu.nest import Instruction, NestCode, OperandCode
 from netlang.backends.cpu.sweeps import Plan, frontier, plan_sweeps
 
-
 _SOURCES = frozenset({"load", "constant", "number", "iota", "index"})
 
 
@@ -240,7 +239,7 @@ class NestEmitter:
     def _sweep_body(
         self, sweep: int, slots: list[_Slot], places: dict[int, Any], sums: Sequence[Any], unit: Any
     ) -> list[Any]:
-        """Accumulate the sweep's reductions and store its results, for each slot. `sums` are by reduction, then slot."""
+        """Accumulate the sweep's reductions and store its results, slot by slot. `sums`: by reduction, then slot."""
         out = list(sums)
         for u, slot in enumerate(slots):
             known = dict(unit if isinstance(unit, dict) else unit[u])
@@ -279,7 +278,7 @@ class NestEmitter:
     # ---- values
 
     def _value(self, position: int, known: dict[int, Any], slot: _Slot | None, places: dict[int, Any]) -> Any:
-        """The vector of an instruction; `known` has those computed in this scope. No slot: along the whole last axis."""
+        """The vector of an instruction; `known`: those of this scope. No slot: along the whole last axis."""
         if position not in known:
             instruction = self.code.instructions[position]
             stored = self.plan.stored.get(position)

@@ -8,7 +8,6 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
-
 FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 """Linux's number of the system call `futex` by machine."""
 

@@ -16,10 +16,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from netlang.backends.cpu import control, loader
-from netlang.backends.cpu.target import FUTEX_NUMBER
-from netlang.backends.cpu.kernel import native
 from numpy.typing import NDArray
+
+from netlang.backends.cpu import control, loader
+from netlang.backends.cpu.kernel import native
+from netlang.backends.cpu.target import FUTEX_NUMBER
 
 MOST = 256
 """More threads than this are never started."""

@@ -24,7 +24,7 @@ def _simple(context: LoweringContext, node: Node) -> bool:
 
 
 def _three(entries: Sequence[Dim], missing: int) -> list[Arg]:
-    return [missing] * (_MOST_AXES - len(entries)) + list(entries)
+    return [*[missing] * (_MOST_AXES - len(entries)), *entries]
 
 
 def _geometry(node: Node, inside: Sequence[Dim], outside: Sequence[Dim], kernel: Sequence[Dim]) -> list[Arg]:

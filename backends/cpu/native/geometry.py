@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from netlang.backends.cpu.intrinsics import quotient
 from numba import njit
 
-inlined = njit(forceinline=True, error_model="numpy")
-"""For helpers of kernels: a call that is not inlined could raise, and would need the interpreter."""
+from netlang.backends.cpu.intrinsics import quotient
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For helpers of kernels: a call that is not inlined could raise, and would need the interpreter."""
+    made: Callable[..., Any] = njit(forceinline=True, error_model="numpy")(function)
+    return made
 
 
 @inlined

@@ -35,7 +35,7 @@ def _tap(args: int, tap: int, axis: int) -> Any:
 
 
 @inlined
-def _flipped(args: int, a: int, b: int, c: int) -> int:
+def _flipped(args: int, a: int, b: int, c: int) -> Any:
     """The place of a tap in the weights."""
     kb, kc = number(args, 15), number(args, 16)
     place = (a * kb + b) * kc + c

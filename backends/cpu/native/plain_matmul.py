@@ -32,7 +32,7 @@ def _places(args: int, row: int) -> Any:
 
 
 @inlined
-def _all_rows(args: int) -> int:
+def _all_rows(args: int) -> Any:
     total = number(args, 3)
     for axis in range(number(args, 10)):
         total *= number(args, BATCH + 3 * axis)

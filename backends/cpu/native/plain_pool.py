@@ -16,12 +16,12 @@ _IN, _OUT, _KERNEL, _STRIDE, _LOW, _DILATION, _HIGH = 5, 8, 11, 14, 17, 20, 23
 
 
 @inlined
-def _volume(args: int, first: int) -> int:
+def _volume(args: int, first: int) -> Any:
     return number(args, first) * number(args, first + 1) * number(args, first + 2)
 
 
 @inlined
-def _input_axis(args: int, axis: int, place: int, tap: int) -> int:
+def _input_axis(args: int, axis: int, place: int, tap: int) -> Any:
     """The input position of a tap on one axis, -1 outside."""
     at = place * number(args, _STRIDE + axis) - number(args, _LOW + axis) + tap * number(args, _DILATION + axis)
     if at < 0 or at >= number(args, _IN + axis):
@@ -30,7 +30,7 @@ def _input_axis(args: int, axis: int, place: int, tap: int) -> int:
 
 
 @inlined
-def _input_place(args: int, out: int, tap: int) -> int:
+def _input_place(args: int, out: int, tap: int) -> Any:
     """The element of the input plane that a tap of an output element reads, -1 in the padding."""
     columns, taps = number(args, _OUT + 2), number(args, _KERNEL + 2)
     upper, upper_tap = quotient(out, columns), quotient(tap, taps)
@@ -45,7 +45,7 @@ def _input_place(args: int, out: int, tap: int) -> int:
 
 
 @inlined
-def _count_axis(args: int, axis: int, place: int, padded: int) -> int:
+def _count_axis(args: int, axis: int, place: int, padded: int) -> Any:
     """Positions of a window on one axis that an average counts."""
     start = place * number(args, _STRIDE + axis) - number(args, _LOW + axis)
     end = number(args, _IN + axis)
@@ -57,7 +57,7 @@ def _count_axis(args: int, axis: int, place: int, padded: int) -> int:
 
 
 @inlined
-def _count(args: int, out: int, padded: int) -> int:
+def _count(args: int, out: int, padded: int) -> Any:
     upper = quotient(out, number(args, _OUT + 2))
     top = quotient(upper, number(args, _OUT + 1))
     c = _count_axis(args, 2, out - upper * number(args, _OUT + 2), padded)
@@ -70,7 +70,7 @@ def _best_function(dtype: str) -> Any:
     load, zero = LOAD[dtype], ZERO[dtype]
 
     @inlined
-    def best(args: int, x: int, plane: int, out: int) -> int:
+    def best(args: int, x: int, plane: int, out: int) -> Any:
         chosen = -1
         largest = zero
         for tap in range(_volume(args, _KERNEL)):

@@ -33,10 +33,7 @@ from netlang.backends.cpu.intrinsics import (
     number,
     pause,
 )
-from numba import njit
-
-# Inlined, because the caller of a function that might raise carries Python's whole error machinery with it.
-_inlined = njit(forceinline=True, error_model="numpy")
+from netlang.backends.cpu.native.geometry import inlined
 
 _SPIN = 2000
 _FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # with the flag "private to the process"
@@ -44,7 +41,7 @@ _EVERYBODY = 1 << 30
 _LOW_HALF = 0xFFFFFFFF
 
 
-@_inlined
+@inlined
 def _nap(address: int, target: int, sleepers: int) -> None:
     """Sleep unless the counter has reached its target; it may also end early for no reason."""
     atomic_add(sleepers, 1)
@@ -54,18 +51,18 @@ def _nap(address: int, target: int, sleepers: int) -> None:
     atomic_add(sleepers, -1)
 
 
-@_inlined
+@inlined
 def _doze(address: int, target: int, sleepers: int) -> None:
     give_way()
 
 
-@_inlined
+@inlined
 def _wake(address: int, sleepers: int) -> None:
     if atomic_load(sleepers) > 0:
         futex(address, _FUTEX_WAKE, _EVERYBODY)
 
 
-@_inlined
+@inlined
 def _nobody(address: int, sleepers: int) -> None:
     pass
 
@@ -75,7 +72,7 @@ def _walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
     rest = _nap if sleeps else _doze
     wake = _wake if sleeps else _nobody
 
-    @_inlined
+    @inlined
     def wait(address: int, target: int, sleepers: int) -> None:
         tries = 0
         while atomic_load(address) < target:
@@ -85,7 +82,7 @@ def _walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
             else:
                 rest(address, target, sleepers)
 
-    @_inlined
+    @inlined
     def walk(control: int, program: int, tid: int, threads: int, target: int) -> int:
         steps = number(program, 0)
         place = program + 8
