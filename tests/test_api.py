@@ -48,14 +48,37 @@ def test_a_path_or_text(tmp_path: Path) -> None:
     assert isinstance(first, netlang.Model) and isinstance(first.trainer(), netlang.Trainer)
 
 
-def test_a_trainer_trains_the_model_it_came_from() -> None:
-    model = netlang.compile(NET, target="reference")
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_a_trainer_trains_the_model_it_came_from(target: str) -> None:
+    model = netlang.compile(NET, target=target)
     step = model.trainer(seed=0)
     labels = np.array([3, 7])
     losses = [step(image=X, label=labels) for _ in range(40)]
     assert losses[-1] < losses[0] / 4
     assert list(model(X).argmax(axis=1)) == [3, 7]
     assert set(model.parameters) == {p for p in step.store if "momentum" not in p and p != "$step"}
+
+
+def test_what_is_derived_from_weights_follows_them(tmp_path: Path) -> None:
+    """The cpu backend keeps packed weights between calls."""
+    model = netlang.compile(NET, target="cpu").init(0)
+    before = model(X)
+    model.save_weights(tmp_path / "w.safetensors")
+    assert not np.array_equal(model.init(1)(X), before)
+    assert np.array_equal(model.load_weights(tmp_path / "w.safetensors")(X), before)
+    model.trainer()(image=X, label=np.array([1, 2]))
+    assert not np.array_equal(model(X), before)
+    model.load_weights(tmp_path / "w.safetensors")
+    model.parameters["dense1.weight"] = np.zeros((12, 64), np.float32)
+    assert np.allclose(model(X)[0], model(X)[1])
+
+
+def test_results_of_a_call_stay_as_they_are() -> None:
+    model = netlang.compile(NET, target="cpu").init(0)
+    first = model(X)
+    kept = first.copy()
+    model(-X)
+    assert np.array_equal(first, kept)
 
 
 def test_which_net() -> None:

@@ -36,6 +36,24 @@ train {
   batch      50
 }
 """
+CONVNET = """
+net digits {
+  input image: f32[N, 1, 8, 8]
+  features = image -> conv(16, 3, pad = 1) -> batchnorm -> relu -> maxpool(2) -> flatten -> dropout(0.3)
+  logits = features -> dense(10)
+  output probs = softmax(logits)
+}
+
+train {
+  target label: i64[N]
+  loss       cross_entropy(logits, label)
+  metric     accuracy(logits, label)
+  optimizer  adam(lr = 0.01, schedule = plateau(patience = 0, factor = 0.5))
+  augment    image -> random_shift(1)
+  epochs     4
+  batch      64
+}
+"""
 COMMAND = [sys.executable, "-c", "import sys; from netlang.cli import main; sys.exit(main())"]
 
 
@@ -207,8 +225,13 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def test_killed_and_resumed_to_the_same_bits(tmp_path: Path, net: str, blobs: str) -> None:
-    common = ["train", net, "--data", blobs, "--epochs", "200"]
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_killed_and_resumed_to_the_same_bits(
+    tmp_path: Path, net: str, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setenv("NETLANG_BACKEND", target)
+    (tmp_path / net).write_text(CONVNET)
+    common = ["train", net, "--data", "digits", "--epochs", "20"]
     assert main([*common, "--out", "whole"]) == 0
     process = start(*common, "--out", "killed", "--checkpoint-every", "1")
     wait_for(tmp_path / "killed" / "checkpoint.safetensors", process)
@@ -218,6 +241,15 @@ def test_killed_and_resumed_to_the_same_bits(tmp_path: Path, net: str, blobs: st
     assert main([*common, "--out", "killed", "--resume"]) == 0
     for name in ("weights.safetensors", "best.safetensors", "checkpoint.safetensors"):
         assert same_bits(load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name))
+
+
+def test_threads_do_not_change_the_bits(tmp_path: Path, net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETLANG_BACKEND", "cpu")
+    (tmp_path / net).write_text(CONVNET)
+    for threads in ("1", "2"):
+        assert main(["train", net, "--data", "digits", "--threads", threads, "--out", threads]) == 0
+    a, b = (load_file(tmp_path / t / "checkpoint.safetensors") for t in ("1", "2"))
+    assert same_bits(a, b)
 
 
 def test_ctrl_c(tmp_path: Path, net: str, blobs: str) -> None:

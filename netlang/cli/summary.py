@@ -46,7 +46,7 @@ def summary(args: argparse.Namespace) -> None:
 
 @dataclass
 class Row:
-    """One layer: `bytes` are those of its results; `shape` is that of the last."""
+    """One layer: `shape` and `bytes` are those of its output."""
 
     name: str
     shape: str = ""
@@ -72,7 +72,7 @@ def rows(graph: Graph, batch: int) -> Iterable[Row]:
         row.shape = _shape(node, sizes)
         row.parameters += sum(dims.evaluate(v.type.size, {}) for v in params)
         row.madds += dims.evaluate(_madds(node), sizes)
-        row.bytes += _bytes(node, sizes)
+        row.bytes = _bytes(node, sizes)
     return found.values()
 
 
