@@ -117,21 +117,22 @@ def apply_primitive(
     context: Context, primitive: Primitive, arguments: Sequence[Any], keyword: Mapping[str, Any], span: Span
 ) -> Any:
     """Make the nodes of a primitive."""
+    needed = _required_tensors(primitive)
+    if len(arguments) + sum(name in keyword for name in needed) < len(needed):
+        hint = f"give several tensors as (a, b) -> {primitive.name}"
+        raise Fault(f"{primitive.name} needs {len(needed)} tensors, got {len(arguments)}", hint=hint)
     if primitive.tensors == 0:
         tensors = [v for v in arguments if isinstance(v, Value)]
         bound = primitive.signature.bind([v for v in arguments if not isinstance(v, Value)], keyword)
         bound[""] = tensors
-    elif len(arguments) + len(keyword) < _least(primitive):
-        hint = f"give several tensors as (a, b) -> {primitive.name}"
-        raise Fault(f"{primitive.name} needs {_least(primitive)} tensors, got {len(arguments)}", hint=hint)
     else:
         bound = primitive.signature.bind(arguments, keyword)
     return primitive.build(site_of(context, span, primitive.name), bound)
 
 
-def _least(primitive: Primitive) -> int:
-    """How many tensors it needs: those that may not be left out."""
-    return sum(not optional for _, optional in primitive.signature.parameters[: primitive.tensors])
+def _required_tensors(primitive: Primitive) -> list[str]:
+    """The names of the tensors that may not be left out."""
+    return [name for name, optional in primitive.signature.parameters[: primitive.tensors] if not optional]
 
 
 def _apply_block(

@@ -1,7 +1,7 @@
 """A whole file: its nets, each elaborated on its own, and the `train` section over the last net above it.
 
-A net with a `train` section is elaborated twice, in evaluation and in training mode. The inference graph is the first
-part of the evaluation: what was there before the section began.
+Every net is elaborated twice, in evaluation and in training mode, so that faults show wherever they are. The inference
+graph is the first part of the evaluation: what was there before the `train` section began.
 """
 
 from __future__ import annotations
@@ -47,10 +47,9 @@ def elaborate(file: ast.File, source: Source, reporter: Reporter) -> Module | No
             train = plan.train if net is plan.trained else None
             evaluation = _Elaboration(plan, net, train, False, reporter, usage)
             graphs[net.name.text] = evaluation.inference
-            roots.append(evaluation.graph)
+            training = _Elaboration(plan, net, train, True, reporter, usage)
+            roots += [evaluation.graph, training.graph]
             if train is not None:
-                training = _Elaboration(plan, net, train, True, reporter, usage)
-                roots.append(training.graph)
                 spec = _spec(training, evaluation, train, reporter)
     except Stop:
         return None
