@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, fits, plan_conv
-from netlang.backends.cpu.kernels.conv_problem import (
-    Chain,
-    ConvProblem,
-    PoolProblem,
-    conv_problem,
-    pool_problem,
-    read_chain,
-)
+from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problem, pool_problem
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
@@ -22,7 +16,7 @@ from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.ir.dims import evaluate
-from netlang.ir.graph import Node, Value
+from netlang.ir.graph import Node
 
 _CONV = frozenset({"conv", "conv_data_grad"})
 _FLOAT = 4
@@ -51,7 +45,7 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     assert parts is not None
     chain, problem, pool = parts
     plan = plan_conv(problem, pool, chain, context.target)
-    outer = _outer_values(context, node)
+    outer = OuterValues(context, node)
     images = node.inputs[0].type.shape[0] if node.body is None else chain.main.inputs[0].shape[0]
     packed = context.scratch(plan.weight_floats * _FLOAT + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
@@ -76,20 +70,6 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     work = chain.main.out.type.size * (problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1])
     kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
     return [pack, Step(kernel, tuple(args), (*results, scratch), work // 8)]
-
-
-def _outer_values(context: LoweringContext, node: Node) -> _Outer:
-    return _Outer(context, dict(zip(node.body.inputs, node.inputs, strict=True)) if node.body else {})
-
-
-class _Outer:
-    """Where the values that a chain reads live: inputs of a body are inputs of the fused node."""
-
-    def __init__(self, context: LoweringContext, inputs: Mapping[Value, Value]) -> None:
-        self._context, self._inputs = context, inputs
-
-    def __call__(self, value: Value) -> Buffer:
-        return self._context.buffer(self._inputs.get(value, value))
 
 
 def _results(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:

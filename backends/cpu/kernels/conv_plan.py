@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netlang.backends.cpu.kernels.conv_problem import Chain, ConvProblem, PoolProblem
+from netlang.backends.cpu.kernels.chain import Chain
+from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.conv_table import ConvStructure

@@ -177,7 +177,10 @@ class _Tile:
 
     def _channel_operand(self, k: int, v: int) -> Any:
         e, a = self.e, self.a
-        return lambda: e.load(a["channels"], e.add(e.mul(k, a["channel_pitch"]), v * e.line))
+        place = e.add(e.mul(k, a["channel_pitch"]), v * e.line)
+        if self.tile.masked:
+            return lambda: e.load_masked(self.masks[v], a["channels"], place)
+        return lambda: e.load(a["channels"], place)
 
     def _tensor(self, k: int, offset: Any, v: int) -> Any:
         e, a = self.e, self.a

@@ -1,7 +1,7 @@
 """Tiles that move data: rows copied or cleared, and planes of channels transposed into blocks of lanes and back.
 
 A block is [pixel][lanes]: the channels of one pixel side by side. A plain tensor has the pixels of one channel side by
-side. Blocks have room for `lanes` more pixels after their last, which whole-vector stores may run into.
+side. Reading a block back runs past its end: blocks have room for `lanes` more pixels after their last.
 """
 
 from __future__ import annotations
@@ -84,8 +84,15 @@ def emit_block(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
             inside = e.b.select(e.b.icmp_signed(">", channels, I64(c)), left, I64(0))
             mask = e.prefix_mask(inside)
             rows.append(_as_float(e, e.load_masked(mask, pointers[0], e.mul(c, pitch), kind)))
-        for p, row in enumerate(e.transpose(rows)):
-            e.store(row, pointers[1], p * e.line)
+        columns = e.transpose(rows)
+        with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
+            with whole:
+                for p, column in enumerate(columns):
+                    e.store(column, pointers[1], p * e.line)
+            with part:
+                for p, column in enumerate(columns[:-1]):
+                    with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
+                        e.store(column, pointers[1], p * e.line)
 
     _chunks(e, pixels, [plain, block], [e.lanes * size, e.lanes * e.line], chunk)
 

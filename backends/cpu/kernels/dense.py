@@ -1,0 +1,232 @@
+"""Lowering of matrix products, bare and fused with bias and activation, to the tiled kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
+from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Sizes, Step, evaluated, lowering
+from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
+from netlang.backends.cpu.tiles.gemm_kernel import emit_gemm, emit_panels
+from netlang.backends.cpu.tiles.gemm_table import GemmStructure, PanelTable
+from netlang.backends.cpu.tiles.gemm_table import GemmTable as T
+from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
+from netlang.backends.cpu.tiles.pack_table import PackTable as P
+from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
+from netlang.ir.dims import Dim, size
+from netlang.ir.graph import Node, Value
+from netlang.ir.types import DType
+
+_FLOAT = 4
+_PANEL_BYTES = 1 << 19
+"""Packed rows of A that a task works on: they should stay in the second-level cache."""
+_ENOUGH_TASKS = 16
+
+
+@dataclass(frozen=True)
+class Product:
+    """batch x (rows, inner) x (inner, columns); a factor that all products share has `a_batch` or `b_batch` 0."""
+
+    batch: Dim
+    rows: Dim
+    columns: Dim
+    inner: Dim
+    a_batch: Dim
+    b_batch: Dim
+    transposed_a: bool
+    transposed_b: bool
+
+
+def product_of(node: Node) -> Product | None:
+    """A matmul node as one kind of batched product; None where its batch dims broadcast in a mixed way."""
+    a, b = node.inputs
+    ta, tb = bool(node.attrs["transpose_a"]), bool(node.attrs["transpose_b"])
+    if any(v.dtype != DType.F32 or v.type.layout for v in (a, b, node.out)):
+        return None
+    rows, columns = node.out.shape[-2:]
+    inner = a.shape[-2] if ta else a.shape[-1]
+    lead, a_lead, b_lead = node.out.shape[:-2], a.shape[:-2], b.shape[:-2]
+    if size(b_lead) == 1 and size(a_lead) == size(lead) and not ta:
+        return Product(1, size(lead) * rows, columns, inner, 0, 0, ta, tb)
+    a_batch, b_batch = rows * inner * _FLOAT, inner * columns * _FLOAT
+    if size(a_lead) == 1 and a_lead != lead:
+        a_batch = 0
+    elif a_lead != lead:
+        return None
+    if size(b_lead) == 1 and b_lead != lead:
+        b_batch = 0
+    elif b_lead != lead:
+        return None
+    return Product(size(lead), rows, columns, inner, a_batch, b_batch, ta, tb)
+
+
+def _parts(node: Node) -> tuple[Chain, Product] | None:
+    chain = read_chain(node, frozenset({"matmul"}), -1)
+    product = product_of(chain.main) if chain else None
+    if chain is None or product is None or chain.pool or len(chain.channels) > 1:
+        return None
+    if len(chain.tensors) > 2 or any(v.dtype != DType.F32 for v in chain.tensors):
+        return None
+    return chain, product
+
+
+def _fits(context: LoweringContext, node: Node) -> bool:
+    return _parts(node) is not None
+
+
+@lowering("matmul", "fused.dense", priority=10, match=_fits)
+def tiled_product(context: LoweringContext, node: Node) -> list[Step]:
+    """Pack B if it is stored the other way round or never changes, pack A, multiply."""
+    parts = _parts(node)
+    assert parts is not None
+    chain, product = parts
+    outer = OuterValues(context, node)
+    a, b = (outer(v) for v in chain.main.inputs)
+    structure = _structure(context, chain, product, _is_fixed(context, b))
+    tile = structure.tile
+    steps: list[Step] = []
+    groups = _groups(product, tile.vectors * tile.lanes)
+    if tile.w_ordered:
+        steps, b = _pack_b(context, product, tile, groups, b)
+    panels = context.scratch(lambda s: _panel_bytes(product, tile, s) + 64)
+    steps.append(_pack_a(product, structure, a, panels))
+    out = context.buffer(node.out)
+    group_bytes: Dim = tile.vectors * tile.lanes * _FLOAT
+    tensors = [outer(v) for v in chain.tensors] or [out]
+    numbers: dict[T, Arg] = {
+        T.A: a,
+        T.PANELS: panels,
+        T.B: b,
+        T.OUT: out,
+        T.BIAS: outer(chain.channels[0]) if chain.channels else out,
+        T.TENSOR: tensors[0],
+        T.TENSOR_PITCH_FROM: tensors[-1],
+        T.BATCH: product.batch,
+        T.ROWS: product.rows,
+        T.COLUMNS: product.columns,
+        T.INNER: product.inner,
+        T.A_BATCH: product.a_batch,
+        T.PANEL_BATCH: lambda s: (
+            _panel_bytes(product, tile, s) // evaluated(product.batch, s) if product.a_batch else 0
+        ),
+        T.B_BATCH: _packed_batch(product, tile, groups) if tile.w_ordered else product.b_batch,
+        T.B_GROUP: product.inner * group_bytes if tile.w_ordered else group_bytes,
+        T.B_INNER: product.columns * _FLOAT,
+        T.ROW_PARTS: lambda s: _row_parts(product, tile, s),
+        T.GROUP_PARTS: lambda s: _group_parts(product, tile, groups(s), s),
+    }
+    work = product.batch * product.rows * product.columns * product.inner
+    kernel = emitted(structure.key, partial(emit_gemm, structure))
+    return [*steps, Step(kernel, tuple(numbers[entry] for entry in T), (out,), lambda s: evaluated(work, s) // 8)]
+
+
+def _is_fixed(context: LoweringContext, b: Buffer) -> bool:
+    """Whether packing B is done once for many calls."""
+    return isinstance(b, Value) and b.node.op in ("param", "const") and not context.graph.updates
+
+
+def _structure(context: LoweringContext, chain: Chain, product: Product, fixed: bool) -> GemmStructure:
+    target = context.target
+    lanes = target.lanes(_FLOAT)
+    columns = product.columns
+    vectors = channel_vectors(target, -(-columns // lanes)) if isinstance(columns, int) else 2
+    height = min(lanes, most_pixels(target, vectors))
+    if isinstance(product.rows, int) and product.rows > 1:
+        blocks = -(-product.rows // height)
+        height = max(2, -(-product.rows // blocks))
+    packed = product.transposed_b or fixed
+    tile = BroadcastTile(
+        lanes, vectors, 1, height, _FLOAT, False, w_ordered=packed, masked=True, epilogue=tuple(chain.before)
+    )
+    return GemmStructure(tile, product.transposed_a)
+
+
+def _groups(product: Product, width: int) -> Callable[[Sizes], int]:
+    return lambda sizes: -(-evaluated(product.columns, sizes) // width)
+
+
+def _packed_batch(product: Product, tile: BroadcastTile, groups: Callable[[Sizes], int]) -> Arg:
+    """Bytes from one packed B to the next."""
+    if product.b_batch == 0:
+        return 0
+    width = tile.vectors * tile.lanes * _FLOAT
+    return lambda s: groups(s) * evaluated(product.inner, s) * width
+
+
+def _pack_b(
+    context: LoweringContext, product: Product, tile: BroadcastTile, groups: Callable[[Sizes], int], b: Buffer
+) -> tuple[list[Step], Buffer]:
+    """The step that packs B into column groups, and where it puts them."""
+    width = tile.vectors * tile.lanes
+    count: Dim = 1 if product.b_batch == 0 else product.batch
+
+    def bytes(sizes: Sizes) -> int:
+        return evaluated(count, sizes) * groups(sizes) * evaluated(product.inner, sizes) * width * _FLOAT
+
+    packed = context.scratch(lambda s: bytes(s) + 64)
+    numbers: dict[P, Arg] = {
+        P.WEIGHTS: b,
+        P.PACKED: packed,
+        P.OPERANDS: packed,
+        P.PITCH: 0,
+        P.OUT_CHANNELS: 0,
+        P.GROUPS: lambda s: evaluated(count, s) * groups(s),
+        P.CHANNEL_GROUPS: groups,
+        P.GROUP_BYTES: product.inner * (width * _FLOAT),
+        P.GROUP_IN: product.inner,
+        P.GROUP_OUT: product.columns,
+        P.TAPS_DOWN: 1,
+        P.TAPS_ACROSS: 1,
+        P.STRIDE_GROUP: product.inner * product.columns,
+        P.STRIDE_OUT: product.inner if product.transposed_b else 1,
+        P.STRIDE_IN: 1 if product.transposed_b else product.columns,
+        P.STRIDE_DOWN: 0,
+        P.STRIDE_ACROSS: 0,
+    }
+    structure = PackStructure(tile.lanes, tile.vectors, 0)
+    kernel = emitted(f"pack:{structure}", partial(emit_pack, structure))
+    args = tuple(numbers[entry] for entry in P if entry is not P.COUNT)
+    return [Step(kernel, args, (packed,), lambda s: bytes(s) // _FLOAT)], packed
+
+
+def _blocks(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
+    return -(-evaluated(product.rows, sizes) // tile.columns)
+
+
+def _panel_bytes(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
+    """Bytes of all panels of A; a single row needs none."""
+    if evaluated(product.rows, sizes) == 1:
+        return 0
+    count = 1 if product.a_batch == 0 else evaluated(product.batch, sizes)
+    return count * _blocks(product, tile, sizes) * evaluated(product.inner, sizes) * tile.lanes * _FLOAT
+
+
+def _pack_a(product: Product, structure: GemmStructure, a: Buffer, panels: Buffer) -> Step:
+    t = PanelTable
+    tile = structure.tile
+    numbers: dict[PanelTable, Arg] = {
+        t.A: a,
+        t.PANELS: panels,
+        t.BATCH: 1 if product.a_batch == 0 else product.batch,
+        t.ROWS: product.rows,
+        t.INNER: product.inner,
+        t.A_BATCH: product.a_batch,
+    }
+    shape = (tile.lanes, tile.columns, structure.transposed)
+    kernel = emitted(f"panels:{shape}", partial(emit_panels, *shape))
+    args = tuple(numbers[entry] for entry in t)
+    return Step(kernel, args, (panels,), lambda s: _panel_bytes(product, tile, s) // _FLOAT)
+
+
+def _row_parts(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
+    """Parts of the row blocks whose panels fit into the cache."""
+    blocks, panel = _blocks(product, tile, sizes), evaluated(product.inner, sizes) * tile.lanes * _FLOAT
+    return max(1, min(blocks, -(-blocks * panel // _PANEL_BYTES)))
+
+
+def _group_parts(product: Product, tile: BroadcastTile, groups: int, sizes: Sizes) -> int:
+    tasks = evaluated(product.batch, sizes) * _row_parts(product, tile, sizes)
+    return max(1, min(groups, -(-_ENOUGH_TASKS // max(1, tasks))))
