@@ -31,17 +31,20 @@ def results(record: Mapping[str, Any]) -> str:
 class Lines(fit.Progress):
     """One line for every epoch, and one every ten seconds within."""
 
+    def compiling(self, target: str) -> None:
+        self.say(f"compiling for {target}")
+
     def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
         self.epochs, self.batches = epochs, batches
         self.start = self.last = time.monotonic()
-        self.before: int | None = None
+        self.timed, self.before = 0, 0
         self.speed = 0.0
         self.say(_opening(fitted, epochs, resumed))
 
     def step(self, epoch: int, batch: int, means: Mapping[str, float], samples: int) -> None:
         now = time.monotonic()
-        if self.before is None or samples < self.before:
-            self.start, self.before = now, samples
+        if epoch != self.timed:
+            self.timed, self.start, self.before = epoch, now, samples
         if now > self.start:
             self.speed = (samples - self.before) / (now - self.start)
         self.show(epoch, batch, means)
@@ -67,7 +70,7 @@ class Lines(fit.Progress):
 class Bar(Lines):
     """The same with a bar that shows loss, metrics, images per second and the time that is left."""
 
-    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
+    def __init__(self) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -77,8 +80,10 @@ class Bar(Lines):
             TimeRemainingColumn(),
         )
         self.drawn = Progress(*columns, console=Console(), transient=True)
-        self.task: TaskID = self.drawn.add_task("", total=epochs * batches, state="")
+
+    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
         super().begin(fitted, epochs, batches, resumed)
+        self.task: TaskID = self.drawn.add_task("", total=epochs * batches, state="")
         self.drawn.start()
 
     def show(self, epoch: int, batch: int, means: Mapping[str, float]) -> None:
@@ -93,7 +98,7 @@ class Bar(Lines):
         self.drawn.stop()
 
     def say(self, line: str) -> None:
-        self.drawn.console.print(line, highlight=False, soft_wrap=True)
+        self.drawn.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _opening(fitted: Fitted, epochs: int, resumed: bool) -> str:

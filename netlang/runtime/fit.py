@@ -52,6 +52,9 @@ class Options:
 class Progress:
     """What a run reports. This one is silent; the command line has one that draws."""
 
+    def compiling(self, target: str) -> None:
+        """Code is about to be generated for `target`, which may take seconds."""
+
     def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
         """Training starts, with so many batches an epoch."""
 
@@ -133,6 +136,8 @@ class _Run:
         resumed = self._resume() if self.options.resume else False
         if self.out is not None:
             self._write_log(keep=self.place.epoch if resumed else 0)
+        self.progress.compiling(self.trainer.programs.target)
+        self.trainer.build()
         self.progress.begin(self.data, self.epochs, self.batches, resumed)
         with _interruption() as interrupted:
             while self.place.epoch < self.epochs and not self.place.stopped:

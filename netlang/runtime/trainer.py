@@ -32,6 +32,8 @@ not yet), or arrays by input name."""
 class Runs(Protocol):
     """Compiled code, as far as training calls it."""
 
+    def build(self) -> None: ...
+
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
 
 
@@ -111,6 +113,11 @@ class Trainer:
             raise NetError(self._explained(arrays))
         self.steps += 1
         return loss
+
+    def build(self) -> None:
+        """Generate all code now, rather than at the first step and the first evaluation."""
+        self.programs.step.build()
+        self.programs.evaluation.build()
 
     def next_epoch(self, loss: float | None = None) -> None:
         """Tell the schedule that an epoch is over; `loss` is what a plateau schedule watches."""
