@@ -48,8 +48,8 @@ def conv_problem(node: Node) -> ConvProblem | None:
         return None
     a: Mapping[str, Any] = node.attrs
     backward = node.op == "conv_data_grad"
-    kernel, stride, dilation = (_pair(v) for v in (w.shape[2:], a["stride"], a["dilation"]))
-    low = _pair(tuple(p[0] for p in a["pad"]), 0)
+    kernel, stride, dilation = (pair(v) for v in (w.shape[2:], a["stride"], a["dilation"]))
+    low = pair(tuple(p[0] for p in a["pad"]), 0)
     channels, out_channels = _int(x.shape[1]), _int(node.out.shape[1])
     reverse = bool(a["flip"]) != backward
     start, strides = _weight_strides(w, a["groups"], kernel, backward, reverse)
@@ -58,8 +58,8 @@ def conv_problem(node: Node) -> ConvProblem | None:
         channels,
         out_channels,
         a["groups"],
-        _pair(x.shape[2:]),
-        _pair(node.out.shape[2:]),
+        pair(x.shape[2:]),
+        pair(node.out.shape[2:]),
         kernel,
         (1, 1) if backward else stride,
         dilation,
@@ -82,7 +82,7 @@ def _weight_strides(
     return (taps - 1 if reverse else 0), (group, first, second, row, column)
 
 
-def _pair(values: Any, missing: int = 1) -> tuple[int, int]:
+def pair(values: Any, missing: int = 1) -> tuple[int, int]:
     """One or two axes as (down, across)."""
     return (missing, values[0]) if len(values) == 1 else (values[0], values[1])
 
@@ -109,12 +109,12 @@ def pool_problem(node: Node) -> PoolProblem | None:
     a: Mapping[str, Any] = node.attrs
     if not static(node.inputs[0].type) or node.out.rank not in (3, 4) or any(d != 1 for d in a.get("dilation", (1,))):
         return None
-    low, high = (_pair(tuple(p[i] for p in a["pad"]), 0) for i in (0, 1))
+    low, high = (pair(tuple(p[i] for p in a["pad"]), 0) for i in (0, 1))
     return PoolProblem(
         _POOLS[node.op],
-        _pair(a["kernel"]),
-        _pair(a["stride"]),
+        pair(a["kernel"]),
+        pair(a["stride"]),
         (*low, *high),
-        _pair(node.out.shape[2:]),
+        pair(node.out.shape[2:]),
         a.get("count_include_pad", True),
     )

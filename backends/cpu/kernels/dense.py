@@ -109,9 +109,7 @@ def tiled_product(context: LoweringContext, node: Node) -> list[Step]:
         T.COLUMNS: product.columns,
         T.INNER: product.inner,
         T.A_BATCH: product.a_batch,
-        T.PANEL_BATCH: lambda s: (
-            _panel_bytes(product, tile, s) // evaluated(product.batch, s) if product.a_batch else 0
-        ),
+        T.PANEL_BATCH: lambda s: _panel_bytes(product, tile, s) // evaluated(product.batch, s) * bool(product.a_batch),
         T.B_BATCH: _packed_batch(product, tile, groups) if tile.w_ordered else product.b_batch,
         T.B_GROUP: product.inner * group_bytes if tile.w_ordered else group_bytes,
         T.B_INNER: product.columns * _FLOAT,

@@ -34,6 +34,8 @@ class BroadcastTile:
     blocked                  the channels of x are neighbours; otherwise `x_channel` apart
     w_ordered                weights are packed as above; otherwise channels are `w_channel` apart
     masked                   `lanes_valid` and `pixels_valid` bound what is stored, and what is read of loose weights
+    fenced                   loads stay in their channel: where neighbouring channels read the same x (they are pixels
+                             then, see `weight_gradient`), LLVM would keep broadcasts in registers until it spills
     epilogue                 applied to the accumulators before they are stored
     """
 
@@ -45,6 +47,7 @@ class BroadcastTile:
     blocked: bool
     w_ordered: bool = True
     masked: bool = False
+    fenced: bool = False
     epilogue: Epilogue = ()
 
     ARGUMENTS = (
@@ -131,6 +134,8 @@ class _Tile:
     def _channel(self, pointers: list[Any], c: int, sums: Sequence[Any]) -> list[Any]:
         """One channel of one tap: V weights, P broadcasts, V*P FMAs."""
         e, tile = self.e, self.tile
+        if tile.fenced:
+            e.fence()
         x, w = e.at(pointers[0], e.mul(c, self.x_channel)), e.at(pointers[1], e.mul(c, self.w_channel))
         weights = [self._weight(w, v) for v in range(tile.vectors)]
         out = list(sums)

@@ -11,6 +11,7 @@ from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_rows import PoolRows
+from netlang.backends.cpu.tiles.strip import Strip, StripFiller
 
 
 class ConvKernel:
@@ -59,47 +60,23 @@ class ConvKernel:
         with f.when(fresh):
             span = (f[T.TAPS_DOWN] - 1) * f[T.DILATION_DOWN] + 1
             rows = (last - 1 - first) * f[T.STRIDE_DOWN] + span
-            with f.each(0, f[T.IN_CHANNELS]) as c:
-                plane = x + c * f[T.X_CHANNEL]
-                with f.each(0, rows) as r:
-                    to = slot + c * f[T.STRIP_CHANNEL] + r * f[T.STRIP_ROW]
-                    self._fill_row(to, plane, row - f[T.PAD_TOP] + r)
+            StripFiller(self.e, f, self._strip()).fill(slot, x, f[T.IN_CHANNELS], row, rows)
         return slot
 
-    def _fill_row(self, to: Number, plane: Number, row: Number) -> None:
-        """One row of the strip: padding, the input's row, padding; all padding where the row is outside."""
+    def _strip(self) -> Strip:
         f = self.f
-        inside = (row >= 0) & (row < f[T.IN_HEIGHT])
-        if self.structure.inserted:
-            inside = inside & (row.at_least(0) % f[T.INSERT_DOWN]).equals(0)
-        with f.either(inside) as (filled, empty):
-            with filled:
-                left, width = f[T.PAD_LEFT], f[T.STRIP_WIDTH]
-                low = left.at_least(0).at_most(width)
-                skipped = (-left).at_least(0)
-                count = (f[T.IN_WIDTH] - skipped).at_most(width - low).at_least(0)
-                self._clear(to, low)
-                kept = row // f[T.INSERT_DOWN] if self.structure.inserted else row
-                self._copy(to + low * FLOAT_BYTES, plane + kept * f[T.X_ROW], skipped, count)
-                self._clear(to + (low + count) * FLOAT_BYTES, width - low - count)
-            with empty:
-                self._clear(to, f[T.STRIP_WIDTH])
-
-    def _clear(self, to: Number, count: Number) -> None:
-        moving.emit_clear(self.e, [to.value, count.value])
-
-    def _copy(self, to: Number, source: Number, first: Number, count: Number) -> None:
-        """`count` positions of a row from position `first`; spread out, elements are `INSERT_ACROSS` apart."""
-        f = self.f
-        if not self.structure.inserted:
-            moving.emit_copy(self.e, [to.value, (source + first * FLOAT_BYTES).value, count.value])
-            return
-        step = f[T.INSERT_ACROSS]
-        self._clear(to, count)
-        with f.each((first + step - 1) // step, (first + count + step - 1) // step) as i:
-            (a, b) = self.e.pointers(source.value, to.value)
-            value = self.e.scalar(a, (i * FLOAT_BYTES).value)
-            self.e.store(value, b, ((i * step - first) * FLOAT_BYTES).value)
+        return Strip(
+            x_channel=f[T.X_CHANNEL],
+            x_row=f[T.X_ROW],
+            height=f[T.IN_HEIGHT],
+            width=f[T.IN_WIDTH],
+            top=f[T.PAD_TOP],
+            left=f[T.PAD_LEFT],
+            row=f[T.STRIP_ROW],
+            channel=f[T.STRIP_CHANNEL],
+            row_width=f[T.STRIP_WIDTH],
+            insert=(f[T.INSERT_DOWN], f[T.INSERT_ACROSS]) if self.structure.inserted else None,
+        )
 
     def _load_tensors(self, to: Number, image: Number, group: Number, first: Number, last: Number) -> None:
         """Rows of the epilogue's tensors into blocks laid out as the map."""

@@ -69,11 +69,13 @@ def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[
     e.loop(count, pointers, strides, [pixels], step, guarded=True)
 
 
-def emit_block(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
+def emit_block(e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: int | None = None) -> None:
     """(plain, block, pixels, channels, channel_bytes): `pixels` of up to `lanes` channels into a block.
 
-    The block holds floats, whatever the element; lanes without a channel are 0.
+    The block holds floats, whatever the element; lanes without a channel are 0. Its pixels are side by side, or
+    `pixel_bytes` apart.
     """
+    step = pixel_bytes or e.line
     plain, block = e.pointers(*arguments[:2])
     pixels, channels, pitch = arguments[2:]
     kind, size = ELEMENTS[element], element_bytes(element)
@@ -88,13 +90,13 @@ def emit_block(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
         with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
             with whole:
                 for p, column in enumerate(columns):
-                    e.store(column, pointers[1], p * e.line)
+                    e.store(column, pointers[1], p * step)
             with part:
                 for p, column in enumerate(columns[:-1]):
                     with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
-                        e.store(column, pointers[1], p * e.line)
+                        e.store(column, pointers[1], p * step)
 
-    _chunks(e, pixels, [plain, block], [e.lanes * size, e.lanes * e.line], chunk)
+    _chunks(e, pixels, [plain, block], [e.lanes * size, e.lanes * step], chunk)
 
 
 def _as_float(e: Emitter, value: Any) -> Any:

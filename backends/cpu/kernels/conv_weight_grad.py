@@ -1,0 +1,210 @@
+"""Lowering of the weight gradient of convolutions to the tiled kernel: sums per part of the batch, then their sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernels.conv_plan import odd_lines
+from netlang.backends.cpu.kernels.conv_problem import pair, static
+from netlang.backends.cpu.lower import Arg, LoweringContext, Sizes, Step, evaluated, lowering
+from netlang.backends.cpu.target import Target
+from netlang.backends.cpu.threads import available
+from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
+from netlang.backends.cpu.tiles.epilogue import EpilogueStep
+from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
+from netlang.backends.cpu.tiles.weight_gradient import emit_sum, emit_weight_gradient
+from netlang.backends.cpu.tiles.weight_gradient_table import SumTable, WeightGradientStructure
+from netlang.backends.cpu.tiles.weight_gradient_table import WeightGradientTable as T
+from netlang.ir.dims import Dim
+from netlang.ir.graph import Node
+
+_FLOAT = 4
+_PIXELS = 256
+"""About how many pixels of dy a tile sums over before it adds to memory: a group of them stays in the L1 cache."""
+_STRIP_BYTES = 1 << 18
+_SUMS_BYTES = 1 << 23
+"""Most memory for the sums of all parts of the batch."""
+_ENOUGH_TASKS = 16
+_MOST_CHANNELS = 8
+"""Input channels of a tile: each has an address of its own."""
+
+
+@dataclass(frozen=True)
+class GradientProblem:
+    """Static sizes of a weight gradient, as (down, across) where there are two."""
+
+    channels: int
+    out_channels: int
+    groups: int
+    size: tuple[int, int]
+    out: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pad: tuple[int, int]
+
+
+def gradient_problem(node: Node) -> GradientProblem | None:
+    """The problem of a `conv_weight_grad` node; None where the tiled kernel cannot carry it out."""
+    x, dy = node.inputs
+    a = node.attrs
+    if not static(x.type) or not static(dy.type) or x.rank not in (3, 4) or a["flip"]:
+        return None
+    if not all(isinstance(d, int) for d in node.out.shape):
+        return None
+    channels, out_channels = (v.shape[1] for v in (x, dy))
+    assert isinstance(channels, int) and isinstance(out_channels, int)
+    low = pair(tuple(p[0] for p in a["pad"]), 0)
+    sizes = (pair(v) for v in (x.shape[2:], dy.shape[2:], a["kernel"], a["stride"], a["dilation"]))
+    problem = GradientProblem(channels, out_channels, a["groups"], *sizes, low)
+    return problem if min(*problem.size, *problem.out, channels, out_channels) > 0 else None
+
+
+def _tile(problem: GradientProblem, target: Target) -> BroadcastTile | None:
+    """Vectors of output channels times input channels times columns of the kernel."""
+    lanes, across = target.lanes(_FLOAT), problem.kernel[1]
+    per_group = problem.out_channels // problem.groups
+    if problem.groups > 1 and per_group % lanes:
+        return None
+    whole = -(-per_group // lanes)
+    vectors = min(2, channel_vectors(target, whole))
+    if most_pixels(target, vectors) < across or (problem.groups > 1 and whole % vectors):
+        vectors = 1
+    most = min(_MOST_CHANNELS, most_pixels(target, vectors) // across)
+    if most < 1:
+        return None
+    inner = problem.channels // problem.groups
+    rows = -(-inner // -(-inner // most))
+    add = (EpilogueStep("tensor", "add"),)
+    return BroadcastTile(lanes, vectors, rows, across, problem.dilation[1] * _FLOAT, False, fenced=True, epilogue=add)
+
+
+def _fits(context: LoweringContext, node: Node) -> bool:
+    problem = gradient_problem(node)
+    return problem is not None and _tile(problem, context.target) is not None
+
+
+@dataclass(frozen=True)
+class GradientPlan:
+    """How a problem is carried out; `numbers` are the entries of the table that depend on nothing else."""
+
+    problem: GradientProblem
+    tile: BroadcastTile
+    numbers: dict[T, int]
+
+    @property
+    def groups(self) -> int:
+        return self.numbers[T.GROUPS]
+
+    def parts(self, images: int) -> int:
+        """Parts of the batch with sums of their own: fixed by sizes alone, so that results are."""
+        return max(1, min(images, _ENOUGH_TASKS, _SUMS_BYTES // self.numbers[T.SUMS_PART]))
+
+    def group_parts(self, images: int) -> int:
+        return max(1, min(self.groups, -(-_ENOUGH_TASKS // self.parts(images))))
+
+
+def plan_gradient(problem: GradientProblem, tile: BroadcastTile) -> GradientPlan:
+    """Tasks, strip and sums of a problem."""
+    lanes, line = tile.lanes, tile.lanes * _FLOAT
+    (tall, wide), (down, across) = problem.out, problem.kernel
+    whole = -(-(problem.out_channels // problem.groups) // lanes)
+    per_group = -(-whole // tile.vectors)
+    groups = problem.groups * per_group
+    inner = problem.channels // problem.groups
+    strip_width = (wide - 1) * problem.stride[1] + (across - 1) * problem.dilation[1] + 1
+
+    def strip_rows(rows: int) -> int:
+        return (rows - 1) * problem.stride[0] + (down - 1) * problem.dilation[0] + 1
+
+    rows = min(tall, max(1, -(-_PIXELS // wide)))
+    while rows > 1 and strip_rows(rows) * strip_width * problem.channels * _FLOAT > _STRIP_BYTES:
+        rows -= 1
+    strip_channel = odd_lines(strip_rows(rows) * strip_width * _FLOAT)
+    spare = tile.rows - 1
+    dy_at = strip_channel * (problem.channels + spare) + 64
+    vector = -(-inner // tile.rows) * tile.rows * down * across * line
+    height, width = problem.size
+    numbers = {
+        T.GROUPS: groups,
+        T.CHANNEL_GROUPS: per_group,
+        T.X_IMAGE: problem.channels * height * width * _FLOAT,
+        T.X_CHANNEL: height * width * _FLOAT,
+        T.X_ROW: width * _FLOAT,
+        T.IN_CHANNELS: problem.channels,
+        T.GROUP_CHANNELS: inner,
+        T.SPARE_CHANNELS: spare,
+        T.IN_HEIGHT: height,
+        T.IN_WIDTH: width,
+        T.PAD_TOP: problem.pad[0],
+        T.PAD_LEFT: problem.pad[1],
+        T.STRIP_WIDTH: strip_width,
+        T.STRIP_ROW: strip_width * _FLOAT,
+        T.STRIP_CHANNEL: strip_channel,
+        T.STRIDE_DOWN: problem.stride[0],
+        T.STRIDE_ACROSS: problem.stride[1],
+        T.DILATION_DOWN: problem.dilation[0],
+        T.TAPS_DOWN: down,
+        T.OUT_CHANNELS: problem.out_channels,
+        T.OUT_HEIGHT: tall,
+        T.OUT_WIDTH: wide,
+        T.ROWS: rows,
+        T.DY_AT: dy_at,
+        T.SLOT_BYTES: -(-(dy_at + rows * wide * tile.vectors * line) // 64) * 64,
+        T.SUMS_VECTOR: vector,
+        T.SUMS_PART: groups * tile.vectors * vector,
+    }
+    return GradientPlan(problem, tile, numbers)
+
+
+@lowering("conv_weight_grad", priority=10, match=_fits)
+def tiled_weight_gradient(context: LoweringContext, node: Node) -> list[Step]:
+    """Fill the sums of every part of the batch, then add them up."""
+    problem = gradient_problem(node)
+    assert problem is not None
+    tile = _tile(problem, context.target)
+    assert tile is not None
+    plan = plan_gradient(problem, tile)
+    images: Dim = node.inputs[0].shape[0]
+    slack = tile.lanes * tile.lanes * _FLOAT
+    sums = context.scratch(lambda s: plan.parts(evaluated(images, s)) * plan.numbers[T.SUMS_PART] + slack)
+    slots = available()
+    scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
+    numbers: dict[T, Arg] = dict(plan.numbers)
+    numbers |= {
+        T.X: context.buffer(node.inputs[0]),
+        T.DY: context.buffer(node.inputs[1]),
+        T.SUMS: sums,
+        T.SCRATCH: scratch,
+        T.SLOTS: slots,
+        T.IMAGES: images,
+        T.IMAGE_PARTS: lambda s: plan.parts(evaluated(images, s)),
+        T.GROUP_PARTS: lambda s: plan.group_parts(evaluated(images, s)),
+    }
+    structure = WeightGradientStructure(tile)
+    kernel = emitted(structure.key, partial(emit_weight_gradient, structure))
+    weights = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
+    work = node.inputs[1].type.size * weights
+
+    def effort(sizes: Sizes) -> int:
+        return evaluated(work, sizes) // 8
+
+    fill = Step(kernel, tuple(numbers[entry] for entry in T), (sums, scratch), effort)
+    t = SumTable
+    final: dict[SumTable, Arg] = {
+        t.SUMS: sums,
+        t.OUT: context.buffer(node.out),
+        t.PARTS: numbers[T.IMAGE_PARTS],
+        t.PART: plan.numbers[T.SUMS_PART],
+        t.VECTOR: plan.numbers[T.SUMS_VECTOR],
+        t.VECTORS: plan.groups * tile.vectors,
+        t.OUT_CHANNELS: problem.out_channels,
+        t.TAPS: weights,
+    }
+    add = emitted(f"weight_gradient_sum:{tile.lanes}", partial(emit_sum, tile.lanes))
+    buffers = (context.buffer(node.out), sums)
+    moved = problem.out_channels * weights
+    total = Step(add, tuple(final[entry] for entry in t), buffers, lambda s: moved * plan.parts(evaluated(images, s)))
+    return [fill, total]
