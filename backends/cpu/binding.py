@@ -186,9 +186,11 @@ class Binding:
             if isinstance(home, External):
                 self.table.place(home, address_of(given[home.kind][home.name]))
         run_table(self.table, threads)
-        for copy in self._homes.copies:
+        # All is read before anything is written: parameters may change places.
+        sources = [self._array(copy.source, given) for copy in self._homes.copies]
+        for copy, source in zip(self._homes.copies, sources, strict=True):
             target = given[copy.target.kind][copy.target.name]
-            np.copyto(target, self._array(copy.source, given).reshape(target.shape))
+            np.copyto(target, source.reshape(target.shape))
         return outputs
 
     def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
@@ -198,7 +200,8 @@ class Binding:
             return np.asarray(root.node.attrs["value"])
         home = self._layout.of(root)
         if isinstance(home, External):
-            return given[home.kind][home.name]
+            array = given[home.kind][home.name]
+            return array.copy() if home.kind == "param" else array
         address = self.table.known[home] if not isinstance(home, int) else home
         return array_at(address, self._shapes[value], value.dtype.numpy)
 

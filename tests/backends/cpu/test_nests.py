@@ -1,0 +1,145 @@
+"""Loop nests: random graphs of elementwise ops and reductions, fused into one node, against the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netlang.ops  # noqa: F401
+from netlang.backends.cpu import Cpu
+from netlang.backends.cpu.kernels.loops import nest_of
+from netlang.backends.cpu.loader import _engine
+from netlang.backends.cpu.nest import collapsed
+from netlang.backends.cpu.target import host
+from netlang.ir.build import make_node
+from netlang.ir.dims import sym
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.types import DType, TensorType
+from tests.backends.cpu.against_reference import Array, B, check, feed_of, graph_of, inputs_like
+
+UNARY = ("relu", "tanh", "sigmoid", "neg", "abs", "exp", "softplus", "gelu")
+BINARY = ("add", "sub", "mul", "max", "min")
+MANY = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def fused(inputs: list[Value], results: list[Value]) -> Node:
+    """A fused loop that computes `results` from `inputs`."""
+    body = Graph("body", tuple(inputs), (), tuple((f"r{i}", v) for i, v in enumerate(results)))
+    outer = [B.input(f"x{i}", v.type) for i, v in enumerate(inputs)]
+    return make_node("fused", outer, {"kind": "loop"}, body=body)
+
+
+def run_fused(inputs: list[Value], results: list[Value], arrays: list[Array], threads: int = 1) -> dict[str, Array]:
+    node = fused(inputs, results)
+    return check(graph_of(node.inputs, *node.results), feed_of(arrays), 1e-4, threads)
+
+
+@st.composite
+def loops(draw: Any) -> tuple[list[Value], list[Value], list[Array]]:
+    """Inputs of shapes that broadcast to one, a chain of ops over them, and perhaps reductions of its values."""
+    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 5, 16, 19, 37]), min_size=1, max_size=4)))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    shapes = [shape]
+    for _ in range(draw(st.integers(0, 2))):
+        cut = draw(st.integers(0, len(shape)))
+        shapes.append(tuple(1 if draw(st.booleans()) else d for d in shape[cut:]))
+    arrays: list[Array] = [rng.uniform(-1, 1, s).astype(np.float32) for s in shapes]
+    inputs = inputs_like(arrays)
+    values = [inputs[0]]
+    for _ in range(draw(st.integers(1, 4))):
+        last = values[-1]
+        if draw(st.booleans()):
+            values.append(B.op(draw(st.sampled_from(UNARY)), last))
+        else:
+            other = draw(st.sampled_from([*inputs, *values]))
+            values.append(B.op(draw(st.sampled_from(BINARY)), last, other))
+    results = [values[-1]]
+    axes = tuple(i for i in range(len(shape)) if draw(st.booleans()))
+    if axes and draw(st.booleans()):
+        op = draw(st.sampled_from(["reduce_sum", "reduce_mean", "reduce_max", "reduce_min"]))
+        reduced = B.op(op, draw(st.sampled_from(values)), axes=axes, keepdims=draw(st.booleans()))
+        results = [reduced] if draw(st.booleans()) else [*results, reduced]
+    return inputs, results, arrays
+
+
+@MANY
+@given(loops())
+def test_random_loops(case: tuple[list[Value], list[Value], list[Array]]) -> None:
+    run_fused(*case)
+
+
+def test_rows_that_use_their_own_reductions() -> None:
+    """Layer normalisation: mean, variance and the result in one node, three sweeps."""
+    x = np.random.default_rng(0).normal(size=(7, 3, 45)).astype(np.float32)
+    (value,) = inputs_like([x])
+    mean = B.op("reduce_mean", value, axes=(1, 2), keepdims=True)
+    centred = B.sub(value, mean)
+    var = B.op("reduce_mean", B.mul(centred, centred), axes=(1, 2), keepdims=True)
+    y = B.div(centred, B.op("sqrt", B.add(var, B.scalar(1e-5, var))))
+    run_fused([value], [y, mean], [x])
+
+
+def test_softmax_of_every_axis_and_long_rows() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 40, 33)).astype(np.float32) * 30
+    (value,) = inputs_like([x])
+    check(graph_of([value], *(B.op("softmax", value, axis=a) for a in range(3))), feed_of([x]))
+    check(graph_of([value], *(B.op("log_softmax", value, axis=a) for a in range(3))), feed_of([x]))
+
+
+def test_a_long_sum_is_taken_in_chunks() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 301)).astype(np.float32)
+    (value,) = inputs_like([x])
+    norm = B.op("sqrt", B.sum(B.mul(value, value), (0, 1)))
+    graph = graph_of([value], norm, B.op("reduce_mean", value, axes=(0, 1)), B.op("reduce_max", value, axes=(0, 1)))
+    compiled = Cpu().compile(graph)
+    assert len(compiled.steps) > len([n for n in graph.nodes if n.op.startswith("reduce")])
+    check(graph, feed_of([x]))
+
+
+def test_contiguous_axes_are_one_loop() -> None:
+    x = B.input("x", TensorType(DType.F32, (sym("N"), 3, 5, 7)))
+    node = B.node("relu", x)
+    nest = nest_of(node)
+    assert nest is not None
+    assert [str(a.size) for a in collapsed(nest).axes] == ["105*N"]
+    bias = B.input("b", TensorType(DType.F32, (3, 1, 1)))
+    nest = nest_of(B.node("add", x, bias))
+    assert nest is not None
+    assert [str(a.size) for a in collapsed(nest).axes] == ["N", "3", "35"]
+
+
+def test_the_same_structure_is_the_same_kernel() -> None:
+    """Sizes are arguments: other shapes need no other code."""
+
+    def key(shape: tuple[int, ...]) -> str:
+        x = B.input("x", TensorType(DType.F32, shape))
+        (step,) = Cpu().compile(graph_of([x], B.op("relu", x))).steps
+        return step.kernel.key
+
+    assert key((4, 5)) == key((100,)) == key((2, 3, 4, 5))
+
+
+def test_elementwise_code_uses_whole_registers() -> None:
+    if host().vector_bytes < 32:
+        pytest.skip("this machine has no registers wider than 128 bits")
+    from netlang.backends.cpu.compile import compile_kernel
+
+    x = B.input("x", TensorType(DType.F32, (sym("N"), 8)))
+    (step,) = Cpu().compile(graph_of([x], B.op("exp", B.add(x, x)))).steps[-1:]
+    _engine()
+    register = "zmm" if host().vector_bytes == 64 else "ymm"
+    lines = compile_kernel(step.kernel, "netlang_test_registers").assembly.splitlines()
+    assert sum(register in line and "vfmadd" in line for line in lines) >= 6
+
+
+def test_random_numbers_fuse_and_are_those_of_the_reference() -> None:
+    key, x = np.array([2**33 + 5, 7]), np.random.default_rng(0).normal(size=(9, 50)).astype(np.float32)
+    inputs = inputs_like([key, x])
+    noise = B.op("uniform", inputs[0], shape=(9, 50), stream=3, dtype=DType.F32)
+    kept = B.op("where", B.op("lt", noise, B.scalar(0.5, noise)), inputs[1], B.scalar(0.0, inputs[1]))
+    out = run_fused(inputs, [noise, kept], [key, x])
+    assert 0.4 < (out["y1"] == 0).mean() < 0.6
