@@ -96,7 +96,7 @@ def test_a_wrong_file_is_told_on_standard_error(tmp_path: Path, net: str, capsys
 def test_bytes_by_line(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", net, "--fits", "1GB"]) == 0
     out = capsys.readouterr().out
-    assert "training, batch 50, on reference" in out and "mlp.net:4" in out
+    assert "training with N = 50 on reference" in out and "mlp.net:4" in out
     weights = 4 * (64 * 12 + 12 + 12 * 10 + 10)
     total = out.splitlines()[-1].split()
     assert total[:3] == ["total", str(weights), str(50 * 64 * 4 + 50 * 8 + 4)]
@@ -105,7 +105,7 @@ def test_bytes_by_line(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     exact = sum(map(int, total[1:]))
     assert main(["check", net, "--fits", str(exact)]) == 0
     assert main(["check", net, "--fits", str(exact - 1)]) == 2
-    assert "training with batch 50 needs" in capsys.readouterr().err
+    assert "training with N = 50 needs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,16 @@ def test_summary(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     total = next(line for line in out.splitlines() if line.startswith("total")).split()
     assert total[1] == "910" and "[3, 12]" in out
-    assert "peak memory for inference" in out and "peak memory for training" in out
+    assert out.startswith("mlp with N = 3") and "peak memory for inference" in out and "for training" in out
+
+
+def test_symbolic_dims_that_are_not_the_batch(tmp_path: Path, net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "blur.net").write_text("net blur() {\n  input x: f32[N, 1, H, W]\n  output y = x -> avgpool(2)\n}\n")
+    assert main(["summary", "blur.net", "--size", "H=10"]) == 0
+    out = capsys.readouterr().out
+    assert "blur with N = 1, H = 10, W = 64" in out and "[1, 1, 5, 32]" in out
+    assert main(["check", "blur.net", "--fits", "1MB", "--size", "T=3"]) == 2
+    assert "has no symbolic dim 'T'" in capsys.readouterr().err
 
 
 def test_ir_parses_back(net: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from netlang.diagnostics import NetError
 from netlang.driver import BACKENDS
 from netlang.frontend import load
+from netlang.ir.graph import Graph
 from netlang.ir.module import Module
+from netlang.runtime.model import batch_symbol, user_inputs
 
 Verbs = Any
 """What argparse's `add_subparsers` returns; it has no public name."""
+
+USUAL_SIZE = 64
+"""What a symbolic dim that is not the batch counts as where nobody says: images of 64 x 64, sequences of 64."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -31,6 +37,41 @@ def verb(
 
 def add_net(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--net", metavar="NAME", help="which net of the file (default: the last)")
+
+
+def add_sizes(parser: argparse.ArgumentParser, batch: str) -> None:
+    """`--batch`, whose default `batch` says in words, and `--size` for the other symbolic dims."""
+    parser.add_argument("--batch", type=positive, metavar="N", help=f"batch size (default: {batch})")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help=f"size of another symbolic dim (default: {USUAL_SIZE})",
+    )
+
+
+def sizes_of(args: argparse.Namespace, graph: Graph, batch: int) -> dict[str, int]:
+    """A size for every symbolic dim of a graph. Raises NetError for one it does not have."""
+    first = str(batch_symbol(user_inputs(graph)))
+    sizes = {name: batch if name == first else USUAL_SIZE for name in graph.symbols}
+    for name, size in args.size:
+        if name not in sizes:
+            known = ", ".join(sizes) or "none"
+            raise NetError(f"net '{graph.name}' has no symbolic dim '{name}'", hint=f"its symbolic dims are {known}")
+        sizes[name] = size
+    return sizes
+
+
+def sizes_text(sizes: Mapping[str, int]) -> str:
+    """`N = 1, H = 64`."""
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    return name.strip(), positive(number.strip())
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from netlang.cli.arguments import Verbs, add_net, add_target, byte_count, module_of, positive, verb
+from netlang.cli.arguments import (
+    Verbs,
+    add_net,
+    add_sizes,
+    add_target,
+    byte_count,
+    module_of,
+    sizes_of,
+    sizes_text,
+    verb,
+)
 from netlang.cli.footprint import Footprint, footprint
 from netlang.cli.output import bytes_text, table
 from netlang.diagnostics import NetError
@@ -16,9 +26,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument(
         "--fits", type=byte_count, metavar="SIZE", help="fail if training needs more memory, such as 512MB"
     )
-    new.add_argument(
-        "--batch", type=positive, metavar="N", help="for --fits (default: that of the train section, or 1)"
-    )
+    add_sizes(new, "that of the train section, or 1")
     add_net(new)
     add_target(new)
 
@@ -30,17 +38,18 @@ def check(args: argparse.Namespace) -> None:
         return
     train = module.train
     batch = args.batch or (train.batch if train else 1)
-    found = footprint(module, net, backend_for(args.target), batch, training=train is not None)
+    sizes = sizes_of(args, train.graph if train else net, batch)
+    found = footprint(module, net, backend_for(args.target), sizes, training=train is not None)
     show(found)
     if found.total > args.fits:
         what = "training" if found.training else "inference"
-        message = f"{what} with batch {found.batch} needs {bytes_text(found.total)}, more than {bytes_text(args.fits)}"
-        raise NetError(f"{args.model}: {message}", hint="a smaller batch needs less" if found.batch > 1 else "")
+        needs = f"{what} with {sizes_text(sizes)} needs {bytes_text(found.total)}, more than {bytes_text(args.fits)}"
+        raise NetError(f"{args.model}: {needs}", hint="a smaller batch needs less" if batch > 1 else "")
 
 
 def show(found: Footprint) -> None:
     """The bytes by line of the source, and in all."""
     rows = [(place, *map(str, sizes)) for place, sizes in found.lines()]
     what = "training" if found.training else "inference"
-    title = f"bytes at the fullest moment of {what}, batch {found.batch}, on {found.target}"
+    title = f"bytes at the fullest moment of {what} with {sizes_text(found.sizes)} on {found.target}"
     table(title, ("line", *Footprint.KINDS), rows, ("total", *map(str, found.totals())))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlang.cli.arguments import Verbs, add_net, add_target, module_of, positive, verb
+from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
 from netlang.cli.output import bytes_text, count
-from netlang.diagnostics import NetError
 from netlang.driver import assemble, backend_for
 from netlang.ir.opdef import opdef
 from netlang.ir.text import print_graph
@@ -16,7 +15,7 @@ from netlang.runtime.files import replacing
 
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "compile", compile_net, "generate the code of a net, so that later runs find it in the cache")
-    new.add_argument("--batch", type=positive, default=1, metavar="N", help="plan memory for this batch (default: 1)")
+    add_sizes(new, "1")
     new.add_argument("-o", "--output", metavar="OUT", help="write the graph as it is carried out to this file")
     add_net(new)
     add_target(new)
@@ -32,10 +31,8 @@ def compile_net(args: argparse.Namespace) -> None:
         with replacing(args.output) as temporary:
             temporary.write_text(print_graph(graph), encoding="utf-8")
     kernels = sum("leaf" not in opdef(n.op).traits and n.op not in ("reshape", "stop_gradient") for n in graph.nodes)
-    try:
-        working = model.compiled.planned_bytes(dict.fromkeys(graph.symbols, args.batch))
-    except MemoryError as fault:
-        raise NetError(f"batches of {args.batch} do not fit into memory") from fault
+    sizes = sizes_of(args, model.net, args.batch or 1)
+    working = model.compiled.planned_bytes(sizes)
     held = sum(a.nbytes for a in model.parameters.values())
     print(f"{model.name} for {model.target}: {count(kernels)} kernels in {seconds:.2f} s")
-    print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} at batch {args.batch}")
+    print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} with {sizes_text(sizes)}")

@@ -21,12 +21,15 @@ Sizes = dict[str, int]
 
 @dataclass(frozen=True)
 class Footprint:
-    """Planned bytes at the fullest moment. `by_line` is by (file, line); `("", 0)` is what no line accounts for:
-    gaps between buffers, weights packed for a kernel, scalars of the optimiser."""
+    """Planned bytes at the fullest moment, with these sizes of symbolic dims.
+
+    `by_line` is by (file, line); `("", 0)` is what no line accounts for: gaps between buffers, weights packed for a
+    kernel, scalars of the optimiser.
+    """
 
     target: str
     training: bool
-    batch: int
+    sizes: Mapping[str, int]
     by_line: Mapping[tuple[str, int], Sizes]
 
     KINDS = ("weights", "inputs", "activations", "gradients", "optimiser")
@@ -47,12 +50,10 @@ class Footprint:
         ]
 
 
-def footprint(module: Module, net: Graph, backend: Backend, batch: int, training: bool) -> Footprint:
-    """What one call takes: a training step, which needs a `train` section, or an inference. Every symbolic dim has the
-    size `batch`."""
+def footprint(module: Module, net: Graph, backend: Backend, sizes: Mapping[str, int], training: bool) -> Footprint:
+    """What one call takes: a training step, which needs a `train` section, or an inference."""
     graph = training_step(module.train) if training and module.train else net
     graph = PassManager().run(graph, stages(backend, training))
-    sizes = dict.fromkeys(graph.symbols, batch)
     plan = backend.plan(graph, sizes)
     found: dict[tuple[str, int], Sizes] = {}
 
@@ -73,7 +74,7 @@ def footprint(module: Module, net: Graph, backend: Backend, batch: int, training
         if size:
             other = found.setdefault(("", 0), {})
             other[kind] = other.get(kind, 0) + size
-    return Footprint(backend.name, training, batch, found)
+    return Footprint(backend.name, training, sizes, found)
 
 
 def _kind(node: Node) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netlang.cli.arguments import Verbs, add_net, add_target, module_of, positive, verb
+from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
 from netlang.cli.footprint import footprint
 from netlang.cli.graphs import CLEANED
 from netlang.cli.output import bytes_text, count, table
@@ -23,7 +23,7 @@ _COLUMNS = ("layer", "output", "parameters", "multiply-adds", "bytes")
 
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "summary", summary, "a table of layers: shapes, parameters, work, memory")
-    new.add_argument("--batch", type=positive, default=1, metavar="N", help="for work and memory (default: 1)")
+    add_sizes(new, "1")
     add_net(new)
     add_target(new)
 
@@ -32,15 +32,17 @@ def summary(args: argparse.Namespace) -> None:
     module = module_of(args)
     net, backend = choose(module, args.net), backend_for(args.target)
     simplified = PassManager().run(net, inference_pipeline(), after=CLEANED)
-    layers = list(rows(simplified, args.batch))
+    sizes = sizes_of(args, net, args.batch or 1)
+    layers = list(rows(simplified, sizes))
     shown = [(r.name, r.shape, count(r.parameters), count(r.madds), bytes_text(r.bytes)) for r in layers]
     sums = [sum(getattr(r, key) for r in layers) for key in ("parameters", "madds", "bytes")]
     totals = ("total", "", count(sums[0]), count(sums[1]), bytes_text(sums[2]))
-    table(f"{net.name}, batch {args.batch}", _COLUMNS, shown, totals, text_columns=2)
-    needed = footprint(module, net, backend, args.batch, training=False)
+    table(f"{net.name} with {sizes_text(sizes)}", _COLUMNS, shown, totals, text_columns=2)
+    needed = footprint(module, net, backend, sizes, training=False)
     print(f"peak memory for inference: {bytes_text(needed.total)}")
     if module.train is not None:
-        needed = footprint(module, net, backend, args.batch, training=True)
+        step = sizes_of(args, module.train.graph, args.batch or 1)
+        needed = footprint(module, net, backend, step, training=True)
         print(f"peak memory for training:  {bytes_text(needed.total)}")
 
 
@@ -56,9 +58,8 @@ class Row:
     params: set[Value] = field(default_factory=set)
 
 
-def rows(graph: Graph, batch: int) -> Iterable[Row]:
+def rows(graph: Graph, sizes: Mapping[str, int]) -> Iterable[Row]:
     """The layers of a graph in the order in which they are computed; a shared weight counts where it is first used."""
-    sizes = dict.fromkeys(graph.symbols, batch)
     found: dict[str, Row] = {}
     seen: set[Value] = set()
     for node in graph.nodes:
@@ -80,9 +81,9 @@ def _madds(node: Node) -> dims.Dim:
     return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
 
 
-def _shape(node: Node, sizes: dict[str, int]) -> str:
+def _shape(node: Node, sizes: Mapping[str, int]) -> str:
     return shape_text(node.types[0].concrete(sizes))
 
 
-def _bytes(node: Node, sizes: dict[str, int]) -> int:
+def _bytes(node: Node, sizes: Mapping[str, int]) -> int:
     return sum(dims.evaluate(t.bytes, sizes) for t in node.types)

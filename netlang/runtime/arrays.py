@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,17 @@ ALIGNMENT = 64
 """Bytes: a cache line, and the widest SIMD register."""
 
 
+def machine_memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A zeroed C-contiguous array whose data starts at a multiple of 64 bytes."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    """A zeroed C-contiguous array whose data starts at a multiple of 64 bytes. Raises MemoryError."""
+    size = prod(shape) * dtype.itemsize
+    # Linux promises more than there is, and ends the process when it is used.
+    if size > machine_memory():
+        raise MemoryError(size)
     raw = np.zeros(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size].view(dtype).reshape(shape)

@@ -129,9 +129,14 @@ class Model:
         return self._make_trainer(self, seed)
 
     def reserve(self, batch: int) -> None:
-        """Plan and warm up working memory for batches of `batch` samples, so that the first call costs no more."""
-        sizes = dict.fromkeys(self.net.symbols, batch)
-        self.compiled.planned_bytes(sizes)
+        """Plan and warm up working memory for batches of `batch` samples, so that the first call costs no more.
+
+        Raises NetError where the inputs have other symbolic dims, whose sizes only a call tells.
+        """
+        others = [name for name in self.net.symbols if name != str(self._batch)]
+        if others:
+            raise NetError(f"memory cannot be reserved for a batch alone: {', '.join(others)} is not known either")
+        sizes = {str(self._batch): batch} if self._batch is not None else {}
         zeros = {v.node.name: np.zeros(v.type.concrete(sizes), v.dtype.numpy) for v in self.net.inputs}
         self.compiled.run(zeros, self.store)
 

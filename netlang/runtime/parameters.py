@@ -97,7 +97,7 @@ def allocate(param: Value) -> Array:
     shape = param.type.concrete({})
     try:
         return aligned_zeros(shape, param.dtype.numpy)
-    except (MemoryError, ValueError) as fault:
+    except MemoryError as fault:
         raise NetError(f"parameter '{param.node.name}' ({param.type}) does not fit into memory") from fault
 
 

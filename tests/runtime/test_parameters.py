@@ -115,3 +115,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NetError, match="cannot write"):
         weights.save(tmp_path / "none" / "w.safetensors", {}, {})
+
+
+def test_a_parameter_larger_than_memory() -> None:
+    with pytest.raises(NetError, match=r"parameter 'huge' \(f32\[1000000000000, 5\]\) does not fit into memory"):
+        initialise([param("huge", NORMAL, size=10**12)], 0)

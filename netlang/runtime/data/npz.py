@@ -5,7 +5,6 @@ Also `.npy` files, because an npz is an archive of these.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from netlang.diagnostics import NetError
+from netlang.runtime.arrays import machine_memory
 from netlang.runtime.data.dataset import Array, Dataset, every_fifth, same_length
 
 
@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive:
             members = [i for i in archive.infolist() if i.filename.endswith(".npy")]
             total = sum(_announced(archive, i, path) for i in members)
-            if total > _memory():
+            if total > machine_memory():
                 raise NetError(f"{path} unpacks to {total:,} bytes, more than this machine's memory")
             return {i.filename.removesuffix(".npy"): _array(archive, i) for i in members}
     except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, NotImplementedError) as fault:
@@ -102,8 +102,3 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     with archive.open(member) as file:
         array: Array = npy.read_array(file, allow_pickle=False)
     return array
-
-
-def _memory() -> int:
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
