@@ -64,9 +64,10 @@ def _repeat(site: Site, arguments: Arguments) -> Composition:
         raise Fault(f"repeat needs a whole number of at least 1, not {describe(count)}")
     if not is_layer(layer):
         raise Fault(f"repeat needs a layer, not {describe(layer)}", hint="it is repeat(count, layer)")
-    check_items(count)
     if not isinstance(layer, Layer | Composition):
         layer = Layer(layer, (), {}, site.span)
+    check_items(count * layer.weight.leaves)
+    site.context.charge(count * layer.weight.leaves, site.span)
     return Composition(tuple([fresh(layer) for _ in range(count)]), site.span)
 
 

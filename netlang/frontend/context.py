@@ -120,6 +120,11 @@ class Context:
         if self.level > limits.LEVELS:
             self.stop("expressions and blocks are nested too deeply", span)
 
+    def charge(self, entries: int, span: Span) -> None:
+        """Called when lists or layers of that many entries are copied, which counts as some steps."""
+        self._steps += entries // 8
+        self.count_step(span)
+
     # ---- histories
 
     def record(self, value: Any, label: str, previous: Value | None = None) -> None:

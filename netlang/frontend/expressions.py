@@ -24,6 +24,7 @@ from netlang.frontend.values import (
     describe,
     is_layer,
     tensors_of,
+    weigh,
 )
 from netlang.ir.dims import size
 from netlang.ir.graph import Value
@@ -111,11 +112,15 @@ def unknown(context: Context, word: ast.Word, what: str = "name") -> Exception:
 
 
 def _list(context: Context, e: ast.List) -> Any:
-    return [evaluate(context, item) for item in e.items]
+    items = [evaluate(context, item) for item in e.items]
+    context.charge(weigh(items).leaves, e.span)
+    return items
 
 
 def _tuple(context: Context, e: ast.Tuple) -> Any:
-    return tuple([evaluate(context, item) for item in e.items])
+    items = tuple([evaluate(context, item) for item in e.items])
+    context.charge(weigh(items).leaves, e.span)
+    return items
 
 
 def _index(context: Context, e: ast.Index) -> Any:

@@ -35,6 +35,8 @@ DEEPEST = 100
 LONGEST = 100_000
 """How many tokens a file may have: what is read in a few seconds."""
 
+LONGEST_WORD = 100
+
 
 class Layout:
     """The `postlex` stage of the parser.
@@ -61,6 +63,8 @@ class Layout:
             if count == LONGEST:
                 raise SyntaxFault(f"the file is too long: more than {LONGEST} words and signs", token)
             kind = token.type
+            if len(token) > LONGEST_WORD and kind in ("NAME", "NUMBER"):
+                raise SyntaxFault(f"a name or number has at most {LONGEST_WORD} characters", token)
             if kind == LINE_END:
                 if previous in _CARRY_ON or following in _CARRIED_ON or self._inside_brackets():
                     continue

@@ -28,6 +28,8 @@ RANK = 8
 INTEGER = 1 << 63
 DIM_LETTERS = 300
 """A size written out, such as `(N-4)//2`."""
+DIM_TERMS = 1_000
+"""Summands of the number of elements, when it is multiplied out."""
 
 _FRAMES = 12 * LEVELS  # Python calls that LEVELS evaluations make at most
 
@@ -76,6 +78,8 @@ def check_type(type: TensorType) -> None:
         check_dim(dim)
         if isinstance(dim, int) and dim < 1:
             raise Fault(f"a tensor {type} would be empty")
+    if prod(len(dim.terms) for dim in type.shape if isinstance(dim, Sym)) > DIM_TERMS:
+        raise Fault("the sizes of this tensor have become too complicated", hint="give dimensions fixed sizes")
     names = {name for dim in type.shape for name in dims.names(dim)}
     known = prod(max(1, dims.evaluate(dim, dict.fromkeys(names, 1))) for dim in type.shape)
     if known * type.dtype.size > TENSOR_BYTES:

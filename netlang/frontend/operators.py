@@ -10,7 +10,7 @@ from typing import Any
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault
 from netlang.frontend.limits import check_items, check_number
-from netlang.frontend.values import describe, is_dim, is_layer, is_number
+from netlang.frontend.values import describe, is_dim, is_layer, is_number, weigh
 from netlang.ir.dims import Sym, exact_quotient
 from netlang.ir.graph import Value
 from netlang.ir.types import DType
@@ -39,7 +39,9 @@ def binary(site: Site, sign: str, a: Any, b: Any) -> Any:
         return _compare(sign, a, b) if sign in _ORDER else check_number(_numbers(sign, a, b))
     if sign == "+" and type(a) is type(b) and isinstance(a, list | tuple):
         check_items(len(a) + len(b))
-        return a + b
+        joined = a + b
+        site.context.charge(weigh(joined).leaves, site.span)
+        return joined
     raise Fault(f"'{sign}' cannot combine {describe(a)} and {describe(b)}", hint=_layer_hint(a, b))
 
 

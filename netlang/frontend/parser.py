@@ -22,13 +22,17 @@ DEEPEST = 200
 
 _ITEM = re.compile(r"(net|block|train|import)\b(?!\s*[=:,])")
 _MOST_FAULTS = 20
+_MOST_READ = 200_000  # characters parsed again to find further faults
 _LOCK = Lock()  # the parser's layout stage keeps state while it runs
 
 
 def parse(source: Source, reporter: Reporter) -> ast.File | None:
     """The tree of a file; None where it has faults, which are then in `reporter`: the first of each top-level item."""
-    text, clean = source.text, True
+    text, clean, read = source.text, True, 0
     for _ in range(_MOST_FAULTS):
+        read += len(text)
+        if not clean and read > _MOST_READ:
+            return None
         try:
             tree = _parse(text, source)
             return tree if clean else None

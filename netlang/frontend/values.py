@@ -6,12 +6,13 @@ Tensors are `netlang.ir.graph.Value`s, sizes are ints or `netlang.ir.dims.Sym`s,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlang.diagnostics import Span
 from netlang.frontend import ast
+from netlang.frontend.faults import Fault
 from netlang.frontend.signature import Signature
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Value
@@ -108,6 +109,39 @@ class Builtin:
         return self.signature.name
 
 
+@dataclass(frozen=True)
+class Weight:
+    """How much a value holds: `leaves` counts what is in its lists and layers, once for every mention of it."""
+
+    leaves: int
+    depth: int
+
+
+_DEEPEST = 60
+_LARGEST = 100_000
+
+
+def weigh(values: Iterable[Any]) -> Weight:
+    """The weight of something that holds `values`. Raises Fault where copying or walking it would never end.
+
+    Layers know theirs. Lists are walked, which ends soon because every list was weighed when it was made.
+    """
+    leaves, depth = 1, 0
+    for value in values:
+        if isinstance(value, Layer | Composition):
+            part = value.weight
+        elif isinstance(value, list | tuple):
+            part = weigh(value)
+        else:
+            part = Weight(1, 0)
+        leaves, depth = leaves + part.leaves, max(depth, part.depth)
+    if leaves > _LARGEST:
+        raise Fault(f"{leaves} entries are too many: at most {_LARGEST}")
+    if depth >= _DEEPEST:
+        raise Fault(f"lists and layers are nested more than {_DEEPEST} deep")
+    return Weight(leaves, depth + 1)
+
+
 @dataclass(eq=False)
 class Layer:
     """A block or primitive with the arguments that follow its tensors. It owns parameters once it was applied."""
@@ -117,6 +151,10 @@ class Layer:
     keyword: Mapping[str, Any]
     span: Span
     instance: Instance | None = None
+    weight: Weight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weight = weigh([*self.positional, *self.keyword.values()])
 
     @property
     def name(self) -> str:
@@ -130,6 +168,10 @@ class Composition:
     parts: tuple[Any, ...]
     span: Span
     instance: Instance | None = None
+    weight: Weight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weight = weigh(self.parts)
 
 
 @dataclass(frozen=True)

@@ -263,4 +263,92 @@ net n() {
 """,
         Found(4, 32, "the net is too large: more than 50000 operations"),
     ),
+    Case(
+        "repeat_of_repeat",
+        """\
+net n() {
+  input x: f32[N, 10]
+  a = repeat(100000, repeat(100000, relu))
+  output y = x -> a
+}
+""",
+        Found(3, 22, "100001 entries are too many: at most 100000"),
+    ),
+    Case(
+        "composition_growth",
+        """\
+net n() {
+  input x: f32[N, 10]
+  a = relu -> relu
+  for i in range(50) { a = a -> a }
+  output y = x -> a
+}
+""",
+        Found(4, 28, "131071 entries are too many: at most 100000"),
+    ),
+    Case(
+        "layer_in_layer",
+        """\
+net n() {
+  input x: f32[N, 10]
+  a = relu
+  for i in range(1000) { a = residual(a) }
+  output y = x -> repeat(2, a)
+}
+""",
+        Found(4, 30, "lists and layers are nested more than 60 deep"),
+    ),
+    Case(
+        "list_in_list",
+        """\
+net n() {
+  input x: f32[N, 10]
+  a = [1]
+  for i in range(1000) { a = [a] }
+  output y = x if a == a else x
+}
+""",
+        Found(4, 30, "lists and layers are nested more than 60 deep"),
+    ),
+    Case(
+        "list_doubling",
+        """\
+net n() {
+  input x: f32[N, 10]
+  a = [1]
+  for i in range(50) { a = [a, a] }
+  output y = x if a == a else x
+}
+""",
+        Found(4, 28, "196607 entries are too many: at most 100000"),
+    ),
+    Case(
+        "deep_blocks",
+        """\
+block f(x) {
+  return ------------------------------------------------------------------------------------------(x -> f)
+}
+net n() {
+  input x: f32[N, 10]
+  output y = x -> f
+}
+""",
+        Found(2, 99, "expressions and blocks are nested too deeply"),
+    ),
+    Case(
+        "many_terms",
+        """\
+net n() {
+  input x: f32[a, b, c, d]
+  y = broadcast(sum(x), [a + b + c + d, a + b + c + d, a + b + c + d, a + b + c + d, a + b + c + d])
+  output z = reshape(y, [-1])
+}
+""",
+        Found(3, 7, "the sizes of this tensor have become too complicated", "give dimensions fixed sizes"),
+    ),
+    Case(
+        "long_name",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1\n",
+        Found(1, 1, "a name or number has at most 100 characters"),
+    ),
 )
