@@ -11,6 +11,7 @@ Everything is imported when it is first named, so that `import netlang` itself c
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["Model", "NetError", "Trainer", "__version__", "compile"]
+
+# In a checkout that is not what is installed (Python started in its root), `backends` and `grammar` lie beside this
+# folder; installing puts them inside.
+_here = os.path.dirname(os.path.abspath(__file__))
+if not os.path.isdir(os.path.join(_here, "backends")):
+    __path__.append(os.path.dirname(_here))
 
 _PLACES = {
     "compile": "netlang.driver",
