@@ -30,7 +30,7 @@ def _parts(context: LoweringContext, node: Node) -> tuple[Chain, ConvProblem, Po
         return None
     if chain.pool is None:
         return chain, problem, None
-    pool = pool_problem(chain.pool)
+    pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type)
     return (chain, problem, pool) if pool else None
 
 

@@ -94,27 +94,31 @@ def _int(dim: Any) -> int:
 
 @dataclass(frozen=True)
 class PoolProblem:
-    """A pool of one or two axes; `pad` is (top, left, bottom, right)."""
+    """A pool of one or two axes; `size` is that of the map, `pad` is (top, left, bottom, right)."""
 
     kind: str
     kernel: tuple[int, int]
     stride: tuple[int, int]
     pad: tuple[int, int, int, int]
+    size: tuple[int, int]
     out: tuple[int, int]
     count_pad: bool
 
 
-def pool_problem(node: Node) -> PoolProblem | None:
-    """The problem of a pool node; None where windows are dilated or sizes are not known."""
+def pool_problem(node: Node, large: TensorType, pooled: TensorType) -> PoolProblem | None:
+    """The problem of a pool of the map `large`, or of its gradient; None where windows are dilated or sizes unknown."""
     a: Mapping[str, Any] = node.attrs
-    if not static(node.inputs[0].type) or node.out.rank not in (3, 4) or any(d != 1 for d in a.get("dilation", (1,))):
+    if not static(large) or not static(pooled) or large.rank not in (3, 4):
+        return None
+    if any(d != 1 for d in a.get("dilation", (1,))):
         return None
     low, high = (pair(tuple(p[i] for p in a["pad"]), 0) for i in (0, 1))
     return PoolProblem(
-        _POOLS[node.op],
+        _POOLS.get(node.op, ""),
         pair(a["kernel"]),
         pair(a["stride"]),
         (*low, *high),
-        pair(node.out.shape[2:]),
+        pair(large.shape[2:]),
+        pair(pooled.shape[2:]),
         a.get("count_include_pad", True),
     )

@@ -1,4 +1,4 @@
-"""The strip of a convolution: some rows of all input channels, copied with zeros around them (and between, if asked)."""
+"""The strip of a convolution: rows of all input channels, copied with zeros around them (and between, if asked)."""
 
 from __future__ import annotations
 

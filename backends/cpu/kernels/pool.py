@@ -1,0 +1,122 @@
+"""Lowering of pools that stand alone, and of their gradients, to kernels on blocks of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pool_problem
+from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Step, lowering
+from netlang.backends.cpu.threads import available
+from netlang.backends.cpu.tiles.conv_table import ConvTable as T
+from netlang.backends.cpu.tiles.pool_kernel import PoolStructure, emit_pool
+from netlang.backends.cpu.tiles.pool_tile import PoolTile, window_if_small
+from netlang.ir.dims import Dim
+from netlang.ir.graph import Node, Value
+from netlang.ir.types import TensorType
+
+_FLOAT = 4
+_MAP_BYTES = 1 << 17
+"""About how much of a map a pool works on at a time."""
+_BACKWARD: Mapping[str, str] = {
+    "max_unpool": "switch",
+    "max_pool_grad": "switch",
+    "sum_pool_grad": "sum",
+    "avg_pool_grad": "mean",
+}
+
+
+def _problem(node: Node) -> tuple[PoolProblem, TensorType, TensorType] | None:
+    """The pool, the type of its map and of its result."""
+    backward = node.op in _BACKWARD
+    if backward:
+        pooled = node.inputs[2 if node.op == "max_pool_grad" else 0].type
+        large = node.out.type
+    else:
+        large, pooled = node.inputs[0].type, node.out.type
+    problem = pool_problem(node, large, pooled)
+    return (problem, large, pooled) if problem else None
+
+
+def _fits(context: LoweringContext, node: Node) -> bool:
+    return _problem(node) is not None
+
+
+@lowering("max_pool", "max_pool_switch", "avg_pool", "sum_pool", *_BACKWARD, priority=10, match=_fits)
+def blocked_pool(context: LoweringContext, node: Node) -> list[Step]:
+    """One step: blocks of channels are pooled, or spread, by themselves."""
+    found = _problem(node)
+    assert found is not None
+    problem, large, pooled = found
+    lanes = context.target.lanes(_FLOAT)
+    backward = node.op in _BACKWARD
+    tile = PoolTile(lanes, _BACKWARD.get(node.op, problem.kind), window_if_small(*problem.kernel))
+    mode = "" if not backward else "found" if node.op == "max_pool_grad" else "given"
+    switch = _switch(node)
+    structure = PoolStructure(tile, problem.kernel, problem.count_pad, mode, str(switch.dtype) if switch else "")
+    numbers: dict[T, Arg] = dict.fromkeys(T, 0)
+    numbers |= _sizes(problem, large, lanes, whole=backward)
+    out = context.buffer(node.out)
+    results: list[Buffer] = [out]
+    if switch is not None and not backward:
+        results.append(context.buffer(switch))
+    scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
+    numbers |= {
+        T.X: context.buffer(node.inputs[0]),
+        T.WEIGHTS: context.buffer(node.inputs[2 if node.op == "max_pool_grad" else 0]),
+        T.OUT: out,
+        T.SWITCHES: context.buffer(switch) if switch is not None else out,
+        T.SCRATCH: scratch,
+        T.SLOTS: available(),
+        T.IMAGES: large.shape[0],
+    }
+    kernel = emitted(structure.key, partial(emit_pool, structure))
+    args = tuple(numbers[entry] for entry in T if entry is not T.COUNT)
+    return [Step(kernel, args, (*results, scratch), large.size)]
+
+
+def _switch(node: Node) -> Value | None:
+    """The positions that a node writes or reads."""
+    if node.op == "max_pool_switch":
+        return node.results[1]
+    return node.inputs[1] if node.op == "max_unpool" else None
+
+
+def _sizes(problem: PoolProblem, large: TensorType, lanes: int, whole: bool) -> dict[T, int]:
+    """Sizes of windows, map, result and slot. `whole`: planes are not cut into rows."""
+    line, slack = lanes * _FLOAT, lanes * lanes * _FLOAT
+    height, width = problem.size
+    tall, wide = problem.out
+    rows = tall
+    while rows > 1 and not whole and ((rows - 1) * problem.stride[0] + problem.kernel[0]) * width * line > _MAP_BYTES:
+        rows = -(-rows // 2)
+    map_rows = height if whole else min(height, (rows - 1) * problem.stride[0] + problem.kernel[0])
+    vector, pooled = map_rows * width * line, rows * wide * line
+    pooled_at = -(-(vector + slack) // 64) * 64
+    switches_at = pooled_at + -(-(pooled + slack) // 64) * 64
+    channels: Dim = large.shape[1]
+    assert isinstance(channels, int)
+    return {
+        T.GROUPS: -(-channels // lanes),
+        T.OUT_CHANNELS: channels,
+        T.MAP_HEIGHT: height,
+        T.MAP_WIDTH: width,
+        T.OUT_HEIGHT: tall,
+        T.OUT_WIDTH: wide,
+        T.ROWS: rows,
+        T.ROW_TASKS: -(-tall // rows),
+        T.POOL_DOWN: problem.kernel[0],
+        T.POOL_ACROSS: problem.kernel[1],
+        T.POOL_STRIDE_DOWN: problem.stride[0],
+        T.POOL_STRIDE_ACROSS: problem.stride[1],
+        T.POOL_TOP: problem.pad[0],
+        T.POOL_LEFT: problem.pad[1],
+        T.POOL_BOTTOM: problem.pad[2],
+        T.POOL_RIGHT: problem.pad[3],
+        T.MAP_VECTOR: vector,
+        T.POOLED_AT: pooled_at,
+        T.SWITCHES_AT: switches_at,
+        T.POOLED_VECTOR: pooled,
+        T.SLOT_BYTES: switches_at + -(-(pooled + slack) // 64) * 64,
+    }
