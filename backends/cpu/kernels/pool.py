@@ -27,8 +27,8 @@ _BACKWARD: Mapping[str, str] = {
 }
 
 
-def _problem(node: Node) -> tuple[PoolProblem, TensorType, TensorType] | None:
-    """The pool, the type of its map and of its result."""
+def _problem(node: Node) -> tuple[PoolProblem, TensorType] | None:
+    """The pool, and the type of its map."""
     backward = node.op in _BACKWARD
     if backward:
         pooled = node.inputs[2 if node.op == "max_pool_grad" else 0].type
@@ -36,7 +36,7 @@ def _problem(node: Node) -> tuple[PoolProblem, TensorType, TensorType] | None:
     else:
         large, pooled = node.inputs[0].type, node.out.type
     problem = pool_problem(node, large, pooled)
-    return (problem, large, pooled) if problem else None
+    return (problem, large) if problem else None
 
 
 def _fits(context: LoweringContext, node: Node) -> bool:
@@ -48,7 +48,7 @@ def blocked_pool(context: LoweringContext, node: Node) -> list[Step]:
     """One step: blocks of channels are pooled, or spread, by themselves."""
     found = _problem(node)
     assert found is not None
-    problem, large, pooled = found
+    problem, large = found
     lanes = context.target.lanes(_FLOAT)
     backward = node.op in _BACKWARD
     tile = PoolTile(lanes, _BACKWARD.get(node.op, problem.kind), window_if_small(*problem.kernel))

@@ -90,7 +90,7 @@ class PoolKernel:
         self._load("f32", T.WEIGHTS, dy, self._pooled, channel, held, start, rows)
         moving.emit_clear(self.e, [raw(map_), raw(f[T.MAP_VECTOR] // FLOAT_BYTES)])
         kind = structure.tile.kind
-        SpreadRows(self.e, f, kind, structure.kernel, structure.count_pad, map_, dy, switches).emit()
+        SpreadRows(self.e, f, kind, structure.kernel, structure.count_pad).emit(map_, dy, switches)
         self._store("f32", map_, T.OUT, self._map, channel, held, start, height)
 
     def _as_floats(self, block: Number) -> None:

@@ -17,23 +17,13 @@ class SpreadRows(WindowRows):
     kind: `switch` (to the tap whose number the second block holds, as floats), `sum` (to all taps), `mean`
     """
 
-    def __init__(
-        self,
-        e: Emitter,
-        f: Frame,
-        kind: str,
-        kernel: tuple[int, int],
-        count_pad: bool,
-        map_: Number,
-        dy: Number,
-        at: Number,
-    ) -> None:
+    def __init__(self, e: Emitter, f: Frame, kind: str, kernel: tuple[int, int], count_pad: bool) -> None:
         super().__init__(e, f, count_pad)
-        self.kind, self.map, self.dy, self.switches = kind, map_, dy, at
-        self.window = window_if_small(*kernel)
+        self.kind, self.window = kind, window_if_small(*kernel)
 
-    def emit(self) -> None:
-        """All windows of one block."""
+    def emit(self, map_: Number, dy: Number, switches: Number) -> None:
+        """All windows of the blocks at these addresses."""
+        self.map, self.dy, self.switches = map_, dy, switches
         with self.f.each(0, self.f[T.OUT_HEIGHT]) as row:
             self.walk_row(row)
 
