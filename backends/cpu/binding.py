@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ class Table:
     places: Mapping[Home, Sequence[tuple[int, int]]]
     """By home: (position in `words`, bytes to add)."""
     known: dict[Home, int] = field(default_factory=dict)
+
+    @cached_property
+    def program_address(self) -> int:
+        return int(self.program.ctypes.data)
 
     def place(self, home: Home, address: int) -> None:
         """Say where a home is from now on."""
@@ -152,7 +157,7 @@ def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) 
 def run_table(table: Table, threads: int) -> None:
     """Carry the steps out."""
     if len(table.program) > 1:
-        pool().run(table.program.ctypes.data, threads if table.work >= SERIAL_PROGRAM else 1)
+        pool().run(table.program_address, threads if table.work >= SERIAL_PROGRAM else 1)
 
 
 class Binding:
@@ -176,15 +181,24 @@ class Binding:
         """Keeps alive the memory of hoisted buffers that the table refers to."""
         self._homes = homes
         self._outputs = [(name, v.type.concrete(sizes), v.dtype.numpy) for name, v in graph.outputs]
+        external = [home for home in self.table.places if isinstance(home, External)]
+        self._moving = [home for home in external if home.kind != "param"]
+        self._params = [home for home in external if home.kind == "param"]
+        self._arrays: list[Array | None] = [None] * len(self._params)
         self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array], threads: int) -> dict[str, Array]:
         """One call; hoisted buffers have been placed before."""
         outputs = {name: np.empty(shape, dtype) for name, shape, dtype in self._outputs}
         given = {"input": inputs, "param": params, "output": outputs}
-        for home in self.table.places:
-            if isinstance(home, External):
-                self.table.place(home, address_of(given[home.kind][home.name]))
+        for home in self._moving:
+            self.table.place(home, address_of(given[home.kind][home.name]))
+        for i, home in enumerate(self._params):
+            # Params are usually the same arrays as in the last call, and asking for an address takes its time.
+            array = params[home.name]
+            if array is not self._arrays[i]:
+                self._arrays[i] = array
+                self.table.place(home, address_of(array))
         run_table(self.table, threads)
         # All is read before anything is written: parameters may change places.
         sources = [self._array(copy.source, given) for copy in self._homes.copies]

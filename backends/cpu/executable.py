@@ -11,9 +11,11 @@ import numpy as np
 from netlang.backends.base import Array
 from netlang.backends.cpu import loader
 from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
+from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.homes import External, buffers, find_homes
 from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
 from netlang.backends.cpu.threads import aligned
+from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node, Value
 from netlang.runtime.arrays import bind_sizes
 
@@ -55,7 +57,7 @@ class Executable:
         hoisted = set(map(id, self._homes.prologue))
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
         self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
-        self._symbolic = [v.node.name for v in graph.inputs if graph.symbols and any(d != 0 for d in v.shape)]
+        self._symbolic = [v.node.name for v in graph.inputs if any(map(names, v.shape))]
         self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
         self._prologue_params = sorted(
             {h.name for s in self._homes.prologue for h in map(self._homes.of, _values(s)) if isinstance(h, External)}
@@ -63,6 +65,7 @@ class Executable:
         self._prepared: Prepared | None = None
         for step in (*self._homes.prologue, *self._steps):
             loader.address(step.kernel)
+        dump_steps(graph, self._homes.prologue, self._steps)
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""

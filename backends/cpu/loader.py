@@ -11,6 +11,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from netlang.backends.cpu import cache as objects
+from netlang.backends.cpu.dump import dump_kernel
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import host
 
@@ -52,6 +53,7 @@ def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
     from netlang.backends.cpu.compile import compile_kernel
 
     compiled = compile_kernel(kernel, f"netlang_{name}")
+    dump_kernel(name, kernel.key, compiled.llvm)
     objects.write(name, compiled.symbol, compiled.object)
     return compiled.symbol, compiled.object
 

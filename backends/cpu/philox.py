@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlang.backends.cpu.emit import I64, Emitter
-from netlang.ops.random import _BITS, MULTIPLIERS, ROUNDS, WEYL
+from netlang.ops.random import BITS, MULTIPLIERS, ROUNDS, WEYL
 
-RANDOM_BITS: Mapping[str, int] = {dtype.value: bits for dtype, bits in _BITS.items()}
+RANDOM_BITS: Mapping[str, int] = {dtype.value: bits for dtype, bits in BITS.items()}
 """Leading bits of a word that become the number, by element type."""
 
 _LOW = 0xFFFFFFFF

@@ -22,7 +22,7 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 
 _LOW = 0xFFFFFFFF
-_BITS = {DType.F16: 11, DType.BF16: 8, DType.F32: 24, DType.F64: 24}
+BITS = {DType.F16: 11, DType.BF16: 8, DType.F32: 24, DType.F64: 24}
 """Leading bits of a word that become the number: no more than the type holds, so that none is rounded up to 1."""
 
 
@@ -57,7 +57,7 @@ def philox_words(seed: int, step: int, stream: int, count: int) -> NDArray[np.ui
 
 def philox_uniform(seed: int, step: int, stream: int, count: int, dtype: DType = DType.F32) -> Array:
     """`count` numbers of [0, 1), evenly spread: (word >> 8) * 2**-24, or fewer bits where the type holds fewer."""
-    bits = _BITS[dtype]
+    bits = BITS[dtype]
     words = philox_words(seed, step, stream, count) >> np.uint32(32 - bits)
     return (words * 2.0**-bits).astype(dtype.numpy)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -149,3 +151,15 @@ def test_empty_and_single_batches(rows: int) -> None:
     out = Cpu().compile(graph).run(given, {})
     np.testing.assert_array_equal(out["y0"], given["x"])
     np.testing.assert_array_equal(out["y1"], given["x"].sum(0))
+
+
+def test_dump_shows_steps_and_new_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETLANG_DUMP", str(tmp_path))
+    monkeypatch.setenv("NETLANG_CACHE", str(tmp_path / "cache"))
+    x, w = B.input("x", TensorType(DType.F32, SHAPE)), weight("w")
+    odd = B.scale(B.op("exp", w), 0.123456)
+    Cpu().compile(Graph("g/1", (x,), (w,), (("y", B.add(x, odd)),)))
+    once, _, each = (tmp_path / "g_1.cpu-steps.txt").read_text().partition("each call:")
+    assert "exp" in once
+    assert "add" in each
+    assert any("0.12345" in p.read_text() for p in (tmp_path / "kernels").glob("*.ll"))

@@ -1,0 +1,59 @@
+"""What NETLANG_DUMP shows of this backend: the steps of every program, and the LLVM IR of kernels when compiled."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from netlang import config
+from netlang.backends.cpu.homes import storage
+from netlang.backends.cpu.lower import Arg, At, Scratch, Step
+from netlang.diagnostics import NetError
+from netlang.ir.dims import Sym
+from netlang.ir.graph import Graph, Node, Value
+
+
+def dump_steps(graph: Graph, prologue: Sequence[Step], steps: Sequence[Step]) -> None:
+    """List a program: kernels with their arguments; `%n` is node n of the graph's text form."""
+    if config.get("NETLANG_DUMP"):
+        numbers = {node: i for i, node in enumerate(graph.nodes)}
+        lines = ["once per set of parameters:", *(_line(s, numbers) for s in prologue)]
+        lines += ["each call:", *(_line(s, numbers) for s in steps)]
+        _put(f"{re.sub(r'[^A-Za-z0-9_$.-]', '_', graph.name)}.cpu-steps.txt", "\n".join(lines) + "\n")
+
+
+def dump_kernel(name: str, key: str, code: str) -> None:
+    """Show the LLVM IR of a kernel that has just been compiled."""
+    if config.get("NETLANG_DUMP"):
+        _put(f"kernels/{name}.ll", f"; {key}\n{code}")
+
+
+def _put(name: str, text: str) -> None:
+    place: str = config.get("NETLANG_DUMP")
+    if place == "-":
+        print(f"# {name}\n{text}", file=sys.stderr)
+        return
+    path = Path(place) / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise NetError(f"NETLANG_DUMP: cannot write {path}: {fault.strerror}") from fault
+
+
+def _line(step: Step, numbers: Mapping[Node, int]) -> str:
+    args = ", ".join(("=" if arg in step.writes else "") + _argument(arg, numbers) for arg in step.args)
+    return f"  {step.kernel.key}\n    ({args})"
+
+
+def _argument(arg: Arg, numbers: Mapping[Node, int]) -> str:
+    if isinstance(arg, At):
+        return f"{_argument(arg.buffer, numbers)}+{_argument(arg.offset, numbers)}"
+    if isinstance(arg, Value):
+        node = storage(arg).node
+        return node.name if node.op in ("input", "param") else f"%{numbers.get(node, '?')}.{arg.index}"
+    if isinstance(arg, Scratch):
+        return "scratch"
+    return str(arg) if isinstance(arg, int | Sym) else "<by size>"
