@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -163,31 +158,3 @@ def is_gradient(value: Value) -> bool:
 def test_the_batch_is_symbolic_in_every_example() -> None:
     for path in EXAMPLES:
         assert all(isinstance(v.shape[0], Sym) for v in user_inputs(load(path).net))
-
-
-TRAIN = [sys.executable, "-m", "netlang", "train", str(LENET), "--data", "digits", "--seed", "7", "--epochs", "2"]
-
-
-def trained(out: Path, *more: str, threads: int = 2) -> bytes:
-    subprocess.run(
-        [*TRAIN, "--out", str(out), *more], check=True, capture_output=True, timeout=300,
-        env={**os.environ, "NETLANG_THREADS": str(threads)},
-    )  # fmt: skip
-    return (out / "weights.safetensors").read_bytes()
-
-
-@pytest.mark.slow
-def test_one_and_two_threads_and_a_killed_run_give_the_same_bits(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
-    wanted = trained(tmp_path / "two")
-    assert trained(tmp_path / "one", threads=1) == wanted
-
-    out = tmp_path / "killed"
-    run = subprocess.Popen([*TRAIN, "--out", str(out), "--checkpoint-every", "5"], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (out / "checkpoint.safetensors").exists() and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert not (out / "weights.safetensors").exists()
-    assert trained(out, "--resume") == wanted
