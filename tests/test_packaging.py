@@ -24,7 +24,9 @@ def test_every_package_is_listed() -> None:
 def test_every_folder_with_python_is_a_package() -> None:
     for folder in PLACES.values():
         for file in folder.rglob("*.py"):
-            assert (file.parent / "__init__.py").exists(), f"{file.parent} has no __init__.py and would not be installed"
+            assert (file.parent / "__init__.py").exists(), (
+                f"{file.parent} has no __init__.py: it would not be installed"
+            )
 
 
 def test_extras_are_named_as_the_readme_says() -> None:

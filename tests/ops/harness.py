@@ -8,10 +8,10 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from netlang.backends.reference import evaluate
 from numpy.typing import NDArray
 
 import netlang.ops  # noqa: F401
+from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder, make_node
 from netlang.ir.gradient import adjoints
 from netlang.ir.graph import Graph, Node, Value

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netlang.backends.reference import evaluate
 
 import netlang.ops  # noqa: F401
+from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder, make_node
 from netlang.ir.dims import Dim, Shape, sym
 from netlang.ir.gradient import gradients
