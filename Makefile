@@ -12,7 +12,7 @@ SOURCES := pyproject.toml $(shell find netlang backends grammar -name '*.py' -o 
 demo: $(VENV)/installed-digits
 	$(BIN)/netc train examples/lenet5.net --data digits --out run/demo
 	$(BIN)/netc compile examples/lenet5.net
-	$(BIN)/python examples/demo.py run/demo/best.safetensors
+	$(BIN)/python examples/demo.py run/demo/weights.safetensors
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n auto

@@ -1,6 +1,6 @@
 """Classifies three held-out digits and draws them. `make demo` trains the weights first.
 
-python examples/demo.py run/demo/best.safetensors
+python examples/demo.py run/demo/weights.safetensors
 """
 
 import sys
