@@ -119,9 +119,10 @@ def _hoist(homes: Homes, steps: Steps) -> None:
     """Find the steps that depend on params and constants alone, in graphs that do not change params."""
     graph = homes.graph
     listed = [step for node in graph.nodes for step in steps.get(node, ())]
-    fixed = {n.out for n in graph.nodes if n.op in ("const", "param")}
-    if graph.updates:
-        fixed = {v for v in fixed if v.node.op == "const"}
+    # Constants inside fused bodies are no nodes of the graph, so they are looked for in the steps.
+    read = {b for step in listed for b in buffers(step) if isinstance(b, Value)}
+    leaves = ("const",) if graph.updates else ("const", "param")
+    fixed = {v for v in read if v.node.op in leaves}
     chosen = [s for s in listed if _is_static(s)]
     while True:
         kept = _closed(chosen, listed, fixed, homes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import threading
 from functools import cache
 from typing import Any
@@ -66,3 +67,13 @@ def _link(symbol: str, body: bytes) -> int:
     if not found:
         raise RuntimeError(f"the object code of {symbol} does not define it")
     return int(found)
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have held the lock, and is not there to let go of it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -279,16 +279,24 @@ class NestEmitter:
 
     def _value(self, position: int, known: dict[int, Any], slot: _Slot | None, places: dict[int, Any]) -> Any:
         """The vector of an instruction; `known`: those of this scope. No slot: along the whole last axis."""
-        if position not in known:
-            instruction = self.code.instructions[position]
-            stored = self.plan.stored.get(position)
-            if stored is not None and stored[0] < self.sweep:
-                known[position] = self._load(len(self.code.loads) + stored[1], slot, places)
+        stack = [position]
+        while stack:
+            current = stack[-1]
+            instruction = self.code.instructions[current]
+            stored = self.plan.stored.get(current)
+            if current in known:
+                pass
+            elif stored is not None and stored[0] < self.sweep:
+                known[current] = self._load(len(self.code.loads) + stored[1], slot, places)
             elif instruction.op in _SOURCES:
-                known[position] = self._source(instruction, slot, places)
+                known[current] = self._source(instruction, slot, places)
+            elif missing := [i for i in reversed(instruction.inputs) if i not in known]:
+                stack += missing
+                continue
             else:
-                inputs = [self._value(i, known, slot, places) for i in instruction.inputs]
-                known[position] = EXPRESSIONS[instruction.op](self.e, dict(instruction.attrs), inputs)
+                inputs = [known[i] for i in instruction.inputs]
+                known[current] = EXPRESSIONS[instruction.op](self.e, dict(instruction.attrs), inputs)
+            stack.pop()
         return known[position]
 
     def _source(self, instruction: Instruction, slot: _Slot | None, places: dict[int, Any]) -> Any:

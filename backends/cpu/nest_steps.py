@@ -34,18 +34,23 @@ def _is_long_sum(nest: Nest) -> bool:
     """One reduced axis and nothing else, probably long, and results that are all fixed along it."""
     if len(nest.axes) != 1 or not nest.axes[0].reduced or any(o.strides != (0,) for o, _ in nest.stores):
         return False
-    chained = any(i.op in REDUCTIONS and _depends_on_reduction(nest, i.inputs[0]) for i in nest.instructions)
-    return not chained and _usual(nest.axes[0].size) > _SHORT
+    return not _is_chained(nest) and _usual(nest.axes[0].size) > _SHORT
+
+
+def _is_chained(nest: Nest) -> bool:
+    """Whether a reduction depends on another one."""
+    depends: list[bool] = []
+    for x in nest.instructions:
+        below = any(depends[i] for i in x.inputs)
+        if below and x.op in REDUCTIONS:
+            return True
+        depends.append(below or x.op in REDUCTIONS)
+    return False
 
 
 def _usual(dim: Dim) -> int:
     """A dim for a batch of a usual size."""
     return evaluate(dim, dict.fromkeys(names(dim), 32))
-
-
-def _depends_on_reduction(nest: Nest, position: int) -> bool:
-    instruction = nest.instructions[position]
-    return instruction.op in REDUCTIONS or any(_depends_on_reduction(nest, i) for i in instruction.inputs)
 
 
 def _split(context: LoweringContext, nest: Nest) -> list[Step]:

@@ -22,7 +22,9 @@ def nest_of(node: Node) -> Nest | None:
     if any(v.type.layout for v in (*node.inputs, *node.results)):
         return None
     if node.body is None:
-        return build_nest({v: v for v in node.inputs}, [(v, v) for v in node.results])
+        # The exponent of a power decides on the code; other constants are read, so that they share a kernel.
+        known = node.inputs[1:] if node.op == "pow" and node.inputs[1].node.op == "const" else ()
+        return build_nest({v: v for v in node.inputs if v not in known}, [(v, v) for v in node.results])
     inputs: Mapping[Value, Buffer] = dict(zip(node.body.inputs, node.inputs, strict=True))
     targets = [(v, r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)]
     return build_nest(inputs, targets)

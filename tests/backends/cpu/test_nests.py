@@ -143,3 +143,13 @@ def test_random_numbers_fuse_and_are_those_of_the_reference() -> None:
     kept = B.op("where", B.op("lt", noise, B.scalar(0.5, noise)), inputs[1], B.scalar(0.0, inputs[1]))
     out = run_fused(inputs, [noise, kept], [key, x])
     assert 0.4 < (out["y1"] == 0).mean() < 0.6
+
+
+def test_very_long_chains() -> None:
+    """Neither recursion nor the number of paths through the graph may limit a body."""
+    x = np.random.default_rng(0).normal(size=(3, 21)).astype(np.float32)
+    (value,) = inputs_like([x])
+    chain = value
+    for _ in range(400):
+        chain = B.scale(B.add(chain, chain), 0.5)
+    run_fused([value], [chain, B.sum(chain, (0, 1))], [x])

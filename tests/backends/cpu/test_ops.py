@@ -78,6 +78,15 @@ def test_not_a_number_stays_one() -> None:
         check(graph_of([value], *results), feed_of([x]))
 
 
+def test_powers_with_constant_exponents() -> None:
+    x = np.random.default_rng(0).uniform(0.1, 3, 50).astype(np.float32)
+    (value,) = inputs_like([x])
+    exponents = (0.0, 0.5, 1.0, 2.0, 3.0, -1.0, 2.5)
+    check(graph_of([value], *(B.op("pow", value, B.scalar(p, value)) for p in exponents)), feed_of([x]), 1e-6)
+    (step,) = Cpu().compile(graph_of([value], B.op("pow", value, B.scalar(2.0, value)))).steps
+    assert "'pow'" not in step.kernel.key
+
+
 def test_an_index_out_of_range_does_no_harm() -> None:
     table, index = np.arange(12, dtype=np.float32).reshape(4, 3), np.array([-7, 2, 99])
     inputs = inputs_like([table, index])
