@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
+from netlang.backends.cpu import layout
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.executable import Executable
@@ -24,7 +25,7 @@ class Cpu:
     """Implements `netlang.backends.base.Backend`."""
 
     name = "cpu"
-    passes: Sequence[Pass] = ()
+    passes: Sequence[Pass] = (layout.PASS,)
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph as this backend carries it out."""
