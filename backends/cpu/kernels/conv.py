@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
-from netlang.backends.cpu.kernels.conv_plan import ConvPlan, fits, plan_conv
+from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
+from netlang.backends.cpu.kernels.conv_plan import ConvPlan, kernel_fits, plan_conv
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problem, pool_problem
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
 from netlang.backends.cpu.threads import available
@@ -16,7 +16,7 @@ from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.ir.dims import evaluate
-from netlang.ir.graph import Node
+from netlang.ir.graph import Node, Value
 
 _CONV = frozenset({"conv", "conv_data_grad"})
 _FLOAT = 4
@@ -26,7 +26,7 @@ def _parts(context: LoweringContext, node: Node) -> tuple[Chain, ConvProblem, Po
     """The node as a problem of the direct kernel, or None where it must be carried out another way."""
     chain = read_chain(node, _CONV, 1)
     problem = conv_problem(chain.main) if chain else None
-    if chain is None or problem is None or not fits(problem, context.target) or len(chain.tensors) > 2:
+    if chain is None or problem is None or not kernel_fits(problem, context.target) or len(chain.tensors) > 2:
         return None
     if chain.pool is None:
         return chain, problem, None
@@ -34,11 +34,39 @@ def _parts(context: LoweringContext, node: Node) -> tuple[Chain, ConvProblem, Po
     return (chain, problem, pool) if pool else None
 
 
-def _fits(context: LoweringContext, node: Node) -> bool:
+def is_convolution(node: Node) -> bool:
+    """Whether the node is a convolution, bare or fused."""
+    return node.op in _CONV or (node.op == "fused" and node.attrs["kind"] == "conv")
+
+
+def fits(context: LoweringContext, node: Node) -> bool:
+    """Whether the direct kernel can carry a convolution out."""
     return _parts(context, node) is not None
 
 
-@lowering("conv", "conv_data_grad", "fused.conv", priority=10, match=_fits)
+def result_of(node: Node) -> Value:
+    """The result of a convolution that `fits`, not its positions."""
+    if node.body is None:
+        return node.out
+    chain = read_chain(node, _CONV, 1)
+    assert chain is not None and chain.result is not None
+    return node.results[[v for _, v in node.body.outputs].index(chain.result)]
+
+
+def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
+    """The positions of the inputs that the kernel can read in blocks of channels, of a convolution that `fits`."""
+    parts = _parts(context, node)
+    assert parts is not None
+    chain, problem, _ = parts
+    able = [] if problem.insert != (1, 1) else [stored(chain.main.inputs[0])]
+    if problem.groups > 1 and problem.channels // problem.groups % context.target.lanes(_FLOAT):
+        able = []
+    able += [stored(v) for v in chain.tensors if v.dtype.is_float]
+    inputs = node.body.inputs if node.body else node.inputs
+    return frozenset(i for i, v in enumerate(inputs) if v in able)
+
+
+@lowering("conv", "conv_data_grad", "fused.conv", priority=10, match=fits)
 def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     """Pack weights and per-channel operands, then compute. The first is hoisted where weights do not change."""
     parts = _parts(context, node)

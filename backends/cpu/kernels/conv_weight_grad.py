@@ -57,8 +57,17 @@ def gradient_problem(node: Node) -> GradientProblem | None:
     channels, out_channels = (v.shape[1] for v in (x, dy))
     assert isinstance(channels, int) and isinstance(out_channels, int)
     low = pair(tuple(p[0] for p in a["pad"]), 0)
-    sizes = (pair(v) for v in (x.shape[2:], dy.shape[2:], a["kernel"], a["stride"], a["dilation"]))
-    problem = GradientProblem(channels, out_channels, a["groups"], *sizes, low)
+    problem = GradientProblem(
+        channels,
+        out_channels,
+        a["groups"],
+        size=pair(x.shape[2:]),
+        out=pair(dy.shape[2:]),
+        kernel=pair(a["kernel"]),
+        stride=pair(a["stride"]),
+        dilation=pair(a["dilation"]),
+        pad=low,
+    )
     return problem if min(*problem.size, *problem.out, channels, out_channels) > 0 else None
 
 

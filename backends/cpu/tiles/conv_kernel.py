@@ -37,7 +37,7 @@ class ConvKernel:
             groups = f[T.GROUPS]
             with f.each(groups * chunk // f[T.CHUNKS], groups * (chunk + 1) // f[T.CHUNKS]) as group:
                 self._load_tensors(slot + f[T.TENSORS_AT], image, group, first, last)
-                self._run_tiles(x, slot, group, last - first)
+                self._run_tiles(x, slot, image, group, first, last - first)
                 self._finish(slot, image, group, first, row, stop)
 
     def _map_rows(self, row: Number, stop: Number) -> tuple[Number, Number]:
@@ -81,20 +81,31 @@ class ConvKernel:
     def _load_tensors(self, to: Number, image: Number, group: Number, first: Number, last: Number) -> None:
         """Rows of the epilogue's tensors into blocks laid out as the map."""
         f = self.f
+        if self.structure.direct:
+            return
         plane, width = f[T.MAP_HEIGHT] * f[T.MAP_WIDTH], f[T.MAP_WIDTH]
         for k, element in enumerate(self.structure.tensors):
-            size = moving.element_bytes(element)
             with f.each(0, self.vectors) as v:
-                channel = (group * self.vectors + v) * self.lanes
-                place = (image * f[T.OUT_CHANNELS] + channel) * plane + first * width
-                source = f[T.COUNT + k] + place * size
                 at = to + k * f[T.TENSOR_PITCH] + v * f[T.MAP_VECTOR]
-                held, pixels = f[T.OUT_CHANNELS] - channel, (last - first) * width
-                moving.emit_block(self.e, element, [raw(n) for n in (source, at, pixels, held, plane * size)])
+                pixels, channel = (last - first) * width, (group * self.vectors + v) * self.lanes
+                if self.structure.tensors_blocked[k]:
+                    source = f[T.COUNT + k] + self._block_at(image, group, v, plane, first * width)
+                    with f.when(channel < f[T.OUT_CHANNELS]):
+                        moving.emit_copy(self.e, [raw(n) for n in (at, source, pixels * self.lanes)])
+                else:
+                    size = moving.element_bytes(element)
+                    source = f[T.COUNT + k] + ((image * f[T.OUT_CHANNELS] + channel) * plane + first * width) * size
+                    values = (source, at, pixels, f[T.OUT_CHANNELS] - channel, plane * size)
+                    moving.emit_block(self.e, element, [raw(n) for n in values])
+
+    def _block_at(self, image: Number, group: Number, v: Number | int, plane: Number, pixel: Number) -> Number:
+        """Bytes from the start of a blocked tensor of the result's channels to a pixel of a group's vector."""
+        blocks = (self.f[T.OUT_CHANNELS] + (self.lanes - 1)) // self.lanes
+        return ((image * blocks + group * self.vectors + v) * plane + pixel) * self.line
 
     # ---- work
 
-    def _run_tiles(self, x: Number, slot: Number, group: Number, count: Number) -> None:
+    def _run_tiles(self, x: Number, slot: Number, image: Number, group: Number, first: Number, count: Number) -> None:
         """`count` map rows of one group; the last tiles of a row and the last rows may overlap their neighbours."""
         f, tile = self.f, self.tile
         stripped = self.structure.stripped
@@ -103,22 +114,31 @@ class ConvKernel:
         x_step, width, channels = f[T.STRIDE_DOWN] * x_row, f[T.MAP_WIDTH], f[T.GROUP_CHANNELS]
         values: dict[str, Number | int] = dict.fromkeys(BroadcastTile.ARGUMENTS.split(), 0)
         values |= {"blocks": channels // self.lanes, "rest": channels % self.lanes}
-        values |= {"x_block": x_channel * self.lanes, "x_channel": x_channel, "x_row": x_step}
+        values |= {"x_block": x_channel * (1 if tile.blocked else self.lanes), "x_channel": x_channel, "x_row": x_step}
         values |= {"taps_down": f[T.TAPS_DOWN], "x_down": f[T.DILATION_DOWN] * x_row}
         values |= {"taps_across": f[T.TAPS_ACROSS], "x_across": f[T.ACROSS]}
-        values |= {"out_vector": f[T.MAP_VECTOR], "out_row": width * self.line, "out_pixel": self.line}
+        values |= {"out_row": width * self.line, "out_pixel": self.line}
         values |= {"channels": f[T.CHANNELS] + group * (self.vectors * self.line)}
         values |= {"channel_pitch": f[T.CHANNEL_PITCH], "tensor_pitch": f[T.TENSOR_PITCH]}
         values |= {"w": f[T.WEIGHTS] + group * f[T.WEIGHT_GROUP]}
-        start = x + group // f[T.CHANNEL_GROUPS] * channels * x_channel
+        if self.structure.direct:
+            plane = f[T.MAP_HEIGHT] * width
+            start_out = self._block_at(image, group, 0, plane, first * width)
+            out, tensor = f[T.OUT] + start_out, (f[T.COUNT] + start_out if self.structure.tensors else start_out)
+            if len(self.structure.tensors) > 1:
+                values["tensor_pitch"] = f[T.COUNT + 1] - f[T.COUNT]
+            values["out_vector"] = plane * self.line
+        else:
+            out, tensor = slot + f[T.MAP_AT], slot + f[T.TENSORS_AT]
+            values["out_vector"] = f[T.MAP_VECTOR]
+        start = x + group // f[T.CHANNEL_GROUPS] * (channels // self.lanes if tile.blocked else channels) * x_channel
         with f.each(0, (count + (tile.rows - 1)) // tile.rows) as r:
             row = (r * tile.rows).at_most(count - tile.rows)
             with f.each(0, (width + (tile.columns - 1)) // tile.columns) as q:
                 column = (q * tile.columns).at_most(width - tile.columns)
                 place = (row * width + column) * self.line
                 values["x"] = start + row * x_step + column * tile.pixel_bytes
-                values["out"] = slot + f[T.MAP_AT] + place
-                values["tensor"] = slot + f[T.TENSORS_AT] + place
+                values["out"], values["tensor"] = out + place, tensor + place
                 emit_broadcast_tile(self.e, tile, [raw(v) for v in values.values()])
 
     # ---- result
@@ -126,6 +146,8 @@ class ConvKernel:
     def _finish(self, slot: Number, image: Number, group: Number, first: Number, row: Number, stop: Number) -> None:
         """Map rows of a group to the result: pooled if there is a pool, then plain."""
         f, structure = self.f, self.structure
+        if structure.direct:
+            return
         if structure.pool is None:
             skipped = (row - first) * f[T.MAP_WIDTH] * self.line
             rows = slot + f[T.MAP_AT] + skipped
@@ -155,10 +177,15 @@ class ConvKernel:
         plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
         with f.each(0, self.vectors) as v:
             channel = (group * self.vectors + v) * self.lanes
-            place = ((image * f[T.OUT_CHANNELS] + channel) * plane + row * width) * size
-            held = f[T.OUT_CHANNELS] - channel
-            values = (blocks + v * vector, to + place, (stop - row) * width, held, plane * size)
-            moving.emit_unblock(self.e, element, [raw(n) for n in values])
+            held, pixels = f[T.OUT_CHANNELS] - channel, (stop - row) * width
+            if self.structure.out_blocked and element == "f32":
+                at = to + self._block_at(image, group, v, plane, row * width)
+                with f.when(held > 0):
+                    moving.emit_copy(self.e, [raw(n) for n in (at, blocks + v * vector, pixels * self.lanes)])
+            else:
+                place = ((image * f[T.OUT_CHANNELS] + channel) * plane + row * width) * size
+                values = (blocks + v * vector, to + place, pixels, held, plane * size)
+                moving.emit_unblock(self.e, element, [raw(n) for n in values])
 
 
 def emit_conv(structure: ConvStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:

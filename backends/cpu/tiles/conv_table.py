@@ -84,6 +84,7 @@ class ConvStructure:
     stripped     rows are copied into a zero-padded strip first; otherwise tiles read the input in place
     inserted     the strip spreads the input out, with zeros between (the gradient of a stride)
     tensors      element types of the epilogue's tensors
+    x_blocked, out_blocked, tensors_blocked     which tensors have their channels in blocks of `lanes`
     pool, after  the pool and what follows it; its pooled mean divides by all taps, or by those in the map only
     switch       element type of the positions, or ""
     """
@@ -95,10 +96,18 @@ class ConvStructure:
     pool: PoolTile | None = None
     count_pad: bool = True
     switch: str = ""
+    x_blocked: bool = False
+    out_blocked: bool = False
+    tensors_blocked: tuple[bool, ...] = ()
 
     @property
     def key(self) -> str:
         return f"conv:{self!r}"
+
+    @property
+    def direct(self) -> bool:
+        """Whether tiles write the result where it belongs, without a map in between."""
+        return self.out_blocked and self.pool is None and all(self.tensors_blocked)
 
     @property
     def after(self) -> Epilogue:

@@ -44,7 +44,7 @@ class Emitter:
     def constant_i32(self, value: int) -> Any:
         return ir.Constant(self.vector_i32, [value] * self.lanes)
 
-    def int(self, value: Offset) -> Any:
+    def i64(self, value: Offset) -> Any:
         return I64(value) if isinstance(value, int) else value
 
     def mul(self, a: Offset, b: Offset) -> Offset:
@@ -54,14 +54,14 @@ class Emitter:
             return b if a else 0
         if isinstance(b, int) and b in (0, 1):
             return a if b else 0
-        return self.b.mul(self.int(a), self.int(b))
+        return self.b.mul(self.i64(a), self.i64(b))
 
     def add(self, a: Offset, b: Offset) -> Offset:
         if isinstance(a, int) and isinstance(b, int):
             return a + b
         if isinstance(a, int) and a == 0:
             return b
-        return a if isinstance(b, int) and b == 0 else self.b.add(self.int(a), self.int(b))
+        return a if isinstance(b, int) and b == 0 else self.b.add(self.i64(a), self.i64(b))
 
     # Memory
 
@@ -72,7 +72,7 @@ class Emitter:
     def at(self, base: Any, offset: Offset) -> Any:
         if isinstance(offset, int) and offset == 0:
             return base
-        return self.b.gep(base, [self.int(offset)])
+        return self.b.gep(base, [self.i64(offset)])
 
     def _typed(self, base: Any, offset: Offset, kind: Any) -> Any:
         return self.b.bitcast(self.at(base, offset), kind.as_pointer())
@@ -185,7 +185,7 @@ class Emitter:
         before = b.block
         head, after = b.append_basic_block("loop"), b.append_basic_block("after")
         if guarded:
-            b.cbranch(b.icmp_signed(">", self.int(count), I64(0)), head, after)
+            b.cbranch(b.icmp_signed(">", self.i64(count), I64(0)), head, after)
         else:
             b.branch(head)
         b.position_at_end(head)
@@ -196,7 +196,7 @@ class Emitter:
         tail = b.block
         following = b.add(index, I64(1))
         advanced = [self.at(p, s) for p, s in zip(places, strides, strict=True)]
-        b.cbranch(b.icmp_signed("<", following, self.int(count)), head, after)
+        b.cbranch(b.icmp_signed("<", following, self.i64(count)), head, after)
         for phi, first, again in (
             (index, I64(0), following),
             *zip(places, pointers, advanced, strict=True),

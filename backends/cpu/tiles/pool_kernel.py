@@ -23,6 +23,7 @@ class PoolStructure:
     kernel     rows and columns of a window
     backward   "" for a pool, `given` for a gradient whose positions are an input, `found` where they are found in x
     switch     element type of the positions that are written or read, or ""
+    x_blocked, out_blocked     of a pool: whether its tensors have their channels in blocks of `lanes`
     """
 
     tile: PoolTile
@@ -30,6 +31,8 @@ class PoolStructure:
     count_pad: bool
     backward: str = ""
     switch: str = ""
+    x_blocked: bool = False
+    out_blocked: bool = False
 
     @property
     def key(self) -> str:
@@ -58,20 +61,36 @@ class PoolKernel:
             if self.structure.backward:
                 self._backward(slot, channel, held)
             else:
-                self._forward(slot, channel, held, row, stop)
+                self._forward(slot, image, group, held, row, stop)
 
-    def _forward(self, slot: Number, channel: Number, held: Number, row: Number, stop: Number) -> None:
+    def _forward(self, slot: Number, image: Number, group: Number, held: Number, row: Number, stop: Number) -> None:
         f = self.f
+        channel = image * f[T.OUT_CHANNELS] + group * self.lanes
         step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
         first = (row * step - top).at_least(0)
         last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
-        self._load("f32", T.X, slot + f[T.MAP_AT], self._map, channel, held, first, last)
+        block, structure = image * f[T.GROUPS] + group, self.structure
+        if structure.x_blocked:
+            self._copy(slot + f[T.MAP_AT], self._block_row(T.X, self._map, block, first), self._map, last - first)
+        else:
+            self._load("f32", T.X, slot + f[T.MAP_AT], self._map, channel, held, first, last)
         self._pool(slot, first, row, stop)
-        self._store("f32", slot + f[T.POOLED_AT], T.OUT, self._pooled, channel, held, row, stop)
+        if structure.out_blocked:
+            to = self._block_row(T.OUT, self._pooled, block, row)
+            self._copy(to, slot + f[T.POOLED_AT], self._pooled, stop - row)
+        else:
+            self._store("f32", slot + f[T.POOLED_AT], T.OUT, self._pooled, channel, held, row, stop)
         if self.structure.switch:
             self._store(
                 self.structure.switch, slot + f[T.SWITCHES_AT], T.SWITCHES, self._pooled, channel, held, row, stop
             )
+
+    def _block_row(self, entry: T, size: tuple[Number, Number], block: Number, row: Number) -> Number:
+        """Address of a row of a blocked tensor."""
+        return self.f[entry] + (block * size[0] + row) * size[1] * self.line
+
+    def _copy(self, to: Number, source: Number, size: tuple[Number, Number], rows: Number) -> None:
+        moving.emit_copy(self.e, [raw(n) for n in (to, source, rows * size[1] * self.lanes)])
 
     def _pool(self, slot: Number, first: Number, row: Number, stop: Number) -> None:
         PoolRows(self.e, self.f, self.structure.tile, 1, self.structure.count_pad).emit(slot, row * 0, first, row, stop)

@@ -45,6 +45,8 @@ def emit_pool_tile(e: Emitter, tile: PoolTile, arguments: Sequence[Any]) -> None
 class _Tile:
     def __init__(self, e: Emitter, tile: PoolTile, arguments: dict[str, Any]) -> None:
         self.e, self.tile, self.a = e, tile, arguments
+        self.rows: Any
+        self.columns: Any
         self.rows, self.columns = tile.window or (arguments["rows"], arguments["columns"])
         self.unrolled = tile.window is not None and tile.window[0] * tile.window[1] <= UNROLLED_TAPS
 
@@ -70,7 +72,7 @@ class _Tile:
 
     def _walk(self, source: Any, state: list[Any]) -> list[Any]:
         e, a = self.e, self.a
-        skip = e.b.sub(a["position_row"], e.int(self.columns))
+        skip = e.b.sub(a["position_row"], e.i64(self.columns))
 
         def row(pointers: list[Any], state: list[Any]) -> Sequence[Any]:
             state = self._across(pointers[0], state)
