@@ -1,0 +1,197 @@
+"""Single layers on the cpu backend beside PyTorch: medians of calls taken in turn in one process, outputs compared.
+
+    python benchmarks/kernels.py [--threads 1] [--seconds 1.0] [--only TEXT]
+
+PyTorch is optional; without it only the own times are printed. Prints milliseconds, GFLOP/s (a multiply-add is two)
+and the ratio PyTorch / own: above 1 the own kernel is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netlang.backends.base import Array
+from netlang.backends.cpu import Cpu
+from netlang.ir.build import Builder
+from netlang.ir.graph import Graph, Value
+from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
+
+try:
+    import torch
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+Values = Mapping[str, Value]
+WEIGHTS = ("w", "b")
+"""Names of the inputs that are parameters: packed once, as in inference."""
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """`make` builds the result from the named arrays, `peer` computes the same from their tensors."""
+
+    name: str
+    arrays: Mapping[str, Array]
+    make: Callable[[Builder, Values], Value]
+    peer: Callable[[Mapping[str, Any]], Any]
+    flops: int
+
+
+def draw(seed: int, *shape: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def conv(n: int, c: int, h: int, o: int, k: int, stride: int = 1, pool: bool = False) -> Case:
+    """Convolution, bias, ReLU and perhaps a 2x2 max pool."""
+    geometry = {"stride": (stride, stride), "pad": ((k // 2, k // 2),) * 2, "dilation": (1, 1)}
+    size = (h + 2 * (k // 2) - k) // stride + 1
+
+    def make(b: Builder, v: Values) -> Value:
+        y = b.op("conv", v["x"], v["w"], **geometry)
+        if pool:
+            y = b.op("max_pool", y, kernel=(2, 2), stride=(2, 2), pad=((0, 0), (0, 0)), dilation=(1, 1))
+        return b.op("relu", b.add(y, b.along(v["b"], 4, 1)))
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        y = torch.nn.functional.conv2d(t["x"], t["w"], t["b"], stride=stride, padding=k // 2).relu_()
+        return torch.nn.functional.max_pool2d(y, 2) if pool else y
+
+    arrays = {"x": draw(0, n, c, h, h), "w": draw(1, o, c, k, k), "b": draw(2, o)}
+    text = f"conv{' + pool' if pool else ''} {c}->{o}, {h}x{h}, {k}x{k} stride {stride}, batch {n}"
+    return Case(text, arrays, make, peer, 2 * n * o * c * k * k * size * size)
+
+
+def conv_gradient(n: int, c: int, h: int, o: int, k: int, stride: int = 1, of: str = "weight") -> Case:
+    """The gradient of a convolution by its weights or its input."""
+    size = (h + 2 * (k // 2) - k) // stride + 1
+    geometry: dict[str, Any] = {"stride": (stride, stride), "pad": ((k // 2, k // 2),) * 2, "dilation": (1, 1)}
+
+    def make(b: Builder, v: Values) -> Value:
+        if of == "weight":
+            return b.op("conv_weight_grad", v["x"], v["dy"], kernel=(k, k), **geometry)
+        return b.op("conv_data_grad", v["dy"], v["k"], size=(h, h), **geometry)
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        mask = [of != "weight", of == "weight", False]
+        pads, strides = [k // 2] * 2, [stride] * 2
+        x, w = t.get("x", torch.empty(n, c, h, h)), t.get("k", torch.empty(o, c, k, k))
+        found = torch.ops.aten.convolution_backward(t["dy"], x, w, [0], strides, pads, [1, 1], False, [0, 0], 1, mask)
+        return found[1 if of == "weight" else 0]
+
+    arrays = {"dy": draw(1, n, o, size, size)}
+    arrays |= {"x": draw(0, n, c, h, h)} if of == "weight" else {"k": draw(2, o, c, k, k)}
+    text = f"{of} gradient {c}->{o}, {h}x{h}, {k}x{k} stride {stride}, batch {n}"
+    return Case(text, arrays, make, peer, 2 * n * o * c * k * k * size * size)
+
+
+def dense(rows: int, inner: int, columns: int) -> Case:
+    """Matrix product, bias, ReLU."""
+
+    def make(b: Builder, v: Values) -> Value:
+        return b.op("relu", b.add(b.op("matmul", v["x"], v["w"], transpose_b=True), v["b"]))
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        return torch.nn.functional.linear(t["x"], t["w"], t["b"]).relu_()
+
+    arrays = {"x": draw(0, rows, inner), "w": draw(1, columns, inner), "b": draw(2, columns)}
+    return Case(f"dense {inner}->{columns}, batch {rows}", arrays, make, peer, 2 * rows * inner * columns)
+
+
+def cases() -> Iterator[Case]:
+    yield conv(1, 64, 56, 64, 3)
+    yield conv(1, 256, 28, 256, 3)
+    yield conv(1, 512, 7, 512, 3)
+    yield conv(1, 3, 224, 64, 7, 2)
+    yield conv(1, 64, 112, 64, 3, pool=True)
+    yield conv(1, 1024, 14, 256, 1)
+    yield conv(32, 1, 28, 32, 5, pool=True)
+    yield conv(32, 32, 14, 64, 5, pool=True)
+    for of in ("weight", "data"):
+        yield conv_gradient(16, 64, 56, 64, 3, of=of)
+        yield conv_gradient(16, 256, 14, 256, 3, of=of)
+        yield conv_gradient(16, 64, 56, 128, 3, 2, of=of)
+        yield conv_gradient(16, 256, 56, 64, 1, of=of)
+        yield conv_gradient(32, 32, 14, 64, 5, of=of)
+    yield dense(1, 784, 100)
+    yield dense(1, 4096, 4096)
+    yield dense(32, 3136, 512)
+    yield dense(256, 1024, 1024)
+
+
+def own(case: Case, threads: int) -> Callable[[], Array]:
+    """The case on the cpu backend, ready to be called."""
+    b = Builder()
+    values: dict[str, Value] = {}
+    for name, array in case.arrays.items():
+        kind = TensorType(DType.F32, array.shape)
+        weight = name in WEIGHTS
+        values[name] = b.param(name, kind, "weight", ("constant", 0.0)) if weight else b.input(name, kind)
+    params = tuple(v for name, v in values.items() if name in WEIGHTS)
+    inputs = tuple(v for name, v in values.items() if name not in WEIGHTS)
+    graph = fuse.run(Graph("layer", inputs=inputs, params=params, outputs=(("y", case.make(b, values)),)))
+    backend = Cpu()
+    executable = backend.compile(backend.prepare(graph), threads=threads)
+    given = {name: a for name, a in case.arrays.items() if name not in WEIGHTS}
+    weights = {name: a for name, a in case.arrays.items() if name in WEIGHTS}
+    return lambda: executable.run(given, weights)["y"]
+
+
+def medians(functions: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+    """Median seconds of each function, called in turn so that drift hits all alike."""
+    samples: dict[str, list[float]] = {name: [] for name in functions}
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds or min(map(len, samples.values())) < 5:
+        for name, function in functions.items():
+            before = time.perf_counter()
+            function()
+            samples[name].append(time.perf_counter() - before)
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def measure(case: Case, threads: int, seconds: float) -> str:
+    """One line of results. Raises SystemExit where the outputs differ."""
+    functions: dict[str, Callable[[], Any]] = {"own": own(case, threads)}
+    result = functions["own"]()
+    if torch is not None:
+        tensors = {name: torch.tensor(array) for name, array in case.arrays.items()}
+
+        def peer() -> Any:
+            with torch.inference_mode():
+                return case.peer(tensors)
+
+        wanted = peer().numpy()
+        difference = float(np.abs(result - wanted).max() / np.abs(wanted).max())
+        if difference > TOLERANCE:
+            raise SystemExit(f"{case.name}: outputs differ by {difference:.1e}")
+        functions["torch"] = peer
+    times = medians(functions, seconds)
+    line = f"{case.name:52} {times['own'] * 1e3:9.3f} ms {case.flops / times['own'] / 1e9:6.0f} GF/s"
+    if "torch" in times:
+        line += f"   torch {times['torch'] * 1e3:9.3f} ms   ratio {times['torch'] / times['own']:5.2f}"
+    return line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.0, help="time for each line")
+    parser.add_argument("--only", default="", help="only lines whose name contains this")
+    options = parser.parse_args()
+    if torch is not None:
+        torch.set_num_threads(options.threads)
+    for case in cases():
+        if options.only in case.name:
+            print(measure(case, options.threads, options.seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
