@@ -33,6 +33,11 @@ class Chain:
     result: Value | None = None
     switch: Value | None = None
 
+    @property
+    def out_layout(self) -> str:
+        """The layout of the result."""
+        return self.result.type.layout if self.result else ""
+
     def add(self, step: EpilogueStep) -> None:
         (self.after if self.pool else self.before).append(step)
 
@@ -43,7 +48,7 @@ def read_chain(node: Node, main_ops: frozenset[str], channel_axis: int) -> Chain
         return Chain(node, result=node.out)
     graph = node.body
     mains = [n for n in graph.nodes if n.op in main_ops]
-    if len(mains) != 1 or any(v.node.op != "input" for v in mains[0].inputs):
+    if len(mains) != 1 or any(stored(v).node.op != "input" for v in mains[0].inputs):
         return None
     chain = Chain(mains[0])
     value = mains[0].out
@@ -65,6 +70,8 @@ def _with_results(chain: Chain, graph: Graph, value: Value) -> Chain | None:
 
 def _take(chain: Chain, node: Node, value: Value, channel_axis: int) -> bool:
     """Add one node to the chain; False where it does not fit."""
+    if node.op == "layout":
+        return True
     if node.op in POOLS:
         if chain.pool is not None:
             return False
@@ -87,11 +94,11 @@ def _take_operand(chain: Chain, op: str, other: Value, value: Value, channel_axi
     if constant is not None:
         chain.add(EpilogueStep("number", op, (("value", constant),)))
         return True
-    origin = origin_of(other)
+    origin = origin_of(stored(other))
     if origin.node.op != "input" or origin.dtype != value.dtype:
         return False
-    if other == origin and other.type == value.type and chain.pool is None:
-        chain.tensors.append(origin)
+    if stored(other) == origin and other.type == value.type and chain.pool is None:
+        chain.tensors.append(other)
         chain.add(EpilogueStep("tensor", op))
         return True
     if size(origin.shape) != value.shape[channel_axis] or not _along(other, value, channel_axis):
@@ -124,11 +131,16 @@ def _take_mask(chain: Chain, node: Node, value: Value) -> bool:
         if threshold is None or tensor.type != value.type:
             return False
         above = threshold
-    if tensor.node.op != "input" or tensor.shape != value.shape:
+    if stored(tensor).node.op != "input" or tensor.shape != value.shape:
         return False
     chain.tensors.append(tensor)
     chain.add(EpilogueStep("tensor", "mask", (("above", above), ("otherwise", constant))))
     return True
+
+
+def stored(value: Value) -> Value:
+    """The value that is in memory, where a body reads it through a change of layout."""
+    return value.node.inputs[0] if value.node.op == "layout" else value
 
 
 def origin_of(value: Value) -> Value:
@@ -154,4 +166,5 @@ class OuterValues:
         self._inputs = dict(zip(node.body.inputs, node.inputs, strict=True)) if node.body else {}
 
     def __call__(self, value: Value) -> Buffer:
+        value = stored(value)
         return self._context.buffer(self._inputs.get(value, value))

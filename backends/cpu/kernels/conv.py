@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, kernel_fits, plan_conv
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problem, pool_problem
+from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
@@ -22,16 +23,27 @@ _CONV = frozenset({"conv", "conv_data_grad"})
 _FLOAT = 4
 
 
-def _parts(context: LoweringContext, node: Node) -> tuple[Chain, ConvProblem, PoolProblem | None] | None:
-    """The node as a problem of the direct kernel, or None where it must be carried out another way."""
+@dataclass(frozen=True)
+class _Parts:
+    """A node in the terms of the direct kernel: `problems` are its phases, or the one that it is."""
+
+    chain: Chain
+    problems: list[ConvProblem]
+    pool: PoolProblem | None
+
+
+def _parts(context: LoweringContext, node: Node) -> _Parts | None:
+    """None where the node must be carried out another way."""
     chain = read_chain(node, _CONV, 1)
-    problem = conv_problem(chain.main) if chain else None
-    if chain is None or problem is None or not kernel_fits(problem, context.target) or len(chain.tensors) > 2:
+    problems = conv_problems(chain.main) if chain else []
+    if chain is None or not problems or not all(kernel_fits(p, context.target) for p in problems):
+        return None
+    if len(chain.tensors) > 2 or (problems[0].phased and any(not v.dtype.is_float for v in chain.tensors)):
         return None
     if chain.pool is None:
-        return chain, problem, None
+        return _Parts(chain, problems, None)
     pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type)
-    return (chain, problem, pool) if pool else None
+    return _Parts(chain, problems, pool) if pool else None
 
 
 def is_convolution(node: Node) -> bool:
@@ -53,15 +65,21 @@ def result_of(node: Node) -> Value:
     return node.results[[v for _, v in node.body.outputs].index(chain.result)]
 
 
+def writes_blocks(context: LoweringContext, node: Node) -> bool:
+    """Whether the kernel can write the result of a convolution in blocks of channels."""
+    parts = _parts(context, node)
+    return parts is not None and not parts.problems[0].phased
+
+
 def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
     """The positions of the inputs that the kernel can read in blocks of channels, of a convolution that `fits`."""
     parts = _parts(context, node)
     assert parts is not None
-    chain, problem, _ = parts
-    able = [] if problem.insert != (1, 1) else [stored(chain.main.inputs[0])]
-    if problem.groups > 1 and problem.channels // problem.groups % context.target.lanes(_FLOAT):
-        able = []
-    able += [stored(v) for v in chain.tensors if v.dtype.is_float]
+    chain, problem = parts.chain, parts.problems[0]
+    whole = problem.groups == 1 or problem.channels // problem.groups % context.target.lanes(_FLOAT) == 0
+    able = [stored(chain.main.inputs[0])] if whole else []
+    if not problem.phased:
+        able += [stored(v) for v in chain.tensors if v.dtype.is_float]
     inputs = node.body.inputs if node.body else node.inputs
     return frozenset(i for i, v in enumerate(inputs) if v in able)
 
@@ -71,17 +89,22 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     """Pack weights and per-channel operands, then compute. The first is hoisted where weights do not change."""
     parts = _parts(context, node)
     assert parts is not None
-    chain, problem, pool = parts
-    plan = plan_conv(problem, pool, chain, context.target)
+    return [step for problem in parts.problems for step in _steps(context, node, parts, problem)]
+
+
+def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvProblem) -> list[Step]:
+    """The two steps of one problem."""
+    chain = parts.chain
+    plan = plan_conv(problem, parts.pool, chain, context.target)
     outer = OuterValues(context, node)
-    images = node.inputs[0].type.shape[0] if node.body is None else chain.main.inputs[0].shape[0]
+    images = chain.main.inputs[0].shape[0]
     packed = context.scratch(plan.weight_floats * _FLOAT + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
     pack = pack_step(problem, plan, outer(chain.main.inputs[1]), [outer(v) for v in chain.channels], packed, operands)
-    numbers: dict[T, Arg] = dict(plan.numbers)
     slots = available()
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
     results = _results(context, node, chain)
+    numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {
         T.X: outer(chain.main.inputs[0]),
         T.WEIGHTS: packed,
@@ -95,9 +118,10 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
         T.CHUNKS: lambda sizes: plan.chunks(evaluate(images, sizes)),
     }
     args = [numbers[entry] for entry in T if entry is not T.COUNT] + [outer(v) for v in chain.tensors]
-    work = chain.main.out.type.size * (problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1])
+    taps = problem.channels // problem.groups * max(1, problem.kernel[0] * problem.kernel[1])
+    work = images * (problem.out_channels * problem.out[0] * problem.out[1] * taps)
     kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
-    return [pack, Step(kernel, tuple(args), (*results, scratch), work // 8)]
+    return [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
 
 
 def _results(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:

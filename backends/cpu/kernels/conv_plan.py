@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netlang.backends.cpu.kernels.chain import Chain
+from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
@@ -37,7 +37,7 @@ class ConvPlan:
         return max(1, min(self.groups, -(-ENOUGH_TASKS // max(1, images * self.row_tasks))))
 
 
-def fits(problem: ConvProblem, target: Target) -> bool:
+def kernel_fits(problem: ConvProblem, target: Target) -> bool:
     """Whether the kernel can do it: with several groups, each must fill whole vectors."""
     lanes = target.lanes(_FLOAT)
     per_group = problem.out_channels // problem.groups
@@ -47,40 +47,60 @@ def fits(problem: ConvProblem, target: Target) -> bool:
 
 
 def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target) -> ConvPlan:
-    """The plan for a problem that `fits`."""
+    """The plan for a problem that the kernel can do."""
     lanes = target.lanes(_FLOAT)
     whole = -(-(problem.out_channels // problem.groups) // lanes)
     vectors = channel_vectors(target, whole)
-    if problem.groups > 1 and whole % vectors:
+    if whole % vectors and (problem.groups > 1 or chain.out_layout):
         vectors = 1
-    rows, columns = pixel_block(target, vectors, *problem.out)
-    stripped = needs_strip(problem)
-    switch = "" if chain.switch is None else str(chain.switch.dtype)
-    structure = ConvStructure(
-        BroadcastTile(lanes, vectors, rows, columns, problem.stride[1] * _FLOAT, False, epilogue=tuple(chain.before)),
-        stripped,
-        problem.insert != (1, 1),
-        tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
-        _pool_tile(pool, chain, lanes),
-        pool.count_pad if pool else True,
-        switch,
-    )
+    structure = _structure(problem, pool, chain, target, vectors)
     groups = problem.groups * -(-whole // vectors)
     pitch = groups * vectors * lanes * _FLOAT
     numbers = {T.CHANNEL_GROUPS: groups // problem.groups, T.GROUPS: groups, T.CHANNEL_PITCH: pitch}
     group_floats = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1] * vectors * lanes
     numbers[T.WEIGHT_GROUP] = group_floats * _FLOAT
     numbers |= _geometry(problem, pool)
-    task_rows = _rows_of_task(problem, pool, rows, vectors * lanes)
+    if structure.x_blocked:
+        numbers |= _blocked_input(problem, numbers, lanes)
+    task_rows = _rows_of_task(problem, pool, structure.tile.rows, vectors * lanes)
     numbers |= _slot(problem, pool, structure, task_rows)
     row_tasks = -(-numbers[T.OUT_HEIGHT] // task_rows)
     numbers |= {T.ROWS: task_rows, T.ROW_TASKS: row_tasks}
     return ConvPlan(structure, numbers, groups, row_tasks, groups * group_floats, pitch, structure.channel_operands)
 
 
+def _structure(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int
+) -> ConvStructure:
+    lanes = target.lanes(_FLOAT)
+    blocked = bool(stored(chain.main.inputs[0]).type.layout)
+    rows, columns = pixel_block(target, vectors, *problem.out)
+    pixel = problem.stride[1] * _FLOAT * (lanes if blocked else 1)
+    return ConvStructure(
+        BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before)),
+        needs_strip(problem),
+        problem.phased,
+        tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
+        _pool_tile(pool, chain, lanes),
+        pool.count_pad if pool else True,
+        "" if chain.switch is None else str(chain.switch.dtype),
+        blocked,
+        bool(chain.out_layout),
+        tuple(bool(stored(v).type.layout) for v in chain.tensors),
+    )
+
+
+def _blocked_input(problem: ConvProblem, plain: dict[T, int], lanes: int) -> dict[T, int]:
+    """What differs where the input has its channels in blocks: a row is that of `lanes` channels side by side."""
+    blocks = -(-problem.channels // lanes)
+    per_channel = (T.X_CHANNEL, T.X_ROW, T.IN_WIDTH, T.PAD_LEFT, T.STRIP_WIDTH, T.STRIP_ROW, T.ACROSS)
+    numbers = {entry: plain[entry] * lanes for entry in per_channel}
+    return numbers | {T.IN_CHANNELS: blocks, T.X_IMAGE: blocks * numbers[T.X_CHANNEL]}
+
+
 def needs_strip(problem: ConvProblem) -> bool:
-    """Whether taps reach beyond the input, or the input must be spread out."""
-    if problem.insert != (1, 1) or problem.pad != (0, 0):
+    """Whether taps reach beyond the input, or begin inside it."""
+    if problem.pad != (0, 0) or 0 in problem.kernel:
         return True
     spans = zip(problem.out, problem.stride, problem.kernel, problem.dilation, problem.size, strict=True)
     return any((o - 1) * s + (k - 1) * d + 1 > size for o, s, k, d, size in spans)
@@ -96,7 +116,6 @@ def _pool_tile(pool: PoolProblem | None, chain: Chain, lanes: int) -> PoolTile |
 def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
     """Sizes of the input, the kernel, the map and the result."""
     (height, width), (tall, wide) = problem.size, problem.out
-    spread = [(size - 1) * step + 1 for size, step in zip(problem.size, problem.insert, strict=True)]
     strip_width = (wide - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
     out = pool.out if pool else problem.out
     numbers = {
@@ -105,10 +124,8 @@ def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
         T.X_ROW: width * _FLOAT,
         T.IN_CHANNELS: problem.channels,
         T.GROUP_CHANNELS: problem.channels // problem.groups,
-        T.IN_HEIGHT: spread[0],
-        T.IN_WIDTH: spread[1],
-        T.INSERT_DOWN: problem.insert[0],
-        T.INSERT_ACROSS: problem.insert[1],
+        T.IN_HEIGHT: height,
+        T.IN_WIDTH: width,
         T.PAD_TOP: problem.pad[0],
         T.PAD_LEFT: problem.pad[1],
         T.STRIP_WIDTH: strip_width,
@@ -123,6 +140,10 @@ def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
         T.OUT_CHANNELS: problem.out_channels,
         T.OUT_HEIGHT: out[0],
         T.OUT_WIDTH: out[1],
+        T.PHASE_START: problem.phase[0] * problem.whole[1] + problem.phase[1],
+        T.PHASE_ROW: problem.step[0] * problem.whole[1],
+        T.PHASE_PIXEL: problem.step[1],
+        T.PHASE_PLANE: problem.whole[0] * problem.whole[1],
     }
     kernel, stride, pad = (pool.kernel, pool.stride, pool.pad) if pool else ((1, 1), (1, 1), (0, 0, 0, 0))
     numbers |= dict(zip((T.POOL_DOWN, T.POOL_ACROSS), kernel, strict=True))
@@ -164,8 +185,9 @@ def _slot(problem: ConvProblem, pool: PoolProblem | None, structure: ConvStructu
     line, slack = tile.lanes * _FLOAT, tile.lanes * tile.lanes * _FLOAT
     map_rows = _map_rows(problem, pool, task_rows, tile.rows)
     strip_width = (problem.out[1] - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
-    strip_channel = odd_lines(_strip_rows(problem, map_rows) * strip_width * _FLOAT)
-    strip = strip_channel * problem.channels if structure.stripped else 0
+    blocked = tile.lanes if structure.x_blocked else 1
+    strip_channel = odd_lines(_strip_rows(problem, map_rows) * strip_width * blocked * _FLOAT)
+    strip = strip_channel * -(-problem.channels // blocked) if structure.stripped else 0
     map_vector = map_rows * problem.out[1] * line
     pitch = _aligned(map_vector * tile.vectors + slack)
     pooled_vector = task_rows * (pool.out[1] if pool else 0) * line

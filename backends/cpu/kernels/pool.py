@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernels.chain import POOLS
 from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pool_problem
 from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Step, lowering
 from netlang.backends.cpu.threads import available
@@ -39,13 +40,27 @@ def _problem(node: Node) -> tuple[PoolProblem, TensorType] | None:
     return (problem, large) if problem else None
 
 
-def _fits(context: LoweringContext, node: Node) -> bool:
+def fits(context: LoweringContext, node: Node) -> bool:
     return _problem(node) is not None
 
 
-@lowering("max_pool", "max_pool_switch", "avg_pool", "sum_pool", *_BACKWARD, priority=10, match=_fits)
+@lowering("fused.pool", priority=10)
+def pool_between_layouts(context: LoweringContext, node: Node) -> list[Step]:
+    """A pool that reads or writes channels in blocks, as the layout pass makes it."""
+    assert node.body is not None
+    pool = next(n for n in node.body.nodes if n.op in POOLS)
+    x, out = node.inputs[0], node.out
+    return _steps(context, pool, context.buffer(x), context.buffer(out), (bool(x.type.layout), bool(out.type.layout)))
+
+
+@lowering("max_pool", "max_pool_switch", "avg_pool", "sum_pool", *_BACKWARD, priority=10, match=fits)
 def blocked_pool(context: LoweringContext, node: Node) -> list[Step]:
     """One step: blocks of channels are pooled, or spread, by themselves."""
+    return _steps(context, node, context.buffer(node.inputs[0]), context.buffer(node.out), (False, False))
+
+
+def _steps(context: LoweringContext, node: Node, x: Buffer, out: Buffer, blocked: tuple[bool, bool]) -> list[Step]:
+    """The steps of a pool node whose map is at `x`, result at `out`; `blocked`: which of them is."""
     found = _problem(node)
     assert found is not None
     problem, large = found
@@ -54,17 +69,18 @@ def blocked_pool(context: LoweringContext, node: Node) -> list[Step]:
     tile = PoolTile(lanes, _BACKWARD.get(node.op, problem.kind), window_if_small(*problem.kernel))
     mode = "" if not backward else "found" if node.op == "max_pool_grad" else "given"
     switch = _switch(node)
-    structure = PoolStructure(tile, problem.kernel, problem.count_pad, mode, str(switch.dtype) if switch else "")
+    structure = PoolStructure(
+        tile, problem.kernel, problem.count_pad, mode, str(switch.dtype) if switch else "", *blocked
+    )
     numbers: dict[T, Arg] = dict.fromkeys(T, 0)
     numbers |= _sizes(problem, large, lanes, whole=backward)
-    out = context.buffer(node.out)
     results: list[Buffer] = [out]
     if switch is not None and not backward:
         results.append(context.buffer(switch))
     scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
     numbers |= {
-        T.X: context.buffer(node.inputs[0]),
-        T.WEIGHTS: context.buffer(node.inputs[2 if node.op == "max_pool_grad" else 0]),
+        T.X: x,
+        T.WEIGHTS: context.buffer(node.inputs[2]) if node.op == "max_pool_grad" else x,
         T.OUT: out,
         T.SWITCHES: context.buffer(switch) if switch is not None else out,
         T.SCRATCH: scratch,

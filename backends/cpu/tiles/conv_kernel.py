@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
@@ -12,6 +13,18 @@ from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_rows import PoolRows
 from netlang.backends.cpu.tiles.strip import Strip, StripFiller
+
+
+@dataclass(frozen=True)
+class Place:
+    """Rows `row` to `stop` of the channels from `channel` on, in a tensor whose planes are `height` by `width`."""
+
+    image: Number
+    channel: Number
+    row: Number
+    stop: Number
+    height: Number
+    width: Number
 
 
 class ConvKernel:
@@ -75,7 +88,6 @@ class ConvKernel:
             row=f[T.STRIP_ROW],
             channel=f[T.STRIP_CHANNEL],
             row_width=f[T.STRIP_WIDTH],
-            insert=(f[T.INSERT_DOWN], f[T.INSERT_ACROSS]) if self.structure.inserted else None,
         )
 
     def _load_tensors(self, to: Number, image: Number, group: Number, first: Number, last: Number) -> None:
@@ -93,10 +105,28 @@ class ConvKernel:
                     with f.when(channel < f[T.OUT_CHANNELS]):
                         moving.emit_copy(self.e, [raw(n) for n in (at, source, pixels * self.lanes)])
                 else:
-                    size = moving.element_bytes(element)
-                    source = f[T.COUNT + k] + ((image * f[T.OUT_CHANNELS] + channel) * plane + first * width) * size
-                    values = (source, at, pixels, f[T.OUT_CHANNELS] - channel, plane * size)
-                    moving.emit_block(self.e, element, [raw(n) for n in values])
+                    place = Place(image, channel, first, last, f[T.MAP_HEIGHT], width)
+                    self._plain(element, f[T.COUNT + k], at, place, load=True)
+
+    def _plain(self, element: str, tensor: Number, block: Number, place: Place, load: bool) -> None:
+        """Some rows of some channels of a plain tensor into a block, or back."""
+        f, size, width = self.f, moving.element_bytes(element), place.width
+        move = moving.emit_block if load else moving.emit_unblock
+        channels, held = place.image * f[T.OUT_CHANNELS] + place.channel, f[T.OUT_CHANNELS] - place.channel
+        if not self.structure.phased:
+            plane = place.height * width
+            at = tensor + (channels * plane + place.row * width) * size
+            ends = (at, block) if load else (block, at)
+            move(self.e, element, [raw(n) for n in (*ends, (place.stop - place.row) * width, held, plane * size)])
+            return
+        plane = f[T.PHASE_PLANE]
+        start = tensor + (channels * plane + f[T.PHASE_START]) * size
+        with f.each(place.row, place.stop) as r:
+            at, row = start + r * f[T.PHASE_ROW] * size, block + (r - place.row) * width * self.line
+            ends = (at, row) if load else (row, at)
+            values = (*ends, width, held, plane * size)
+            step = f[T.PHASE_PIXEL] * size
+            move(self.e, element, [raw(n) for n in values], plain_step=raw(step))
 
     def _block_at(self, image: Number, group: Number, v: Number | int, plane: Number, pixel: Number) -> Number:
         """Bytes from the start of a blocked tensor of the result's channels to a pixel of a group's vector."""
@@ -173,7 +203,6 @@ class ConvKernel:
     ) -> None:
         """Blocks of result rows into a plain tensor."""
         f = self.f
-        size = moving.element_bytes(element)
         plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
         with f.each(0, self.vectors) as v:
             channel = (group * self.vectors + v) * self.lanes
@@ -183,9 +212,8 @@ class ConvKernel:
                 with f.when(held > 0):
                     moving.emit_copy(self.e, [raw(n) for n in (at, blocks + v * vector, pixels * self.lanes)])
             else:
-                place = ((image * f[T.OUT_CHANNELS] + channel) * plane + row * width) * size
-                values = (blocks + v * vector, to + place, pixels, held, plane * size)
-                moving.emit_unblock(self.e, element, [raw(n) for n in values])
+                place = Place(image, channel, row, stop, f[T.OUT_HEIGHT], width)
+                self._plain(element, to, blocks + v * vector, place, load=False)
 
 
 def emit_conv(structure: ConvStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:

@@ -40,8 +40,6 @@ class ConvTable(Table):
     CHANNEL_PITCH = auto()
     IN_HEIGHT = auto()
     IN_WIDTH = auto()
-    INSERT_DOWN = auto()
-    INSERT_ACROSS = auto()
     PAD_TOP = auto()
     PAD_LEFT = auto()
     STRIP_WIDTH = auto()
@@ -74,6 +72,10 @@ class ConvTable(Table):
     POOLED_AT = auto()
     SWITCHES_AT = auto()
     POOLED_VECTOR = auto()
+    PHASE_START = auto()  # where the first pixel is in its plane; all of these in elements
+    PHASE_ROW = auto()
+    PHASE_PIXEL = auto()
+    PHASE_PLANE = auto()
     COUNT = auto()
 
 
@@ -82,7 +84,7 @@ class ConvStructure:
     """What the machine code of a convolution depends on; everything else is in the table.
 
     stripped     rows are copied into a zero-padded strip first; otherwise tiles read the input in place
-    inserted     the strip spreads the input out, with zeros between (the gradient of a stride)
+    phased       the result has places between its own that belong to others: every some rows and columns (`PHASE_*`)
     tensors      element types of the epilogue's tensors
     x_blocked, out_blocked, tensors_blocked     which tensors have their channels in blocks of `lanes`
     pool, after  the pool and what follows it; its pooled mean divides by all taps, or by those in the map only
@@ -91,7 +93,7 @@ class ConvStructure:
 
     tile: BroadcastTile
     stripped: bool
-    inserted: bool
+    phased: bool
     tensors: tuple[str, ...] = ()
     pool: PoolTile | None = None
     count_pad: bool = True

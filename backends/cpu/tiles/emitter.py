@@ -127,12 +127,23 @@ class Emitter:
 
     def gather(self, address: Any, step: Any, mask: Any) -> Any:
         """Floats `step` bytes apart from an address, all i64; lanes outside the mask are zero."""
-        ramp = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        places = self.b.add(self.splat(address), self.b.mul(ramp, self.splat(step)))
-        pointers = self.b.inttoptr(places, ir.VectorType(F32.as_pointer(), self.lanes))
+        pointers = self._apart(address, step)
         name = f"llvm.masked.gather.v{self.lanes}f32.v{self.lanes}p0"
         call = self.function(name, self.vector, [pointers.type, I32, self.vector_i1, self.vector])
         return self.b.call(call, [pointers, I32(FLOAT_BYTES), mask, self.zero])
+
+    def scatter(self, value: Any, address: Any, step: Any, mask: Any) -> None:
+        """Store the lanes of `mask` as floats `step` bytes apart."""
+        pointers = self._apart(address, step)
+        name = f"llvm.masked.scatter.v{self.lanes}f32.v{self.lanes}p0"
+        call = self.function(name, VOID, [self.vector, pointers.type, I32, self.vector_i1])
+        self.b.call(call, [value, pointers, I32(FLOAT_BYTES), mask])
+
+    def _apart(self, address: Any, step: Any) -> Any:
+        """Pointers to one float per lane."""
+        ramp = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        places = self.b.add(self.splat(address), self.b.mul(ramp, self.splat(step)))
+        return self.b.inttoptr(places, ir.VectorType(F32.as_pointer(), self.lanes))
 
     # Arithmetic
 

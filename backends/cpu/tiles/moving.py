@@ -58,7 +58,7 @@ def emit_add(e: Emitter, arguments: Sequence[Any]) -> None:
     e.loop(arguments[2], [to, source], [e.line, e.line], [], body, guarded=True)
 
 
-def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[int], body: Any) -> None:
+def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[Any], body: Any) -> None:
     """body(pointers, pixels left) for every `lanes` pixels, the last time for fewer perhaps."""
     count = e.b.sdiv(e.b.add(pixels, I64(e.lanes - 1)), I64(e.lanes))
 
@@ -69,11 +69,13 @@ def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[
     e.loop(count, pointers, strides, [pixels], step, guarded=True)
 
 
-def emit_block(e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: int | None = None) -> None:
+def emit_block(
+    e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: int | None = None, plain_step: Any = None
+) -> None:
     """(plain, block, pixels, channels, channel_bytes): `pixels` of up to `lanes` channels into a block.
 
     The block holds floats, whatever the element; lanes without a channel are 0. Its pixels are side by side, or
-    `pixel_bytes` apart.
+    `pixel_bytes` apart; those of the plain tensor are side by side, or (floats) `plain_step` bytes apart, an i64.
     """
     step = pixel_bytes or e.line
     plain, block = e.pointers(*arguments[:2])
@@ -85,7 +87,12 @@ def emit_block(e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: 
         for c in range(e.lanes):
             inside = e.b.select(e.b.icmp_signed(">", channels, I64(c)), left, I64(0))
             mask = e.prefix_mask(inside)
-            rows.append(_as_float(e, e.load_masked(mask, pointers[0], e.mul(c, pitch), kind)))
+            place = e.mul(c, pitch)
+            if plain_step is None:
+                rows.append(_as_float(e, e.load_masked(mask, pointers[0], place, kind)))
+            else:
+                address = e.b.ptrtoint(e.at(pointers[0], place), I64)
+                rows.append(e.gather(address, plain_step, mask))
         columns = e.transpose(rows)
         with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
             with whole:
@@ -96,14 +103,15 @@ def emit_block(e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: 
                     with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
                         e.store(column, pointers[1], p * step)
 
-    _chunks(e, pixels, [plain, block], [e.lanes * size, e.lanes * step], chunk)
+    advance = e.mul(e.lanes, size if plain_step is None else plain_step)
+    _chunks(e, pixels, [plain, block], [advance, e.lanes * step], chunk)
 
 
 def _as_float(e: Emitter, value: Any) -> Any:
     return value if value.type == e.vector else e.b.sitofp(value, e.vector)
 
 
-def emit_unblock(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
+def emit_unblock(e: Emitter, element: str, arguments: Sequence[Any], plain_step: Any = None) -> None:
     """(block, plain, pixels, channels, channel_bytes): the way back; integers of blocks are 32 bits wide."""
     block, plain = e.pointers(*arguments[:2])
     pixels, channels, pitch = arguments[2:]
@@ -118,8 +126,13 @@ def emit_unblock(e: Emitter, element: str, arguments: Sequence[Any]) -> None:
             value = row if kind in (F32, I32) else e.b.trunc(row, e.vector_of(kind))
 
             def store(value: Any = value, c: int = c) -> None:
-                e.store_masked(value, mask, pointers[1], e.mul(c, pitch))
+                place = e.mul(c, pitch)
+                if plain_step is None:
+                    e.store_masked(value, mask, pointers[1], place)
+                else:
+                    e.scatter(value, e.b.ptrtoint(e.at(pointers[1], place), I64), plain_step, mask)
 
             e.when(e.b.icmp_signed(">", channels, I64(c)), store)
 
-    _chunks(e, pixels, [block, plain], [e.lanes * e.line, e.lanes * size], chunk)
+    advance = e.mul(e.lanes, size if plain_step is None else plain_step)
+    _chunks(e, pixels, [block, plain], [e.lanes * e.line, advance], chunk)

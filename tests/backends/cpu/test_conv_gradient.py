@@ -86,3 +86,16 @@ def test_data_gradient_with_a_relu_mask() -> None:
 
     arrays = {"dy": normal(0, 2, 9, 7, 6), "w": normal(1, 9, 18, 3, 3), "x": normal(2, 2, 18, 7, 6)}
     check(make, arrays, tiled="conv:")
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_strided_data_gradient_with_a_mask(kernel: int) -> None:
+    def make(b: Builder, v: Values) -> Values:
+        attrs = {"stride": (2, 3), "pad": ((1, 0), (0, 1)), "dilation": (1, 1), "groups": 1, "flip": False}
+        dx = b.op("conv_data_grad", v["dy"], v["w"], size=v["x"].shape[2:], **attrs)
+        zero = b.scalar(0, dx)
+        return {"dx": b.op("where", b.op("gt", v["x"], zero), dx, zero)}
+
+    out = [(9 + 1 - kernel) // 2 + 1, (23 + 1 - kernel) // 3 + 1]
+    arrays = {"dy": normal(0, 2, 9, *out), "w": normal(1, 9, 18, kernel, kernel), "x": normal(2, 2, 18, 9, 23)}
+    check(make, arrays, tiled="conv:")
