@@ -24,10 +24,13 @@ def channel_vectors(target: Target, vectors: int) -> int:
 
 
 def pixel_block(target: Target, vectors: int, height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) of the tile that wastes least on a map of this size: tiles at the edges overlap."""
+    """(rows, columns) of the tile that wastes least on a map of this size: tiles at the edges overlap.
+
+    Of equal ones the one with fewest rows, which needs the fewest addresses.
+    """
     most = most_pixels(target, vectors)
     best, best_score = (1, 1), 0.0
-    for columns in range(1, min(width, most) + 1):
+    for columns in range(min(width, most), 0, -1):
         for rows in range(1, min(height, MOST_ROWS, most // columns) + 1):
             score = _score(vectors, rows, columns, height, width)
             if score > best_score * 1.001:
