@@ -68,7 +68,8 @@ def rows(graph: Graph, sizes: Mapping[str, int]) -> Iterable[Row]:
         if "leaf" in opdef(node.op).traits:
             continue
         row = found.setdefault(node.name, Row(node.name or f"({node.op})"))
-        params = [v for v in node.inputs if v.node.op == "param" and v not in seen]
+        # As the field counts: running statistics are no parameters.
+        params = [v for v in node.inputs if v not in seen and v.node.attrs.get("role") in ("weight", "frozen")]
         seen.update(params)
         row.shape = _shape(node, sizes)
         row.parameters += sum(dims.evaluate(v.type.size, {}) for v in params)
