@@ -6,7 +6,7 @@ each: input sizes, output sizes, kernel, stride, low padding, dilation, high pad
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 from netlang.backends.cpu.intrinsics import LOAD, STORE, ZERO, number, quotient
@@ -66,7 +66,7 @@ def _count(args: int, out: int, padded: int) -> Any:
 
 
 def _best_function(dtype: str) -> Any:
-    """The tap of the first maximum of a window; NaN is larger than anything."""
+    """The tap of the first maximum of a window; NaN is larger than anything. -1 where all taps are in the padding."""
     load, zero = LOAD[dtype], ZERO[dtype]
 
     @inlined
@@ -88,6 +88,7 @@ def maximum(dtype: str, switch: str) -> Any:
     """y, and the switch where its element type is given: addresses x, y, -, switch."""
     load, store, best = LOAD[dtype], STORE[dtype], _best_function(dtype)
     keep, keeps = STORE[switch or "i8"], bool(switch)
+    nothing = type(ZERO[dtype])(-inf)
 
     def kernel(args: int, tid: int, threads: int) -> None:
         x, inside, outside = number(args, 0), _volume(args, _IN), _volume(args, _OUT)
@@ -95,10 +96,12 @@ def maximum(dtype: str, switch: str) -> Any:
         for plane in range(begin, end):
             for out in range(outside):
                 tap = best(args, x, plane * inside, out)
-                place = _input_place(args, out, tap)
-                store(number(args, 1), plane * outside + out, load(x, plane * inside + place))
+                largest = nothing
+                if tap >= 0:
+                    largest = load(x, plane * inside + _input_place(args, out, tap))
+                store(number(args, 1), plane * outside + out, largest)
                 if keeps:
-                    keep(number(args, 3), plane * outside + out, tap)
+                    keep(number(args, 3), plane * outside + out, max(tap, 0))
 
     return kernel
 
