@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 
 
@@ -57,19 +56,24 @@ class Diagnostic:
 
     def __str__(self) -> str:
         place = f"{self.spans[0]}: " if self.spans else "netc: "
-        out = [f"{place}{self.severity}: {self.message}"]
+        out = [_printable(f"{place}{self.severity}: {self.message}")]
         if self.spans:
             out += _excerpt(self.spans[0])
         for caller in self.spans[1:]:
             out.append(f"  in the block used at {caller}:")
             out += _excerpt(caller)
-        out += [f"  note: {note}" for note in self.notes]
+        out += [_printable(f"  note: {note}") for note in self.notes]
         if self.hint:
-            out.append(f"  hint: {self.hint}")
+            out.append(_printable(f"  hint: {self.hint}"))
         return "\n".join(out)
 
 
 _WIDEST = 160
+
+
+def _printable(text: str) -> str:
+    """`text` without what would move the cursor or colour the terminal: names come from files of any origin."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _excerpt(span: Span) -> list[str]:
@@ -85,8 +89,7 @@ def _excerpt(span: Span) -> list[str]:
         offset = max(0, start - _WIDEST // 2)
         shown = text[offset : offset + _WIDEST]
         length = max(1, min(length, len(shown) - (start - offset)))
-    printable = "".join(c if c.isprintable() else "?" for c in shown)
-    return [f"{span.line:4} | {printable}", f"     | {' ' * (start - offset)}{'^' * length}"]
+    return [f"{span.line:4} | {_printable(shown)}", f"     | {' ' * (start - offset)}{'^' * length}"]
 
 
 class NetError(Exception):
@@ -114,6 +117,37 @@ def error(message: str, *spans: Span, notes: Sequence[str] = (), hint: str = "")
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """`did you mean 'conv'?`, as a hint; empty where no option is close to `name`."""
-    close = get_close_matches(name, list(options), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    """`did you mean 'conv'?`, as a hint; empty where no option is really close to `name`."""
+    found = closest(name, options)
+    return f"did you mean '{found}'?" if found else ""
+
+
+def closest(name: str, options: Iterable[str]) -> str:
+    """The option that `name` was probably meant to be, the first of several; empty where there is none.
+
+    That is one at most a slip of the fingers away for every three letters, or one that begins with `name`.
+    """
+    allowed = max(1, len(name) // 3)
+    ranked = [(_slips(name, option, allowed), not option.startswith(name), option) for option in options]
+    close = [r for r in ranked if r[0] <= allowed and r[0] < len(r[2])]
+    if not close and len(name) >= 3:
+        close = [r for r in ranked if not r[1]]
+    return min(close, key=lambda r: r[:2])[2] if close else ""
+
+
+def _slips(a: str, b: str, most: int) -> int:
+    """Letters left out, put in, changed or swapped with their neighbour on the way from `a` to `b` (the optimal string
+    alignment distance); `most + 1` for anything more."""
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            best = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before, last = last, row
+    return min(last[-1], most + 1)

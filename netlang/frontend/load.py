@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from netlang.diagnostics import NetError, Source, did_you_mean
+from netlang.diagnostics import NetError, Source, closest
 from netlang.frontend.faults import Reporter
 from netlang.frontend.limits import FILE_BYTES, deep_evaluation
 from netlang.frontend.nets import elaborate
@@ -40,6 +40,8 @@ def read(path_or_text: str | os.PathLike[str], name: str | None = None) -> Sourc
         if len(text) > FILE_BYTES:
             raise NetError(f"the text is too long: more than {FILE_BYTES} characters")
         return Source(name or _TEXT_NAME, text.removeprefix("\ufeff"))
+    if not str(path_or_text):
+        raise NetError("the path of the .net file is empty")
     path = Path(path_or_text)
     return Source(name or str(path_or_text), _decoded(path, _bytes(path)))
 
@@ -70,7 +72,9 @@ def _decoded(path: Path, data: bytes) -> str:
 def _nearby(path: Path) -> str:
     """A file of a similar name beside the one that is missing."""
     try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix == ".net"]
+        files = {p.stem: p.name for p in path.parent.iterdir() if p.suffix == ".net"}
     except OSError:
         return ""
-    return did_you_mean(path.name, names)
+    # Without the suffix, which makes any two short names look alike.
+    found = closest(path.stem, files)
+    return f"did you mean '{files[found]}'?" if found else ""

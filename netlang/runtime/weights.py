@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from netlang.diagnostics import Diagnostic, NetError, did_you_mean
+from netlang.diagnostics import Diagnostic, NetError, closest, did_you_mean
 from netlang.ir.graph import Value
 from netlang.ir.types import DType, shape_text
 from netlang.runtime.arrays import Array
@@ -99,5 +99,5 @@ def _faults(file: Any, params: Mapping[str, Value], path: str) -> list[Diagnosti
 
 
 def _near(name: str, spare: list[str]) -> str:
-    hint = did_you_mean(name, spare)
-    return hint and f"the file has {hint.removeprefix('did you mean ').removesuffix('?')}"
+    found = closest(name, spare)
+    return f"the file has '{found}'" if found else ""

@@ -64,6 +64,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.net").write_bytes(b"# one\n# caf\xe9\n")
     (tmp_path / "large.net").write_bytes(b"#" * (2 << 20))
     assert _message(tmp_path / "lenet.net").endswith("lenet.net\n  hint: did you mean 'lenet5.net'?")
+    assert _message(tmp_path / "nope.net").endswith("nope.net")
+    with pytest.raises(NetError, match="file is empty"):
+        load("")
     assert "is a directory" in _message(tmp_path)
     assert "is not UTF-8 text (line 2)" in _message(tmp_path / "latin.net")
     assert "is too large" in _message(tmp_path / "large.net")
