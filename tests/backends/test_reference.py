@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from netlang.backends.reference import Reference, evaluate
 from netlang.backends.reference.concrete import bind_sizes
-
 from netlang.diagnostics import NetError, Source, Span
 from netlang.ir.build import Builder, make_node
 from netlang.ir.dims import sym
