@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+import netlang.ops  # noqa: F401  (fills the registry)
 from netlang.backends.base import Array, Observer
 from netlang.backends.reference.concrete import (
     Retype,
@@ -16,8 +18,6 @@ from netlang.backends.reference.concrete import (
     in_type,
     is_symbolic,
 )
-
-import netlang.ops  # noqa: F401  (fills the registry)
 from netlang.diagnostics import error
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import Meaning, opdef
