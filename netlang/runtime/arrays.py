@@ -40,34 +40,45 @@ def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 def as_array(value: Any, type: TensorType, what: str) -> Array:
     """`value` as a C-contiguous array of the element type of `type`; without a copy where its layout allows.
 
-    Accepts arrays, anything that speaks DLPack or `__array__`, and plain numbers and lists (these alone are converted
-    to the wanted element type). Raises NetError, which calls the value `what`, for an element type that differs.
+    Accepts what `plain_array` does. Plain numbers and lists alone are converted to the wanted element type, though
+    never from fractions to whole numbers. Raises NetError, which calls the value `what`, for an element type that
+    differs.
     """
-    array = _from_foreign(value, type, what)
-    try:
-        found = str(DType.of(array.dtype))
-    except (KeyError, TypeError):
-        found = str(array.dtype)
-    if found != str(type.dtype):
-        wanted = type.dtype.numpy
-        raise NetError(
-            f"{what}: expected {type}, got {found}{shape_text(array.shape)}",
-            hint=f"convert it with .astype('{wanted}')" if np.can_cast(array.dtype, wanted, "same_kind") else "",
-        )
-    return np.asarray(array, order="C")
+    array = value if isinstance(value, np.ndarray) else plain_array(value, f"{what}: expected {type}")
+    wanted = type.dtype.numpy
+    if array.dtype == wanted:
+        return np.asarray(array, order="C")
+    convertible = bool(np.can_cast(array.dtype, wanted, "same_kind"))
+    if convertible and isinstance(value, int | float | list | tuple):
+        return array.astype(wanted)
+    found = f"{dtype_name(array.dtype)}{shape_text(array.shape)}"
+    hint = f"convert it with .astype('{wanted}')" if convertible else ""
+    raise NetError(f"{what}: expected {type}, got {found}", hint=hint)
 
 
-def _from_foreign(value: Any, type: TensorType, what: str) -> Array:
+def plain_array(value: Any, what: str) -> Array:
+    """An array, anything that speaks DLPack or `__array__`, a number or a nested list, as a NumPy array.
+
+    Without a copy where possible. Raises NetError, which begins with `what`, for anything else.
+    """
     if isinstance(value, np.ndarray):
         return value
     try:
         if hasattr(value, "__dlpack__"):
             return np.from_dlpack(value)
-        if hasattr(value, "__array__"):
-            return np.asarray(value)
-        return np.asarray(value, dtype=type.dtype.numpy)
+        if not hasattr(value, "__array__") and not isinstance(value, int | float | list | tuple):
+            raise TypeError("that is no array")
+        return np.asarray(value)
     except Exception as fault:  # whatever a foreign array raises is a fault of that value
-        raise NetError(f"{what}: expected {type}, got a {value.__class__.__name__}: {fault}") from fault
+        raise NetError(f"{what}, got a {value.__class__.__name__}: {fault}") from fault
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """`f32` where netlang knows the element type, else NumPy's own name."""
+    try:
+        return str(DType.of(dtype))
+    except (KeyError, TypeError):
+        return str(dtype)
 
 
 def bind_sizes(inputs: Sequence[Value], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,8 @@ class Bound:
     size: int
     reader: Node
 
-    def check(self, array: Array, first: int = 0) -> None:
-        """Raise NetError that names the first bad value; `first` is the number of the array's first row."""
+    def check(self, array: Array, notes: Sequence[str] = ()) -> None:
+        """Raise NetError, with `notes`, that names the first bad value."""
         if array.size == 0:
             return
         low, high = array.min(), array.max()
@@ -32,9 +32,9 @@ class Bound:
             return
         place = np.argwhere((array < 0) | (array >= self.size))[0]
         value = array[tuple(place)]
-        at = ", ".join(map(str, (int(place[0]) + first, *map(int, place[1:])))) if place.size else ""
+        at = ", ".join(map(str, place)) if place.size else ""
         message = f"'{self.name}'[{at}] is {value}; it must be between 0 and {self.size - 1}"
-        raise NetError(Diagnostic(message, self.reader.spans[:1], notes=(self._reason(),)))
+        raise NetError(Diagnostic(message, self.reader.spans[:1], notes=(self._reason(), *notes)))
 
     def _reason(self) -> str:
         if self.reader.op == "cross_entropy":
@@ -74,8 +74,8 @@ def _input_behind(value: Value) -> str:
     return value.node.name if value.node.op == "input" else ""
 
 
-def check_bounds(bounds: tuple[Bound, ...], arrays: Mapping[str, Array], first: int = 0) -> None:
-    """Raise NetError for the first input of `arrays` that is out of its bound."""
+def check_bounds(bounds: tuple[Bound, ...], arrays: Mapping[str, Array], notes: Sequence[str] = ()) -> None:
+    """Raise NetError, with `notes`, for the first input of `arrays` that is out of its bound."""
     for bound in bounds:
         if bound.name in arrays:
-            bound.check(arrays[bound.name], first)
+            bound.check(arrays[bound.name], notes)

@@ -156,13 +156,20 @@ class Trainer:
         elif not isinstance(data, Dataset):
             data = from_arrays(data)
         fitted = fit_to(data, self.inputs, self.spec.targets)
-        for part in (fitted.train, fitted.test):
+        for part, which in ((fitted.train, "training"), (fitted.test, "held-out")):
             if len(part):
                 bind_sizes(self.inputs, {n: (1, *a.shape[1:]) for n, a in part.arrays.items()})
-                check_bounds(self.bounds, part.arrays)
+                check_bounds(self.bounds, part.arrays, _whereabouts(fitted, which))
         return fitted
 
     def _explained(self, arrays: Mapping[str, Array]) -> Diagnostic:
         found = nonfinite.explain(self.programs.graph, arrays, self.store, self.programs.replay)
         note = f"in step {self.steps + 1} at learning rate {self.learning_rate:g}; the weights were left as they were"
         return Diagnostic(found.message, found.spans, notes=(note,))
+
+
+def _whereabouts(data: Fitted, which: str) -> list[str]:
+    """Notes on what the number of a sample in a data set means."""
+    split = f" ({data.held_out} is held out)" if data.held_out.startswith("every") else ""
+    counted = f"counted from 0 among the {which} samples of {data.name}{split}"
+    return [counted, f"{data.name} has {len(data.classes)} classes"] if data.classes else [counted]

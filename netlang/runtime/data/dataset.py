@@ -99,6 +99,14 @@ def every_fifth(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str
     return {n: a[~held] for n, a in arrays.items()}, {n: a[held] for n, a in arrays.items()}
 
 
+def check_rows(name: str, key: str, array: Array) -> None:
+    """Raise NetError unless an array has rows, and something in each."""
+    if array.ndim == 0:
+        raise NetError(f"{name}: '{key}' is a single number, not one row per sample")
+    if len(array) and (array.size == 0 or array.dtype.itemsize == 0):
+        raise NetError(f"{name}: there is nothing in the rows of '{key}': its shape is {list(array.shape)}")
+
+
 def same_length(name: str, arrays: Mapping[str, Array]) -> None:
     """Raise NetError unless all arrays have the same number of rows."""
     counts = {n: len(a) for n, a in arrays.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import isqrt, prod
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from netlang.diagnostics import NetError
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value
 from netlang.ir.types import shape_text
-from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Columns, Dataset, Fitted, same_length
+from netlang.runtime.arrays import dtype_name, plain_array
+from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Columns, Dataset, Fitted, check_rows, same_length
 from netlang.runtime.data.resize import resize
 
 _CHANNELS = (1, 3, 4)
@@ -90,8 +92,7 @@ def _like_an_input(target: Value, inputs: Sequence[Value], targets: Collection[s
 
 def _suited(data: Dataset, array: Array, value: Value, source: str) -> Array:
     shape = value.shape[1:]
-    if array.ndim == 0:
-        raise NetError(f"{data.name}: '{source}' is a single number, not one row per sample")
+    check_rows(data.name, source, array)
     if value.dtype.is_float and array.ndim == 1 and np.issubdtype(array.dtype, np.integer) and len(shape) == 1:
         return _one_hot(data, array, value, source)
     if array.dtype == np.uint8 or (array.ndim >= 3 and _sized(array.shape[1:], shape) != array.shape[1:]):
@@ -103,7 +104,7 @@ def _suited(data: Dataset, array: Array, value: Value, source: str) -> Array:
     if array.dtype == np.uint8 and value.dtype.is_float:
         return array
     kinds = np.can_cast(array.dtype, value.dtype.numpy, "same_kind")
-    if not kinds and not (value.dtype.is_float and np.issubdtype(array.dtype, np.number)):
+    if not kinds and not (value.dtype.is_float and array.dtype.kind in "biuf"):
         raise _unsuited(data, array, value, source)
     return np.ascontiguousarray(array, value.dtype.numpy)
 
@@ -117,15 +118,17 @@ def _sized(found: Sequence[int], wanted: Sequence[Dim]) -> tuple[int, ...] | Non
 
 def _images(data: Dataset, array: Array, value: Value, source: str) -> Array:
     wanted = image_shape(value.shape[1:])
-    if array.ndim not in (3, 4) or wanted is None:
+    channels = wanted[0] if wanted else value.shape[1] if value.rank == 4 else None
+    if array.ndim not in (3, 4) or not isinstance(channels, int):
         return array
     images = _planes(array)
-    channels = wanted[0]
     if images.shape[1] != channels:
         recoloured = _recoloured(images, channels)
         if recoloured is None:
             raise _unsuited(data, array, value, source)
         images = recoloured
+    if wanted is None:
+        return images
     images = resize(images, wanted[1], wanted[2])
     sizes = [d for d in value.shape[1:] if isinstance(d, int)]
     return images.reshape(len(images), *sizes) if prod(sizes) == prod(wanted) else images
@@ -162,10 +165,32 @@ def _one_hot(data: Dataset, labels: Array, value: Value, source: str) -> Array:
 
 
 def _unsuited(data: Dataset, array: Array, value: Value, source: str) -> NetError:
-    found = f"{array.dtype}{shape_text(array.shape)}"
-    return NetError(f"{data.name}: '{source}' is {found} and does not suit '{value.node.name}': {value.type}")
+    shape = array.shape[1:]
+    found = f"{dtype_name(array.dtype)}{shape_text(shape)}"
+    wanted = f"{value.dtype}{shape_text(value.shape[1:])}"
+    message = f"{data.name}: each sample of '{source}' is {found}, '{value.node.name}' takes {wanted}"
+    return NetError(message, hint=_remedy(array, value))
 
 
-def from_arrays(arrays: Mapping[str, Array], name: str = "the data") -> Dataset:
-    """A data set of arrays in memory, all of them for training."""
-    return Dataset(name, dict(arrays), {})
+def _remedy(array: Array, value: Value) -> str:
+    """What would make an array suit, if that is plain."""
+    shape, wanted = array.shape[1:], value.shape[1:]
+    if _sized(shape, wanted) == shape:
+        return f"if these are whole numbers: .astype('{value.dtype.numpy}')" if array.dtype.kind == "f" else ""
+    if value.dtype.is_int and not wanted and len(shape) == 1 and shape[0] > 1:
+        return "class numbers are wanted: .argmax(axis=1)"
+    sizes = [d for d in wanted if isinstance(d, int)]
+    if len(sizes) == len(wanted) and prod(sizes) == prod(shape):
+        return f".reshape({', '.join(map(str, (-1, *sizes)))})"
+    return ""
+
+
+def from_arrays(arrays: Mapping[str, Any], name: str = "the data") -> Dataset:
+    """A data set of arrays in memory, all of them for training.
+
+    Accepts what `netlang.runtime.arrays.plain_array` does. Raises NetError for anything but arrays by name.
+    """
+    if not isinstance(arrays, Mapping):
+        hint = "such as {'image': images, 'label': labels}"
+        raise NetError(f"data is given as arrays by name, not as a {type(arrays).__name__}", hint=hint)
+    return Dataset(name, {key: plain_array(value, f"{name}: '{key}'") for key, value in arrays.items()}, {})

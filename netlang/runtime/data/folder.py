@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from netlang.diagnostics import NetError
 from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Dataset, every_fifth
@@ -46,7 +48,13 @@ def _classes(root: Path) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """The images in a folder and below it, sorted. Raises OSError for a folder that must not be read."""
+
+    def refuse(fault: OSError) -> None:
+        raise fault
+
+    found = (Path(at, name) for at, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def _first_size(root: Path, classes: Sequence[str]) -> ImageShape:
@@ -88,9 +96,13 @@ def read_image(path: Path, wanted: ImageShape) -> Array:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        image = Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own below
+            image = Image.open(path)
     except Image.DecompressionBombError as fault:
         raise NetError(f"the image {path} is too large: {fault}") from fault
+    except UnidentifiedImageError as fault:
+        raise NetError(f"{path} is called an image but is none that can be read") from fault
     except (OSError, ValueError, SyntaxError) as fault:
         raise NetError(f"cannot read the image {path}: {fault}") from fault
     if image.width * image.height > LARGEST:

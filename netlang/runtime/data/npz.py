@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 
 from netlang.diagnostics import NetError
 from netlang.runtime.arrays import machine_memory
-from netlang.runtime.data.dataset import Array, Dataset, every_fifth, same_length
+from netlang.runtime.data.dataset import Array, Dataset, check_rows, every_fifth, same_length
 
 
 def load(path: Path) -> Dataset:
@@ -32,8 +32,9 @@ def load(path: Path) -> Dataset:
             train[name.removeprefix("train_").removesuffix("_train")] = array
     if not train:
         raise NetError(f"{path} holds no arrays to train with")
-    if any(a.ndim == 0 for a in (*train.values(), *test.values())):
-        raise NetError(f"{path}: an array is a single number, not one row per sample")
+    for part in (train, test):
+        for key, array in part.items():
+            check_rows(str(path), key, array)
     if test and set(test) != set(train):
         lone = sorted(set(test) ^ set(train))
         raise NetError(f"{path}: '{lone[0]}' is only among the {'test' if lone[0] in test else 'training'} arrays")
@@ -53,8 +54,11 @@ def read(path: Path) -> dict[str, Array]:
             if total > machine_memory():
                 raise NetError(f"{path} unpacks to {total:,} bytes, more than this machine's memory")
             return {i.filename.removesuffix(".npy"): _array(archive, i) for i in members}
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, NotImplementedError) as fault:
+    except (EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as fault:
+        # RuntimeError: what zipfile says of encrypted files and of compression methods it does not know.
         raise NetError(f"cannot read {path}: {fault}") from fault
+    except OSError as fault:
+        raise NetError(f"cannot read {path}: {fault.strerror or fault}") from fault
 
 
 def read_npy(path: Path) -> Array:
@@ -64,8 +68,10 @@ def read_npy(path: Path) -> Array:
             _checked(file, path.stat().st_size, str(path))
             file.seek(0)
             array: Array = npy.read_array(file, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as fault:
+    except (EOFError, ValueError) as fault:
         raise NetError(f"cannot read {path}: {fault}") from fault
+    except OSError as fault:
+        raise NetError(f"cannot read {path}: {fault.strerror or fault}") from fault
     return array
 
 
@@ -95,6 +101,8 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         shape, _, dtype = read_header(file)
     except Exception as fault:  # NumPy evaluates the header as Python, which fails in many ways
         raise ValueError("the header of the array is damaged") from fault
+    if any(type(dim) is not int or not 0 <= dim < 2**63 for dim in shape):
+        raise ValueError(f"an array cannot have the shape {list(shape)}")
     return shape, dtype
 
 

@@ -24,6 +24,13 @@ def load(source: str, wanted: ImageShape | None = None) -> Dataset:
     `wanted` is the size to which a folder's images are read. Raises NetError for anything else, and for faults of the
     data.
     """
+    try:
+        return _load(source, wanted)
+    except OSError as fault:
+        raise NetError(f"cannot read {fault.filename or source}: {fault.strerror or fault}") from fault
+
+
+def _load(source: str, wanted: ImageShape | None) -> Dataset:
     if source in NAMED:
         return NAMED[source]()
     if source.startswith("mnist:"):
@@ -42,7 +49,7 @@ def load(source: str, wanted: ImageShape | None = None) -> Dataset:
 def _existing(name: str) -> Path:
     path = Path(name)
     if not path.is_dir():
-        raise NetError(f"{name} is not a folder")
+        raise NetError(f"{name} is not a folder" if path.exists() else f"there is no folder {name}")
     return path
 
 

@@ -14,7 +14,7 @@ from netlang.ir.dims import Dim, sym
 from netlang.ir.graph import Value
 from netlang.ir.types import DType, TensorType
 from netlang.runtime.data.dataset import Dataset, Fitted, batches, every_fifth, order
-from netlang.runtime.data.fitting import fit_to, image_shape
+from netlang.runtime.data.fitting import fit_to, from_arrays, image_shape
 from netlang.runtime.data.resize import resize, weights
 
 Array = NDArray[Any]
@@ -118,17 +118,41 @@ def test_names_of_inputs_come_first() -> None:
     [
         (GREY, LABELS[:3], (), "arrays differ in their number of samples: 'image' 4, 'label' 3"),
         (GREY, LABELS, (value("a", 3), value("b", 3), LABEL), "nothing for input 'a'; it has image, label"),
-        (np.ones((4, 5)), LABELS, (value("image", 6), LABEL), "f64[4, 5]"),
+        (np.ones((4, 5)), LABELS, (value("image", 6), LABEL), "each sample of 'image' is f64[5], 'image' takes f32[6]"),
+        (np.ones((4, 6)), LABELS, (value("image", 1, 2, 3), LABEL), "hint: .reshape(-1, 1, 2, 3)"),
+        (np.ones((4, 5), complex), LABELS, (value("image", 5), LABEL), "is complex128[5]"),
+        (np.ones((4, 0, 8)), LABELS, (), "there is nothing in the rows of 'image'"),
+        (GREY, LABELS * 1.0, (), "if these are whole numbers: .astype('int64')"),
+        (GREY, np.eye(4), (), "class numbers are wanted: .argmax(axis=1)"),
         (np.ones((4, 5)), LABELS.astype(str), (value("image", 5), LABEL), "'label' is"),
         (GREY[:0], LABELS[:0], (), "holds no samples"),
-        (np.ones((4, 2, 8, 8), np.uint8), LABELS, (), "does not suit 'image'"),
+        (
+            np.ones((4, 2, 8, 8), np.uint8),
+            LABELS,
+            (),
+            "each sample of 'image' is uint8[2, 8, 8], 'image' takes f32[1, 8, 8]",
+        ),
         (np.float64(3), LABELS, (), "is a single number"),
     ],
 )
 def test_what_does_not_suit(images: Array, labels: Array, inputs: tuple[Value, ...], text: str) -> None:
     with pytest.raises(NetError) as fault:
         fitted(images, *inputs, labels=labels)
-    assert text.replace("f64", "float64") in str(fault.value)
+    assert text in str(fault.value)
+
+
+def test_images_of_any_size_only_get_their_channels() -> None:
+    open_sized = value("image", 1, sym("H"), sym("W"))
+    assert fitted(GREY, open_sized, LABEL).train.arrays["image"].shape == (4, 1, 8, 8)
+    assert fitted(COLOUR, open_sized, LABEL).train.arrays["image"].shape == (4, 1, 6, 5)
+
+
+def test_arrays_in_memory() -> None:
+    data = from_arrays({"image": GREY.tolist(), "label": (1, 2, 3, 4)})
+    assert data.train["image"].shape == GREY.shape and data.train["label"].dtype == np.int64
+    for wrong in (None, [GREY, LABELS], {"image": object()}):
+        with pytest.raises(NetError, match=r"arrays by name|that is no array"):
+            from_arrays(wrong)  # type: ignore[arg-type]
 
 
 def test_the_digest_tells_data_apart() -> None:

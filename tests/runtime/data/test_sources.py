@@ -75,7 +75,7 @@ def test_images_and_labels_must_agree(tmp_path: Path) -> None:
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(NetError, match="has neither train-images-idx3-ubyte nor"):
         sources.load(f"mnist:{tmp_path}")
-    with pytest.raises(NetError, match="is not a folder"):
+    with pytest.raises(NetError, match="there is no folder"):
         sources.load(f"mnist:{tmp_path / 'none'}")
 
 
@@ -169,11 +169,28 @@ def test_npz_files_that_are_refused(tmp_path: Path) -> None:
     np.savez(path, x=np.ones(3), test_y=np.ones(4))
     with pytest.raises(NetError, match="'x' is only among the training arrays"):
         npz.load(path)
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n"
+    for shape in (b"True, 2", b"-1, -2", b"0, 10000000000000000000000000000"):
+        with pytest.raises(NetError, match="an array cannot have the shape"):
+            npz.load(with_member(path, header % shape, b"12345678" if shape[:1] != b"0" else b""))
+    with pytest.raises(NetError, match="there is nothing in the rows of 'x'"):
+        npz.load(with_member(path, header % b"1000000000000000000, 0", b""))
     np.savez(path, x=3)
     with pytest.raises(NetError, match="single number"):
         npz.load(path)
     np.savez(path)
     with pytest.raises(NetError, match="no arrays"):
+        npz.load(path)
+
+
+def test_an_encrypted_npz_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.ones(3))
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + flags] |= 1
+    path.write_bytes(content)
+    with pytest.raises(NetError, match=r"a\.npz: .* is encrypted"):
         npz.load(path)
 
 
@@ -212,11 +229,23 @@ def test_bad_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(NetError, match=r"bee/1\.png"):
         sources.load(str(tmp_path), (3, 4, 4))
     bad.write_bytes(b"not an image")
-    with pytest.raises(NetError, match=r"cannot read the image .*bee/1\.png"):
+    with pytest.raises(NetError, match=r"bee/1\.png is called an image but is none that can be read"):
         sources.load(str(tmp_path), (3, 4, 4))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow's own warning is not to be seen
     monkeypatch.setattr(folder, "LARGEST", 30)
     with pytest.raises(NetError, match="7 x 5 pixels, more than 30"):
         sources.load(str(tmp_path), (3, 4, 4))
+
+
+def test_what_must_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path)
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(NetError, match=r"cannot read .*: Permission denied"):
+        sources.load(str(tmp_path), (1, 4, 4))
 
 
 def test_folders_without_images(tmp_path: Path) -> None:
