@@ -28,7 +28,8 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
     """Offsets in the arena for these sizes, and the bytes of what is kept per set of parameters."""
 
     def size_of(value: Value) -> int:
-        return evaluated(context.storage_bytes(value.type), sizes) if homes.in_arena(value) else 0
+        # A tensor without elements has a place too: steps are given its address.
+        return max(1, evaluated(context.storage_bytes(value.type), sizes)) if homes.in_arena(value) else 0
 
     def scratch(node: Node) -> int:
         return sum(_aligned(evaluated(s.bytes, sizes)) for s in _in_arena(context, homes, node))

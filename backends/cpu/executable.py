@@ -17,6 +17,7 @@ from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
 from netlang.backends.cpu.threads import aligned
 from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.sizes import check_sizes
 from netlang.runtime.arrays import bind_sizes
 
 MOST_SIZES = 16
@@ -113,6 +114,7 @@ class Executable:
 
     def _bind(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
         sizes = bind_sizes(self.graph.inputs, shapes)
+        check_sizes(self.graph, sizes)
         return Binding(self._context, self._homes, self._steps, self._constants, sizes)
 
     def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:

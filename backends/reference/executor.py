@@ -21,6 +21,7 @@ from netlang.backends.reference.concrete import (
 from netlang.diagnostics import error
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import Meaning, opdef
+from netlang.ir.sizes import check_sizes
 from netlang.ir.types import TensorType
 
 Results = Mapping[str, Array]
@@ -126,6 +127,7 @@ def run_plan(
     graph = plan.graph
     values: Values = {v: in_type(np.asarray(inputs[v.node.name]), plan.retype) for v in graph.inputs}
     sizes = bind_sizes((v.type, a.shape) for v, a in values.items())
+    check_sizes(graph, sizes)
     values.update({v: in_type(np.asarray(params[v.node.name]), plan.retype) for v in graph.params})
     given = {id(a) for a in values.values()}
     with np.errstate(all="ignore"):

@@ -37,6 +37,8 @@ def _split_channels(name: str, what: str, channels: Dim, groups: int) -> Dim:
     """Channels per group."""
     if not isinstance(groups, int) or groups < 1:
         raise ShapeError(f"{name}: groups must be at least 1, got {groups}")
+    if channels == 0:
+        raise ShapeError(f"{name}: there are no {what} channels")
     if channels % groups != 0:
         raise ShapeError(f"{name}: {channels} {what} channels do not divide into {groups} groups")
     return channels // groups

@@ -24,6 +24,8 @@ def _infer(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     float_only("cross_entropy", (logits,))
     if logits.rank < 2:
         raise ShapeError(f"cross_entropy expects logits [N, classes, ...], got {shape_text(logits.shape)}")
+    if logits.shape[1] == 0:
+        raise ShapeError(f"cross_entropy of logits {shape_text(logits.shape)}: there are no classes")
     losses = (logits.shape[0], *logits.shape[2:])
     if target.dtype.is_float:
         float_only("cross_entropy", types)

@@ -32,6 +32,12 @@ def _check_indices(name: str, type: TensorType) -> None:
         raise ShapeError(f"{name} needs integer indices, got {type.dtype}", hint="convert with cast(x, i64)")
 
 
+def _check_choice(name: str, count: Dim, indices: TensorType) -> None:
+    """Nothing can be picked by an index where there is nothing."""
+    if count == 0 and indices.size != 0:
+        raise ShapeError(f"{name} cannot pick by indices {shape_text(indices.shape)}: there is no element to pick")
+
+
 def _gathered(shape: Shape, indices: Shape, axis: int) -> Shape:
     return (*shape[:axis], *indices, *shape[axis + 1 :])
 
@@ -40,6 +46,7 @@ def _infer_gather(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     x, indices = types
     _check_indices("gather", indices)
     check_axes("gather", (attrs["axis"],), x.shape)
+    _check_choice("gather", x.shape[attrs["axis"]], indices)
     return (TensorType(x.dtype, _gathered(x.shape, indices.shape, attrs["axis"])),)
 
 
@@ -101,6 +108,7 @@ def _infer_scatter_add(types: Types, attrs: Attrs) -> Sequence[TensorType]:
             f"scatter_add along axis {axis} cannot place {shape_text(updates.shape)} "
             f"by indices {shape_text(indices.shape)}: those dims must stand at that axis"
         )
+    _check_choice("scatter_add", size, indices)
     shape = (*updates.shape[:axis], size, *updates.shape[axis + indices.rank :])
     return (TensorType(updates.dtype, shape),)
 

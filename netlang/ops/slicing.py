@@ -95,10 +95,8 @@ def _infer_slice(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 
 def _slice(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
-    x, axis, start, stop = arrays[0], attrs["axis"], attrs["start"], attrs["stop"]
-    if not 0 <= start <= stop <= x.shape[axis]:
-        raise IndexError(f"slice {start}:{stop} does not lie in axis {axis} of {shape_text(x.shape)}")
-    return (x[_along(axis, slice(start, stop, attrs["step"]))],)
+    piece = slice(attrs["start"], attrs["stop"], attrs["step"])
+    return (arrays[0][_along(attrs["axis"], piece)],)
 
 
 def _along(axis: int, piece: slice) -> tuple[slice, ...]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from netlang.diagnostics import error
 from netlang.ir.dims import Dim, Shape
 from netlang.ir.graph import Attrs
 from netlang.ir.opdef import Array, ShapeError
@@ -108,12 +107,6 @@ class Windows:
 
     # ---- NumPy
 
-    def check_fits(self, spatial: Sequence[int], out: Sequence[int]) -> None:
-        """Raise NetError where symbolic sizes turn out, in a call, too small for one window."""
-        if min(out) < 1:
-            wide, given = shape_text(self.span), shape_text(tuple(spatial))
-            raise error(f"{self.name}: a window that spans {wide} does not fit into an input of {given}")
-
     def padded(self, x: Array, out: Sequence[int], fill: float = 0.0) -> Array:
         """`x` [N, C, ...spatial] with its padding filled in, large enough for every tap of `out`; to be read only."""
         shape = self._padded_shape(x.shape[2:], out)
@@ -132,7 +125,6 @@ class Windows:
         return np.ascontiguousarray(wide[self._inner(spatial)])
 
     def _padded_shape(self, spatial: Sequence[int], out: Sequence[int]) -> tuple[int, ...]:
-        self.check_fits(spatial, out)
         return tuple(
             max((o - 1) * stride + span, low + size)
             for size, o, stride, span, (low, _) in zip(spatial, out, self.stride, self.span, self.pad, strict=True)
