@@ -19,6 +19,7 @@ from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module, TrainSpec
+from netlang.ir.types import shape_text
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
@@ -50,8 +51,11 @@ def compile(
     threads    of compiled code; None means as many as the process may use. Results do not depend on it.
     net        which net of the file; the last one if not given
 
-    Raises NetError with every fault of the file, or for an unknown target or net.
+    Raises NetError with every fault of the file, for an unknown target or net, and for numbers that are none.
     """
+    for what, count in (("batch", batch), ("threads", threads)):
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise NetError(f"'{what}' is a whole number from 1 on, not {count!r}")
     model = assemble(load(path_or_text), backend_for(target), net, threads)
     model.compiled.build()
     if batch is not None:
@@ -138,7 +142,11 @@ class Code:
         return self.executable.graph
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
-        return self.executable.run(inputs, params)
+        try:
+            return self.executable.run(inputs, params)
+        except MemoryError as fault:
+            shapes = ", ".join(f"{n} {shape_text(a.shape)}" for n, a in inputs.items() if not n.startswith("$"))
+            raise NetError(f"not enough memory for inputs of this size: {shapes}") from fault
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         return self.executable.planned_bytes(sizes)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +105,67 @@ def test_faults_carry_spans() -> None:
     with pytest.raises(netlang.NetError) as fault:
         netlang.compile(NET.replace("relu", "rellu"))
     assert fault.value.spans[0].line == 4 and "rellu" in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"threads": 0}, "'threads' is a whole number from 1 on, not 0"),
+        ({"threads": "4"}, "'threads' is a whole number from 1 on, not '4'"),
+        ({"batch": -1}, "'batch' is a whole number from 1 on, not -1"),
+        ({"batch": 10**15}, "inputs of 1,000,000,000,000,000 samples do not fit into memory"),
+    ],
+)
+def test_numbers_that_are_none(arguments: dict[str, int], text: str) -> None:
+    with pytest.raises(netlang.NetError) as fault:
+        netlang.compile(NET, target="reference", **arguments)  # type: ignore[arg-type]
+    assert text in str(fault.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.0, "a", True, 2**63, None])
+def test_seeds_that_are_none(seed: object) -> None:
+    model = netlang.compile(NET, target="reference")
+    for use in (model.init, model.trainer):
+        with pytest.raises(netlang.NetError, match="a seed is a whole number from 0 to"):
+            use(seed=seed)  # type: ignore[arg-type]
+
+
+def test_copies_and_pickles_are_refused_in_plain_words() -> None:
+    model = netlang.compile(NET, target="reference").init()
+    for thing in (model, model.trainer()):
+        for take in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="holds machine code and cannot be copied or pickled"):
+                take(thing)
+
+
+def test_paths_that_cannot_be_any() -> None:
+    model = netlang.compile(NET, target="reference").init()
+    for use in (model.load_weights, model.save_weights):
+        with pytest.raises(netlang.NetError, match="null byte"):
+            use("a\0b")
+
+
+def test_two_models_train_in_two_threads_as_they_do_alone() -> None:
+    def train(found: list[float]) -> None:
+        step = netlang.compile(NET, target="cpu").trainer(seed=0)
+        found += [step(image=X, label=np.array([3, 7])) for _ in range(30)]
+
+    results: list[list[float]] = [[], [], []]
+    train(results[0])
+    threads = [threading.Thread(target=train, args=(found,)) for found in results[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer Pythons warn of forks of processes with threads
+def test_a_forked_process_computes_the_same() -> None:
+    model = netlang.compile(NET, target="cpu").init(0)
+    many = np.tile(X, (500, 1))
+    before = model(many)
+    child = os.fork()
+    if not child:
+        os._exit(0 if np.array_equal(model(many), before) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -97,6 +97,8 @@ def bind_sizes(inputs: Sequence[Value], shapes: Mapping[str, tuple[int, ...]]) -
             if found is None:
                 continue
             symbol, number = found
+            if number < 0:
+                raise _mismatch(value, shape)
             if sizes.setdefault(symbol, number) != number:
                 known = f"{symbol} is {sizes[symbol]} in input '{first[symbol]}' and {number} in input '{name}'"
                 raise NetError(f"the inputs do not fit together: {known}")

@@ -21,6 +21,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(handle)
+    except ValueError as fault:  # a path that cannot be one
+        raise NetError(f"cannot write {str(target)!r}: {fault}") from fault
     except OSError as fault:
         raise NetError(f"cannot write {target}: {fault.strerror or fault}") from fault
     temporary = Path(name)

@@ -16,7 +16,7 @@ from netlang.ir.module import RNG, Module
 from netlang.runtime import weights
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.bounds import check_bounds, index_bounds
-from netlang.runtime.parameters import Parameters, Store, allocate, initialise, learned
+from netlang.runtime.parameters import Parameters, Store, allocate, checked_seed, initialise, learned
 from netlang.runtime.trainer import Trainer
 
 
@@ -78,7 +78,7 @@ class Model:
 
     def init(self, seed: int = 0) -> Model:
         """Give all parameters their initial values: the same for the same seed, on every machine and backend."""
-        initialise(self.net.params, seed, self.store)
+        initialise(self.net.params, checked_seed(seed), self.store)
         self._ready = True
         return self
 
@@ -98,7 +98,8 @@ class Model:
 
         Inputs come in order or by keyword: NumPy arrays, or anything that speaks DLPack or `__array__`. If every input
         with a batch dim comes without it (`[C, H, W]` for `[N, C, H, W]`), the outputs come without it too. One output
-        is returned as an array, several as a dict by name. Raises NetError for a wrong name, type or shape.
+        is returned as an array, several as a dict by name. Element types are not converted, save those of plain
+        numbers and lists. Raises NetError for a wrong name, type or shape.
         """
         self._check_ready("calling")
         arrays = {
@@ -137,8 +138,17 @@ class Model:
         if others:
             raise NetError(f"memory cannot be reserved for a batch alone: {', '.join(others)} is not known either")
         sizes = {str(self._batch): batch} if self._batch is not None else {}
-        zeros = {v.node.name: np.zeros(v.type.concrete(sizes), v.dtype.numpy) for v in self.net.inputs}
+        try:
+            zeros = {v.node.name: np.zeros(v.type.concrete(sizes), v.dtype.numpy) for v in self.net.inputs}
+        except (MemoryError, ValueError) as fault:
+            raise NetError(f"inputs of {batch:,} samples do not fit into memory") from fault
         self.compiled.run(zeros, self.store)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Model holds machine code and cannot be copied or pickled; save_weights() keeps what it has learned, "
+            "and compile() with load_weights() makes it again"
+        )
 
     def _check_ready(self, what: str) -> None:
         if not self._ready:

@@ -115,6 +115,13 @@ def first_value(param: Value, seed: int) -> Any:
     raise ValueError(f"unknown initialiser {kind} of parameter {param.node.name}")
 
 
+def checked_seed(seed: Any) -> int:
+    """`seed` if it is one. Raises NetError for anything but a whole number from 0 to 2^63 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise NetError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
+    return int(seed)
+
+
 def generator(seed: int, *place: object) -> np.random.Generator:
     """A counter-based generator (Philox4x64-10) keyed by the seed and a place: a name, an epoch, a purpose."""
     digest = blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()

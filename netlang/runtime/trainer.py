@@ -21,7 +21,7 @@ from netlang.runtime.data.sources import load as load_source
 from netlang.runtime.fit import Options, Progress, fit
 from netlang.runtime.metrics import Means
 from netlang.runtime.nonfinite import Replay
-from netlang.runtime.parameters import Store, initialise
+from netlang.runtime.parameters import Store, checked_seed, initialise
 from netlang.runtime.schedules import Schedule
 
 Data = str | Dataset | Fitted | Mapping[str, Array]
@@ -70,7 +70,7 @@ class Trainer:
         self.programs = programs
         self.spec = programs.spec
         self.store = store
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self.steps = 0
         self.epoch = 0.0
         self.values: dict[str, float] = {}
@@ -97,9 +97,18 @@ class Trainer:
         """
         given = by_name(self.inputs, args, named, "the trainer")
         arrays = {v.node.name: as_array(given[v.node.name], v.type, f"input '{v.node.name}'") for v in self.inputs}
-        bind_sizes(self.inputs, {n: a.shape for n, a in arrays.items()})
+        sizes = bind_sizes(self.inputs, {n: a.shape for n, a in arrays.items()})
+        for symbol, size in sizes.items():
+            if not size:
+                raise NetError(f"there is nothing to train on: {symbol} is 0")
         check_bounds(self.bounds, arrays)
         return self.step(arrays)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Trainer holds machine code and cannot be copied or pickled; fit() with an `out` folder keeps a "
+            "checkpoint of it"
+        )
 
     def step(self, arrays: dict[str, Array]) -> float:
         """One step on arrays that are known to suit the inputs."""

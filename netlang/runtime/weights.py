@@ -74,6 +74,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
             yield file
     except OSError as fault:
         raise NetError(f"cannot read weights {path}: {fault.strerror or fault}") from fault
+    except ValueError as fault:  # a path that cannot be one
+        raise NetError(f"cannot read weights {str(path)!r}: {fault}") from fault
     except SafetensorError as fault:
         raise NetError(f"{path} is not a whole safetensors file: {fault}") from fault
 

@@ -110,3 +110,16 @@ def test_arguments_by_name() -> None:
         with pytest.raises(NetError) as fault:
             by_name(inputs, args, named, "f")
         assert text in str(fault.value)
+
+
+def test_fractions_in_a_list_do_not_become_whole_numbers() -> None:
+    labels = TensorType(DType.I64, (N,))
+    assert as_array([1, 2], labels, "x").dtype == np.int64
+    with pytest.raises(NetError, match=r"x: expected i64\[N\], got f64\[2\]"):
+        as_array([1.0, 2.5], labels, "x")
+
+
+@pytest.mark.parametrize("wrong", [None, {"image": 1}, {1, 2}, object()])
+def test_what_is_no_array(wrong: object) -> None:
+    with pytest.raises(NetError, match="that is no array"):
+        as_array(wrong, F32, "x")

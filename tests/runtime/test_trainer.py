@@ -106,3 +106,17 @@ def test_the_first_bad_layer_is_blamed() -> None:
         step(image=np.abs(IMAGES), label=LABELS)
     assert "matmul in 'fc1' is the first to give inf, from finite inputs" in str(fault.value)
     assert fault.value.spans[0].line == 3
+
+
+def test_a_step_needs_samples() -> None:
+    with pytest.raises(NetError, match="there is nothing to train on: N is 0"):
+        trainer_of()(image=IMAGES[:0], label=LABELS[:0])
+
+
+def test_a_bad_label_of_a_data_set_is_found() -> None:
+    labels = LABELS.copy()
+    labels[5] = 10
+    with pytest.raises(NetError) as fault:
+        trainer_of().evaluate({"image": IMAGES, "label": labels})
+    assert "'label'[5] is 10; it must be between 0 and 9" in str(fault.value)
+    assert "note: counted from 0 among the training samples of the data" in str(fault.value)
