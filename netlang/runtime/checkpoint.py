@@ -14,12 +14,15 @@ from netlang.diagnostics import NetError
 from netlang.ir.graph import Value
 from netlang.runtime import weights
 from netlang.runtime.parameters import Store
+from netlang.runtime.weights import CHECKPOINT_ENTRY as ENTRY
 
 FORMAT = 1
-_ENTRY = "netlang"
 
 Record = dict[str, Any]
 T = TypeVar("T")
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a record raises that is not what `save` wrote."""
 
 _REFUSALS = {
     "source": "the .net file is not the one that the checkpoint was made with",
@@ -33,7 +36,7 @@ _REFUSALS = {
 def save(path: str | os.PathLike[str], store: Store, identity: Mapping[str, Any], progress: Record) -> None:
     """Write a checkpoint atomically. Raises NetError where the file system refuses."""
     record = {"format": FORMAT, "identity": dict(identity), "progress": progress}
-    weights.save(path, store, {_ENTRY: json.dumps(record, sort_keys=True)})
+    weights.save(path, store, {ENTRY: json.dumps(record, sort_keys=True)})
 
 
 def load(
@@ -56,14 +59,14 @@ def load(
             raise NetError(f"cannot resume from {path}: {_REFUSALS[key]}{shown}", hint=hint)
     try:
         progress = parse(record["progress"])
-    except (ValueError, KeyError, TypeError) as fault:
-        raise NetError(f"the header of checkpoint {path} is damaged: {fault!r}") from fault
+    except _DAMAGE as fault:
+        raise _damaged(path, fault) from fault
     weights.load(path, params, store)
     return progress
 
 
 def _record(path: str | os.PathLike[str]) -> Record:
-    text = weights.metadata(path).get(_ENTRY)
+    text = weights.metadata(path).get(ENTRY)
     if text is None:
         raise NetError(f"{path} holds weights but is not a checkpoint: it does not say where its run stood")
     try:
@@ -72,6 +75,11 @@ def _record(path: str | os.PathLike[str]) -> Record:
             raise NetError(f"{path} is a checkpoint of format {record['format']}, this version reads {FORMAT}")
         if not (isinstance(record["identity"], dict) and isinstance(record["progress"], dict)):
             raise TypeError("identity and progress are records")
-    except (ValueError, KeyError, TypeError) as fault:
-        raise NetError(f"the header of checkpoint {path} is damaged: {fault}") from fault
+    except _DAMAGE as fault:
+        raise _damaged(path, fault) from fault
     return dict(record)
+
+
+def _damaged(path: str | os.PathLike[str], fault: Exception) -> NetError:
+    reason = f"it lacks {fault}" if isinstance(fault, KeyError) else str(fault)
+    return NetError(f"the header of checkpoint {path} is damaged: {reason}")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlang.diagnostics import NetError
 from netlang.ir.module import LOSS
 from netlang.runtime import augment, checkpoint, weights
 from netlang.runtime.data.dataset import Fitted, batches, order
@@ -98,10 +99,23 @@ class Place:
 
     @staticmethod
     def restored(found: Mapping[str, Any]) -> Place:
-        """The place that `asdict` gave. Raises KeyError or TypeError for anything else."""
-        watches = {name: Watch(**found[name]) for name in ("best", "stop", "plateau")}
-        rest = {name: found[name] for name in ("epoch", "batch", "steps", "scale", "stopped", "record")}
-        return Place(**{**rest, **watches, "means": Means(**found["means"])})
+        """The place that `asdict` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        watches = {n: Watch(float(found[n]["best"]), _count(found[n]["bad"])) for n in ("best", "stop", "plateau")}
+        sums = {str(name): float(total) for name, total in dict(found["means"]["sums"]).items()}
+        return Place(
+            **{name: _count(found[name]) for name in ("epoch", "batch", "steps")},
+            **watches,
+            means=Means(sums, _count(found["means"]["samples"])),
+            scale=float(found["scale"]),
+            stopped=bool(found["stopped"]),
+            record=dict(found["record"]),
+        )
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is no count")
+    return value
 
 
 def fit(trainer: Trainer, data: Fitted, options: Options, progress: Progress) -> Record:
@@ -225,24 +239,37 @@ class _Run:
         if self.out is None or not (self.out / CHECKPOINT).exists():
             return False
         trainer, path = self.trainer, self.out / CHECKPOINT
-        self.place = checkpoint.load(path, trainer.params, trainer.store, self.identity, Place.restored)
+        self.place = checkpoint.load(path, trainer.params, trainer.store, self.identity, self._restored)
         trainer.steps = self.place.steps
         trainer.schedule.scale, trainer.schedule.watch = self.place.scale, self.place.plateau
         trainer.epoch = float(self.place.epoch)
         return True
 
+    def _restored(self, found: Mapping[str, Any]) -> Place:
+        place = Place.restored(found)
+        if place.batch >= self.batches:
+            raise ValueError(f"batch {place.batch} of {self.batches}")
+        return place
+
     def _write_log(self, keep: int) -> None:
         """Begin the log anew, with the lines of the first `keep` epochs of the one that is there."""
         assert self.out is not None
         path = self.out / LOG
-        old = path.read_text(encoding="utf-8").splitlines() if keep and path.exists() else []
+        try:
+            old = path.read_text(encoding="utf-8").splitlines() if keep and path.exists() else []
+        except (OSError, UnicodeDecodeError) as fault:
+            raise NetError(f"cannot read {path}: {fault}") from fault
         with replacing(path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in old[:keep]), encoding="utf-8")
 
     def _append_log(self, record: Mapping[str, Any]) -> None:
         assert self.out is not None
-        with (self.out / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        path = self.out / LOG
+        try:
+            with path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
+        except OSError as fault:
+            raise NetError(f"cannot write {path}: {fault.strerror or fault}") from fault
 
 
 @contextmanager

@@ -19,6 +19,12 @@ from netlang.runtime.arrays import Array
 from netlang.runtime.files import replacing
 from netlang.runtime.parameters import touch
 
+CHECKPOINT_ENTRY = "netlang"
+"""The entry of a file's header that tells a checkpoint from weights."""
+
+MOST_FAULTS = 20
+"""Tensors that are listed where a file does not fit."""
+
 _STORED: dict[DType, str] = {
     DType.BOOL: "BOOL",
     DType.I8: "I8",
@@ -49,8 +55,11 @@ def load(path: str | os.PathLike[str], wanted: Iterable[Value], store: Mapping[s
     params = {p.node.name: p for p in wanted}
     with _opened(path) as file:
         faults = _faults(file, params, str(path))
+        if faults and CHECKPOINT_ENTRY in (file.metadata() or {}) and set(file.keys()) > set(params):
+            raise NetError(f"{path} is a checkpoint", hint="the weights of a run are the other files in its folder")
         if faults:
-            raise NetError(faults)
+            more = [Diagnostic(f"{path}: {len(faults) - MOST_FAULTS} more tensors do not fit")]
+            raise NetError(faults if len(faults) <= MOST_FAULTS else faults[:MOST_FAULTS] + more)
         found = {name: file.get_tensor(name) for name in params}
         metadata = dict(file.metadata() or {})
     for name, array in found.items():

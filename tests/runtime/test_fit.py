@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from netlang.diagnostics import NetError
@@ -138,6 +139,39 @@ def test_damaged_checkpoints(tmp_path: Path) -> None:
         trainer_of().fit(DATA, Options(out=out, resume=True))
     save_file({"a": np.ones(1)}, path, metadata={"netlang": "[]"})
     with pytest.raises(NetError, match="damaged"):
+        trainer_of().fit(DATA, Options(out=out, resume=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("epoch", "x", "'x' is no count"),
+        ("steps", -1, "-1 is no count"),
+        ("batch", 1000, "batch 1000 of"),
+        ("scale", "fast", "could not convert string to float: 'fast'"),
+        ("means", 3, "not subscriptable"),
+        ("best", {}, "it lacks 'best'"),
+        ("record", 1, "not iterable"),
+    ],
+)
+def test_a_damaged_record(tmp_path: Path, key: str, value: object, text: str) -> None:
+    _, out = straight(tmp_path)
+    path = out / CHECKPOINT
+    with safe_open(path, framework="numpy") as file:
+        record = json.loads(file.metadata()["netlang"])
+    record["progress"][key] = value
+    save_file(load_file(path), path, metadata={"netlang": json.dumps(record)})
+    with pytest.raises(NetError, match=r"the header of checkpoint .* is damaged: .*" + text):
+        trainer_of().fit(DATA, Options(out=out, resume=True))
+    save_file({"a": np.ones(1)}, path, metadata={"netlang": "[" * 100_000})
+    with pytest.raises(NetError, match="is damaged"):
+        trainer_of().fit(DATA, Options(out=out, resume=True))
+
+
+def test_a_log_that_cannot_be_kept(tmp_path: Path) -> None:
+    _, out = straight(tmp_path)
+    (out / LOG).write_bytes(b"\xff\xfe")
+    with pytest.raises(NetError, match=r"cannot read .*log\.jsonl"):
         trainer_of().fit(DATA, Options(out=out, resume=True))
 
 

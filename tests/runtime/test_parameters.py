@@ -82,6 +82,21 @@ def test_a_file_that_does_not_fit_says_everything_and_changes_nothing(tmp_path: 
     assert all(np.array_equal(before[n], store[n]) for n in store)
 
 
+def test_a_checkpoint_is_not_taken_for_weights(tmp_path: Path) -> None:
+    path, store = tmp_path / "c.safetensors", initialise(PARAMS, 0)
+    weights.save(path, {**store, "$step": np.zeros((), np.float32)}, {"netlang": "{}"})
+    with pytest.raises(NetError, match=r"c\.safetensors is a checkpoint"):
+        weights.load(path, PARAMS, store)
+
+
+def test_not_every_one_of_many_faults_is_listed(tmp_path: Path) -> None:
+    path, store = tmp_path / "w.safetensors", initialise(PARAMS, 0)
+    weights.save(path, {**store, **{f"x{i}": np.zeros(1, np.float32) for i in range(30)}}, {})
+    with pytest.raises(NetError, match="10 more tensors do not fit") as fault:
+        weights.load(path, PARAMS, store)
+    assert len(fault.value.diagnostics) == 21
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage" * 30, b"\xff" * 8, (200).to_bytes(8, "little") + b"{" * 200])
 def test_damaged_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.safetensors"
