@@ -15,6 +15,7 @@ from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.dump import dump_kernel
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import host
+from netlang.runtime.interruption import deferred
 
 LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf")
 """Functions of the C library that double-precision kernels may call."""
@@ -53,7 +54,8 @@ def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
     # Imported here because it imports Numba, which a warm cache makes unnecessary.
     from netlang.backends.cpu.compile import compile_kernel
 
-    compiled = compile_kernel(kernel, f"netlang_{name}")
+    with deferred():
+        compiled = compile_kernel(kernel, f"netlang_{name}")
     dump_kernel(name, kernel.key, compiled.llvm)
     objects.write(name, compiled.symbol, compiled.object)
     return compiled.symbol, compiled.object

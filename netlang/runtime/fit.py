@@ -7,11 +7,8 @@ checkpoint, so a run that was interrupted or killed continues to the very same w
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +18,7 @@ from netlang.ir.module import LOSS
 from netlang.runtime import augment, checkpoint, weights
 from netlang.runtime.data.dataset import Fitted, batches, order
 from netlang.runtime.files import make_folder, replacing
+from netlang.runtime.interruption import noted
 from netlang.runtime.metrics import Means, as_cost
 from netlang.runtime.parameters import learned
 from netlang.runtime.schedules import Watch
@@ -100,12 +98,18 @@ class Place:
     @staticmethod
     def restored(found: Mapping[str, Any]) -> Place:
         """The place that `asdict` gave. Raises KeyError, TypeError or ValueError for anything else."""
-        watches = {n: Watch(float(found[n]["best"]), _count(found[n]["bad"])) for n in ("best", "stop", "plateau")}
+        best, stop, plateau = (
+            Watch(float(found[n]["best"]), _count(found[n]["bad"])) for n in ("best", "stop", "plateau")
+        )
         sums = {str(name): float(total) for name, total in dict(found["means"]["sums"]).items()}
         return Place(
-            **{name: _count(found[name]) for name in ("epoch", "batch", "steps")},
-            **watches,
+            epoch=_count(found["epoch"]),
+            batch=_count(found["batch"]),
             means=Means(sums, _count(found["means"]["samples"])),
+            steps=_count(found["steps"]),
+            best=best,
+            stop=stop,
+            plateau=plateau,
             scale=float(found["scale"]),
             stopped=bool(found["stopped"]),
             record=dict(found["record"]),
@@ -153,7 +157,7 @@ class _Run:
         self.progress.compiling(self.trainer.programs.target)
         self.trainer.build()
         self.progress.begin(self.data, self.epochs, self.batches, resumed)
-        with _interruption() as interrupted:
+        with noted() as interrupted:
             while self.place.epoch < self.epochs and not self.place.stopped:
                 self._epoch(interrupted)
         self._save_weights(WEIGHTS)
@@ -270,24 +274,3 @@ class _Run:
                 log.write(json.dumps(record) + "\n")
         except OSError as fault:
             raise NetError(f"cannot write {path}: {fault.strerror or fault}") from fault
-
-
-@contextmanager
-def _interruption() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is noted, so that a step is never cut in two; a second one interrupts at once."""
-    seen = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield seen.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: object) -> None:
-        if seen.is_set():
-            raise KeyboardInterrupt
-        seen.set()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield seen.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
