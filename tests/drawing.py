@@ -102,9 +102,11 @@ class Draw:
 
     def partner(self, shape: Shape) -> Shape:
         """A shape that broadcasts with `shape`, in either direction."""
-        kind = self.pick("suffix", "same", "mixed", "scalar", "wider")
+        kind = self.pick("suffix", "same", "mixed", "channels", "scalar", "wider")
         if kind in ("same", "scalar"):
             return shape if kind == "same" else ()
+        if kind == "channels" and len(shape) > 1 and isinstance(shape[1], int):
+            return (shape[1], *(1 for _ in shape[2:]))
         if kind == "suffix":
             return shape[self.whole(min(1, len(shape)), len(shape)) :]
         stretched = (self.size(5) if d == 1 and self.flag() else 1 if self.flag() else d for d in shape)

@@ -30,6 +30,8 @@ EXAMPLES = 3
 CHAINS_DRAWN = 15 * EXAMPLES
 MOST = 20_000
 """Elements that a chain may grow to."""
+USUAL = ("relu", "max_pool", "add", "conv", "matmul", "batchnorm_train", "avg_pool")
+"""What chains are made of more often than of other ops: what fusion looks for."""
 OWN_TYPES = ("cast", "uniform")
 """Ops about element types; the oracle computes them in their own."""
 NARROW = {DType.F16: 4e-3, DType.BF16: 3e-2}
@@ -103,7 +105,8 @@ def chain(drawn: Drawn, length: int) -> list[Value]:
         suited = [name for name, recipe in CHAINS.items() if recipe.suits(before.shape)]
         if not suited or d.count(before.shape) > MOST:
             break
-        op = d.pick(*suited)
+        usual = [name for name in USUAL if name in suited]
+        op = d.pick(*d.pick(usual or suited, suited))
         values.append(drawn.node(op, CHAINS[op].make(d, before.shape), before)[0])
     return [values[-1], *values[:-1][: int(d.flag())]]
 
