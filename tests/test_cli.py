@@ -322,3 +322,48 @@ def test_a_variable_that_means_nothing(
     monkeypatch.setenv("NETLANG_THREADS", "many")
     assert main(["compile", net]) == 2
     assert "NETLANG_THREADS is 'many'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["train", "--seed", "9" * 19], "999 is too large: the most is 2^63 - 1"),
+        (["train", "--seed", "9" * 5000], "999 is too large: the most is 2^63 - 1"),
+        (["train", "--epochs", "-1"], "'-1' is not a whole number from 0 on"),
+        (["train", "--threads", "0"], "'0' is not a whole number from 1 on"),
+        (["summary", "--size", "T"], "'T' is not a name and a number, such as T=64"),
+        (["summary", "--size", "=4"], "'=4' is not a name and a number"),
+    ],
+)
+def test_numbers_of_the_command_line(
+    net: str, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([arguments[0], net, *arguments[1:]])
+    assert stopped.value.code == 2 and text in capsys.readouterr().err
+
+
+def test_the_train_section_is_of_one_net(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text("net first { \n input x: f32[N]\n output y = x\n}\n" + NET)
+    assert main(["ir", net, "--train", "--net", "mlp"]) == 0
+    assert main(["ir", net, "--train", "--net", "first"]) == 2
+    assert "the train section trains net 'mlp'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [(MemoryError(), "not enough memory"), (OSError(28, "No space left on device", "a/b"), "a/b: No space left")],
+)
+def test_what_the_machine_refuses(
+    net: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    text: str,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(graphs, "write", refuse)
+    assert main(["ir", net]) == 2
+    assert f"netc: error: {text}" in capsys.readouterr().err

@@ -43,6 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes standard output once more at exit; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
+    except MemoryError:
+        print("netc: error: not enough memory", file=sys.stderr)
+        return FAULT
+    except OSError as fault:
+        print(f"netc: error: {fault.filename or 'system'}: {fault.strerror or fault}", file=sys.stderr)
+        return FAULT
     except Exception as fault:  # the one place where a fault of netlang itself ends
         return _internal(fault)
     return 0

@@ -70,7 +70,9 @@ def sizes_text(sizes: Mapping[str, int]) -> str:
 
 
 def _size(text: str) -> tuple[str, int]:
-    name, _, number = text.partition("=")
+    name, equals, number = text.partition("=")
+    if not name.strip() or not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a name and a number, such as T=64")
     return name.strip(), positive(number.strip())
 
 
@@ -100,8 +102,10 @@ def natural(text: str) -> int:
 
 
 def _whole(text: str, least: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) < 2**63):
+    if not (text.isascii() and text.isdigit()) or (len(text) < 20 and int(text) < least):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} on")
+    if len(text) > 19 or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text[:40]} is too large: the most is 2^63 - 1")
     return int(text)
 
 

@@ -32,6 +32,8 @@ def add_verbs(verbs: Verbs) -> None:
 
 def ir(args: argparse.Namespace) -> None:
     module = module_of(args)
+    if args.train and args.net and choose(module, args.net) is not module.net:
+        raise NetError(f"the train section trains net '{module.net.name}'", hint="leave out --net")
     graph = training_step(train_section(module)) if args.train else choose(module, args.net)
     if args.after:
         passes = stages(backend_for(args.target), args.train)
@@ -51,5 +53,6 @@ def write(graph: Graph, args: argparse.Namespace) -> None:
 def train_section(module: Module) -> TrainSpec:
     """The file's `train` section. Raises NetError where it has none."""
     if module.train is None:
-        raise NetError(f"{module.source.name} has no train section, so there is no loss")
+        hint = "it says what to minimise: train { ... } after the net, with a loss and an optimizer"
+        raise NetError(f"{module.source.name} has no train section, so there is no loss", hint=hint)
     return module.train

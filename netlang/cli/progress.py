@@ -104,4 +104,5 @@ class Bar(Lines):
 def _opening(fitted: Fitted, epochs: int, resumed: bool) -> str:
     verb = "resuming" if resumed else "training"
     held = f", {count(len(fitted.test))} held out ({fitted.held_out})" if len(fitted.test) else ""
-    return f"{verb} on {fitted.name}: {count(len(fitted.train))} samples{held}, {epochs} epochs"
+    samples = f"{count(len(fitted.train))} sample{'s' if len(fitted.train) != 1 else ''}"
+    return f"{verb} on {fitted.name}: {samples}{held}, {epochs} epoch{'s' if epochs != 1 else ''}"

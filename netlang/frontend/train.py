@@ -19,6 +19,12 @@ from netlang.ir.graph import Value
 from netlang.ir.module import LOSS, Call
 from netlang.ir.types import DType, shape_text
 
+RESERVED = (LOSS, "epoch", "learning_rate", "seconds", "samples_per_second")
+"""What the log of a training says of every epoch besides the metrics."""
+
+HELD_OUT = "test_"
+"""How the log begins the names of what was measured on held-out samples."""
+
 _EPOCHS = 10
 _BATCH = 32
 
@@ -103,7 +109,7 @@ def _loss(context: Context, s: ast.Loss) -> None:
 def _metric(context: Context, s: ast.Metric) -> None:
     found = recipe_of(context)
     name = s.name.text if s.name is not None else _metric_name(s.value)
-    if name in found.metrics or name == LOSS or name in context.outputs:
+    if name in found.metrics or name in RESERVED or name.startswith(HELD_OUT) or name in context.outputs:
         raise Fault(f"the name '{name}' is taken", hint="give the metric one of its own: metric name = ...")
     value = _scalar(context, s.value, f"the metric '{name}'")
     found.metrics[name] = (

@@ -121,6 +121,25 @@ train {
         Found(11, 3, "the name 'accuracy' is taken", "give the metric one of its own: metric name = ..."),
     ),
     Case(
+        "metric_of_the_log",
+        """\
+net n() {
+  input x: f32[N, 10]
+  logits = x -> dense(4)
+  output y = softmax(logits)
+}
+train {
+  target label: i64[N]
+  loss cross_entropy(logits, label)
+  optimizer sgd(lr = 0.1)
+  metric epoch = mean(logits)
+  metric test_loss = mean(logits)
+}
+""",
+        Found(10, 3, "the name 'epoch' is taken", "give the metric one of its own: metric name = ..."),
+        Found(11, 3, "the name 'test_loss' is taken", "give the metric one of its own: metric name = ..."),
+    ),
+    Case(
         "metric_unnamed",
         """\
 net n() {
