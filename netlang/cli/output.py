@@ -10,6 +10,9 @@ from rich.table import Table
 
 Row = Sequence[str]
 
+_ANY = 10_000
+"""Characters that no table is wide."""
+
 
 def table(title: str, columns: Row, rows: Sequence[Row], totals: Row | None = None, text_columns: int = 1) -> None:
     """Print a table; the first `text_columns` columns are flush left, the others right."""
@@ -26,7 +29,12 @@ def _drawn(title: str, columns: Row, rows: Sequence[Row], totals: Row | None, te
         drawn.add_column(column, justify=justify, footer=totals[place] if totals else "")  # type: ignore[arg-type]
     for row in rows:
         drawn.add_row(*row)
-    Console().print(drawn)
+    console = Console(markup=False)
+    if console.measure(drawn, options=console.options.update(max_width=_ANY)).maximum > console.width:
+        # A number that is cut is worse than a line that goes on in the next one.
+        _plain(title, columns, [*rows, *([totals] if totals else [])], text_columns)
+    else:
+        console.print(drawn)
 
 
 def _plain(title: str, columns: Row, rows: Sequence[Row], text_columns: int) -> None:

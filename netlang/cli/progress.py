@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from netlang.cli.output import count, number
 from netlang.runtime import fit
 from netlang.runtime.data.dataset import Fitted
 
 SECONDS_BETWEEN_LINES = 10.0
+BESIDE = 20
+"""Characters that a short bar and the time left take."""
 _NOT_RESULTS = frozenset({"epoch", "learning_rate", "seconds", "samples_per_second"})
 
 
@@ -25,11 +28,27 @@ def reporter() -> fit.Progress:
 
 def results(record: Mapping[str, Any]) -> str:
     """`loss 0.1234  accuracy 0.98  test_loss ...`: the results in a record."""
-    return "  ".join(f"{name} {number(value)}" for name, value in record.items() if name not in _NOT_RESULTS)
+    return "  ".join(_listed(record))
+
+
+def _listed(record: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {number(value)}" for name, value in record.items() if name not in _NOT_RESULTS]
+
+
+def fitting(parts: Sequence[str], room: int | None) -> str:
+    """The parts in one line, as many from the first on as fit into `room` characters, and the first in any case."""
+    shown = list(parts)
+    while room is not None and len(shown) > 1 and len("  ".join(shown)) > room:
+        shown.pop()
+    return "  ".join(shown)
 
 
 class Lines(fit.Progress):
     """One line for every epoch, and one every ten seconds within."""
+
+    width: int | None = None
+    """Characters of a line; None where any number will do."""
+    reported = False
 
     def compiling(self, target: str) -> None:
         self.say(f"compiling for {target}")
@@ -55,13 +74,23 @@ class Lines(fit.Progress):
             self.last = time.monotonic()
             self.say(f"epoch {epoch}/{self.epochs}  batch {batch + 1}/{self.batches}  {self.state(means)}")
 
-    def state(self, means: Mapping[str, float]) -> str:
-        return f"{results(means)}  {count(round(self.speed))} images/s"
+    def state(self, means: Mapping[str, float], room: int | None = None) -> str:
+        """Means and speed, as much of it as fits into `room` characters: metrics after the first go first."""
+        parts, speed = _listed(means), f"{count(round(self.speed))} images/s"
+        while len(parts) > 2 and fitting([*parts, speed], room) != fitting([*parts, speed], None):
+            parts.pop()
+        text = fitting([*parts, speed], room)
+        return text if room is None or len(text) <= room else ""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        self.last = time.monotonic()
-        took = f"{record['seconds']:.1f} s  {count(round(record['samples_per_second']))} images/s"
-        self.say(f"epoch {record['epoch']}/{self.epochs}  {results(record)}  {took}")
+        self.last, self.reported = time.monotonic(), True
+        speed = f"{count(round(record['samples_per_second']))} images/s"
+        parts = [f"epoch {record['epoch']}/{self.epochs}", *_listed(record), f"{record['seconds']:.1f} s", speed]
+        self.say(fitting(parts, self.width))
+
+    def end(self, record: Mapping[str, Any]) -> None:
+        if record and not self.reported:
+            self.say(f"nothing was left to do: epoch {record['epoch']} of {self.epochs} is done")
 
     def say(self, line: str) -> None:
         print(line, flush=True)
@@ -75,11 +104,11 @@ class Bar(Lines):
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             TextColumn("left"),
-            TimeRemainingColumn(),
         )
         self.drawn = Progress(*columns, console=Console(), transient=True)
+        self.width = self.drawn.console.width
 
     def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
         super().begin(fitted, epochs, batches, resumed)
@@ -89,10 +118,12 @@ class Bar(Lines):
     def show(self, epoch: int, batch: int, means: Mapping[str, float]) -> None:
         done = (epoch - 1) * self.batches + batch + 1
         text = f"epoch {epoch}/{self.epochs}"
-        self.drawn.update(self.task, completed=done, description=text, state=self.state(means))
+        state = self.state(means, self.drawn.console.width - len(text) - BESIDE)
+        self.drawn.update(self.task, completed=done, description=text, state=state)
 
     def end(self, record: Mapping[str, Any]) -> None:
         self.close()
+        super().end(record)
 
     def close(self) -> None:
         self.drawn.stop()

@@ -36,7 +36,7 @@ _REFUSALS = {
 def save(path: str | os.PathLike[str], store: Store, identity: Mapping[str, Any], progress: Record) -> None:
     """Write a checkpoint atomically. Raises NetError where the file system refuses."""
     record = {"format": FORMAT, "identity": dict(identity), "progress": progress}
-    weights.save(path, store, {ENTRY: json.dumps(record, sort_keys=True)})
+    weights.save(path, store, {ENTRY: json.dumps(record)})
 
 
 def load(
