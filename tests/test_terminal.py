@@ -22,24 +22,24 @@ RECORD = {
 DATA = Fitted("digits", Columns({}, {}), Columns({}, {}))
 
 
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A terminal of 40 columns; `capsys`, which puts its own standard output in place, has to come first."""
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "40")
-    return monkeypatch
-
-
 @pytest.mark.parametrize(("columns", "drawn"), [("40", False), ("80", True)])
 def test_no_number_of_a_table_is_cut(
-    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str, drawn: bool
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str, drawn: bool
 ) -> None:
-    terminal.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
     output.table("t", ("layer", "a", "b"), [("conv[red]1", "1,234,567,890,123", "9,876,543,210")], ("total", "1", "2"))
     text = capsys.readouterr().out
     assert "1,234,567,890,123" in text and "9,876,543,210" in text and "conv[red]1" in text
     assert ("\u2502" in text) == drawn
+
+
+def test_prose_in_a_table_is_folded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    output.table("", ("name", "meaning", "n"), [("a", "words " * 20, "1,234,567")], text_columns=2)
+    text = capsys.readouterr().out
+    assert "\u2502" in text and "1,234,567" in text and text.count("words") == 20
 
 
 def test_a_line_keeps_what_fits() -> None:
@@ -68,10 +68,9 @@ def test_a_run_that_is_over_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
-def test_the_bar_stays_in_one_line(
-    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
-) -> None:
-    terminal.setenv("COLUMNS", str(columns))
+def test_the_bar_stays_in_one_line(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
     bar = Bar()
     bar.begin(DATA, 20, 1000, resumed=False)
     means: dict[str, Any] = {"loss": 0.123456, "accuracy": 0.98765, "error": 0.1}

@@ -26,11 +26,12 @@ def _drawn(title: str, columns: Row, rows: Sequence[Row], totals: Row | None, te
     drawn = Table(title=title, title_justify="left", show_footer=totals is not None)
     for place, column in enumerate(columns):
         justify = "left" if place < text_columns else "right"
-        drawn.add_column(column, justify=justify, footer=totals[place] if totals else "")  # type: ignore[arg-type]
+        footer, whole = totals[place] if totals else "", place >= text_columns
+        drawn.add_column(column, justify=justify, footer=footer, no_wrap=whole)  # type: ignore[arg-type]
     for row in rows:
         drawn.add_row(*row)
     console = Console(markup=False)
-    if console.measure(drawn, options=console.options.update(max_width=_ANY)).maximum > console.width:
+    if console.measure(drawn, options=console.options.update(max_width=_ANY)).minimum > console.width:
         # A number that is cut is worse than a line that goes on in the next one.
         _plain(title, columns, [*rows, *([totals] if totals else [])], text_columns)
     else:
