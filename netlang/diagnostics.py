@@ -138,7 +138,8 @@ def closest(name: str, options: Iterable[str]) -> str:
 def _slips(a: str, b: str, most: int) -> int:
     """Letters left out, put in, changed or swapped with their neighbour on the way from `a` to `b` (the optimal string
     alignment distance); `most + 1` for anything more."""
-    if abs(len(a) - len(b)) > most:
+    # Every slip changes at most two letters of those that occur.
+    if abs(len(a) - len(b)) > most or len(set(a) ^ set(b)) > 2 * most:
         return most + 1
     before: list[int] = []
     last = list(range(len(b) + 1))

@@ -48,6 +48,9 @@ class Stop(Exception):
 class Reporter:
     """Collects diagnostics; the same fault found on two ways (training, evaluation) is kept once."""
 
+    MOST = 50
+    """Errors that are told of one file: nobody reads more, and each asks for what was probably meant."""
+
     def __init__(self) -> None:
         self._found: dict[tuple[object, ...], Diagnostic] = {}
 
@@ -59,6 +62,11 @@ class Reporter:
     def of(self, severity: str) -> tuple[Diagnostic, ...]:
         """The diagnostics of a severity, in the order of the text."""
         return tuple(sorted((d for d in self._found.values() if d.severity == severity), key=_order))
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many errors as will be told."""
+        return len(self._found) >= self.MOST and len(self.errors) >= self.MOST
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

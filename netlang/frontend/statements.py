@@ -12,7 +12,7 @@ from netlang.frontend import ast, parameters
 from netlang.frontend.calls import name_layer
 from netlang.frontend.context import Context
 from netlang.frontend.expressions import evaluate, lookup
-from netlang.frontend.faults import Fault, Located, Silenced
+from netlang.frontend.faults import Fault, Located, Silenced, Stop
 from netlang.frontend.limits import check_items
 from netlang.frontend.operators import truth
 from netlang.frontend.scope import Frame, Naming, Scope
@@ -53,6 +53,8 @@ def run(context: Context, statements: Sequence[ast.Statement]) -> Returned | Non
             returned = _run(context, statement)
         except Located as fault:
             context.reporter.add(fault.diagnostic)
+            if context.reporter.full:
+                raise Stop from None
         except Silenced:
             pass
         else:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import netlang.ir.text as text_form
+from netlang.diagnostics import NetError
 from netlang.frontend import load
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph
@@ -298,3 +301,10 @@ def test_warnings() -> None:
 
 def test_what_only_training_uses_is_used() -> None:
     assert trained().warnings == ()
+
+
+def test_a_file_full_of_faults_is_not_told_in_full() -> None:
+    lines = "\n".join(f"  h{i} = unknown{i}" for i in range(2000))
+    with pytest.raises(NetError) as raised:
+        load(f"net n() {{\n  input x: f32[N]\n{lines}\n  output y = x\n}}")
+    assert [d.spans[0].line for d in raised.value.diagnostics] == list(range(3, 53))
