@@ -20,6 +20,7 @@ from netlang.frontend.statements import run, run_block
 from netlang.frontend.train import Recipe
 from netlang.frontend.values import POISON, BlockFunction
 from netlang.frontend.warn import warn
+from netlang.ir.gradient import depends
 from netlang.ir.graph import Graph, Value
 from netlang.ir.module import LOSS, RNG, Module, TrainSpec
 
@@ -197,6 +198,11 @@ def _spec(training: _Elaboration, evaluation: _Elaboration, train: ast.Train, re
         fault(f"there is no metric '{stop['monitor']}' to monitor", stop.span, "name a metric, or loss")
     if reporter.errors:
         return None
+    weights = [p for p in training.graph.params if p.node.attrs["role"] == "weight"]
+    if recipe.loss is not None and not depends(recipe.loss, weights):
+        what = "training would change nothing: no gradient leads from the loss to a weight"
+        hint = "accuracy, argmax, comparisons and stop_gradient let none through" if weights else "the net has none"
+        reporter.add(Diagnostic(what, (recipe.seen["loss"],), "warning", hint=hint))
     return TrainSpec(
         graph=training.graph,
         evaluation=evaluation.graph,

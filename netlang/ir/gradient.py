@@ -11,7 +11,7 @@ node is visited. It lives beside the graph, not among the passes, because `grad(
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from netlang.ir.build import Builder
 from netlang.ir.graph import Node, Value, topological
@@ -50,6 +50,11 @@ def adjoints(
         if any(v in active for v in node.inputs) and any(r in found for r in node.results):
             _visit(node, found, active)
     return [found.get(v) for v in wrt]
+
+
+def depends(y: Value, wrt: Iterable[Value]) -> bool:
+    """Whether `y` follows from a value of `wrt` by differentiable ops alone."""
+    return y in _active(tuple(topological((y,))), frozenset(wrt))
 
 
 def zeros(builder: Builder, like: Value) -> Value:

@@ -308,3 +308,22 @@ def test_a_file_full_of_faults_is_not_told_in_full() -> None:
     with pytest.raises(NetError) as raised:
         load(f"net n() {{\n  input x: f32[N]\n{lines}\n  output y = x\n}}")
     assert [d.spans[0].line for d in raised.value.diagnostics] == list(range(3, 53))
+
+
+@pytest.mark.parametrize(
+    ("layer", "loss", "hint"),
+    [
+        ("dense(4)", "stop_gradient(cross_entropy(logits, label))", "accuracy, argmax"),
+        ("dense(4)", "1 - accuracy(logits, label)", "accuracy, argmax"),
+        ("relu", "cross_entropy(logits, label)", "the net has none"),
+        ("dense(4)", "cross_entropy(logits, label)", ""),
+    ],
+)
+def test_a_loss_that_trains_nothing(layer: str, loss: str, hint: str) -> None:
+    module = load(
+        f"net n() {{\n input x: f32[N, 4]\n logits = x -> {layer}\n output y = logits\n}}\n"
+        f"train {{\n target label: i64[N]\n loss {loss}\n optimizer sgd(lr = 0.1)\n}}"
+    )
+    told = [(w.spans[0].line, w.hint) for w in module.warnings if "training would change nothing" in w.message]
+    assert [line for line, _ in told] == ([8] if hint else [])
+    assert all(hint in found for _, found in told)

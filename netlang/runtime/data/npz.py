@@ -95,6 +95,10 @@ def _checked(file: IO[bytes], length: int, what: str) -> int:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    start = file.read(len(npy.MAGIC_PREFIX))
+    if start != npy.MAGIC_PREFIX:
+        raise ValueError("it does not begin as a .npy file does")
+    file.seek(0)
     version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:

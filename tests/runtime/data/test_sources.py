@@ -194,6 +194,14 @@ def test_an_encrypted_npz_is_refused(tmp_path: Path) -> None:
         npz.load(path)
 
 
+def test_what_is_no_npy_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    for content in (b"", b"hello", b"net a() {}"):
+        path.write_bytes(content)
+        with pytest.raises(NetError, match=r"cannot read .*: it does not begin as a \.npy file does"):
+            npz.read_npy(path)
+
+
 def pictures(root: Path, mode: str = "RGB") -> None:
     for number, name in enumerate(("cat", "ant", "bee")):
         (root / name).mkdir(parents=True)
