@@ -125,10 +125,12 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 def closest(name: str, options: Iterable[str]) -> str:
     """The option that `name` was probably meant to be, the first of several; empty where there is none.
 
-    That is one at most a slip of the fingers away for every three letters, or one that begins with `name`.
+    Whatever the case of the letters, that is one at most a slip of the fingers away for every three letters, or one
+    that begins with `name`.
     """
     allowed = max(1, len(name) // 3)
-    ranked = [(_slips(name, option, allowed), not option.startswith(name), option) for option in options]
+    word = name.lower()
+    ranked = [(_slips(word, o.lower(), allowed), not o.lower().startswith(word), o) for o in options]
     close = [r for r in ranked if r[0] <= allowed and r[0] < len(r[2])]
     if not close and len(name) >= 3:
         close = [r for r in ranked if not r[1]]

@@ -17,6 +17,7 @@ WORDS = ("conv", "same", "scan", "sum", "floor", "momentum", "dropout", "dense")
         ("sam", "same"),
         ("dorpout", "dropout"),
         ("mom", "momentum"),
+        ("CONV", "conv"),
         ("foo", ""),
         ("x", ""),
         ("", ""),

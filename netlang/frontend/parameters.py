@@ -45,7 +45,8 @@ def _create(context: Context, s: ast.Declaration, type: TensorType, initial: Any
             )
     role = _ROLES[s.role.text]
     if role == "weight" and not type.dtype.is_float:
-        raise Fault(f"{what} is {type}, but only floating-point tensors can be trained", span=s.type.span)
+        message = f"{what} is {type}, but only floating-point tensors can be trained"
+        raise Fault(message, hint="cast(x, f32) makes floating-point numbers of an input", span=s.type.span)
     init = resolve(initial, type, what)
     spans = context.places(s.name.span)[0][:1]
     value = Builder(spans).param(path, type, role, init)

@@ -34,6 +34,12 @@ def evaluate_type(context: Context, type: ast.Type, *, introduce: bool = False) 
     return found
 
 
+_OTHER_NAMES = {
+    "float": "f32", "float16": "f16", "float32": "f32", "float64": "f64", "bfloat16": "bf16", "half": "f16",
+    "double": "f64", "int": "i64", "int8": "i8", "int32": "i32", "int64": "i64", "long": "i64", "boolean": "bool",
+}  # fmt: skip
+
+
 def _is_new(context: Context, name: str) -> bool:
     """Whether a name is free to be a size: unknown, or known only as a function of the language."""
     entry = context.frame.scope.find(name)
@@ -43,7 +49,9 @@ def _is_new(context: Context, name: str) -> bool:
 def _dtype(context: Context, expression: ast.Expression) -> DType:
     if isinstance(expression, ast.Name) and context.frame.scope.find(expression.id.text) is None:
         names = [d.value for d in DType]
-        hint = did_you_mean(expression.id.text, names) or f"there are {', '.join(names)}"
+        other = _OTHER_NAMES.get(expression.id.text.lower())
+        hint = f"it is called '{other}' here" if other else did_you_mean(expression.id.text, names)
+        hint = hint or f"there are {', '.join(names)}"
         raise Fault(f"unknown element type '{expression.id.text}'", hint=hint, span=expression.span)
     value = evaluate(context, expression)
     if not isinstance(value, DType):

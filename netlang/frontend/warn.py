@@ -11,10 +11,15 @@ from netlang.ir.graph import Graph, Value, topological
 
 
 def warn(usage: Usage, graphs: Sequence[Graph], reporter: Reporter) -> None:
-    """Unused bindings and block parameters, inputs and parameters that nothing computed depends on.
+    """Unused bindings and block parameters, inputs and parameters that nothing computed depends on, softmax twice.
 
     `graphs` are all graphs of the file, in every mode.
     """
+    for node in {node: None for graph in graphs for node in topological(graph.roots)}:
+        if node.op == "cross_entropy" and node.inputs[0].node.op in ("softmax", "sigmoid"):
+            found = node.inputs[0].node.op
+            message = f"cross_entropy of what went through {found}: it takes logits, and normalises them itself"
+            reporter.add(Diagnostic(message, node.spans[:1], "warning", hint=f"give it what stands before {found}"))
     silent = _unreached(graphs, reporter)
     for span, name, what in usage.unused():
         if span not in silent:

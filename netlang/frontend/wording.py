@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
+from netlang.diagnostics import did_you_mean
 from netlang.frontend.faults import SyntaxFault
 from netlang.frontend.layout import CLOSE, LINE_END, OPEN, STATEMENT_WORDS, Layout, words
 
@@ -17,6 +18,13 @@ _SPELLING = {
 _OPERATORS = words("OR AND NOT COMPARE PLUS MINUS STAR SLASH FLOOR PERCENT AT POWER _ARROW DOT IF LPAR LSQB")
 _VALUES = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LPAR", "LSQB", "MINUS", "NOT"})
 _ORDER = ("EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE")
+
+_KEYWORDS = sorted(word.lower() for word in STATEMENT_WORDS)
+_OTHER_KEYWORDS = {
+    "model": "net", "network": "net", "module": "net", "class": "net",
+    "def": "block", "function": "block", "func": "block", "fn": "block", "layer": "block",
+    "training": "train", "metrics": "metric", "optim": "optimizer", "optimiser": "optimizer",
+}  # fmt: skip
 
 _CHARACTERS = {
     '"': ("this string is not closed", "a string ends on the line it began on"),
@@ -34,7 +42,8 @@ def character_fault(error: UnexpectedCharacters) -> SyntaxFault:
     """A character that begins no token."""
     character = error.char
     shown = character if character.isprintable() else f"\\u{ord(character):04x}"
-    message, hint = _CHARACTERS.get(character, (f"unexpected character '{shown}'", ""))
+    usual = "names are made of the letters a-z and A-Z, digits and '_'" if character.isalpha() else ""
+    message, hint = _CHARACTERS.get(character, (f"unexpected character '{shown}'", usual))
     return SyntaxFault(message, Token("CHARACTER", character, 0, error.line, error.column), hint)
 
 
@@ -47,10 +56,13 @@ def token_fault(error: UnexpectedToken, layout: Layout) -> SyntaxFault:
     if layout.stray and token.type in CLOSE:
         return SyntaxFault(f"'{token}' closes nothing", token)
     accepted = error.accepts or error.expected
-    if before is not None and (token.line or 0) > (before.end_line or 0):
+    # Behind a '{' the end of a line says nothing: what is wrong is what the next one begins with.
+    if before is not None and before.type != "LBRACE" and (token.line or 0) > (before.end_line or 0):
         token = Token(LINE_END, " ", 0, before.end_line, before.end_column)
     wanted = _expected(accepted)
-    return SyntaxFault(f"expected {wanted}, found {_found(token)}", token, _hint(token, accepted), _length(token))
+    return SyntaxFault(
+        f"expected {wanted}, found {_found(token)}", token, _hint(token, accepted, before), _length(token)
+    )
 
 
 def _unclosed(token: Token, open_brackets: Sequence[Token]) -> SyntaxFault | None:
@@ -103,18 +115,30 @@ def _found(token: Token) -> str:
     return f"'{text}'" if len(text) <= 40 else f"'{text[:37]}...'"
 
 
-def _hint(token: Token, accepted: Collection[str]) -> str:
+def _hint(token: Token, accepted: Collection[str], before: Token | None) -> str:
     if token.type in ("IF", "FOR") and "NAME" in accepted:
         return "compile-time conditions inside an expression are written 'a if condition else b'"
     if token.type == "COMPARE" and LINE_END in accepted:
         return "comparisons are not chained: write 'a < b and b < c'"
     if token.type == "EQUAL" and "RPAR" not in accepted and LINE_END in accepted:
         return "a binding is 'name = expression'; a comparison is '=='"
-    if token.type == "LPAR" and {"EQUAL", "COLON"} <= set(accepted):
+    if token.type in ("LPAR", "_ARROW") and {"EQUAL", "COLON"} <= set(accepted):
         return "what a line computes needs a name: y = ..."
+    if token.type == "NAME" and {"EQUAL", "COLON"} <= set(accepted) and before is not None:
+        return _keyword(str(before))
+    if token.type == "COLON" and {"EQUAL", "RPAR"} <= set(accepted):
+        return "parameters are given as name = value"
+    if token.type in ("FLOOR", "SLASH") and STATEMENT_WORDS & set(accepted):
+        return "comments begin with '#'"
     if token.type in ("NUMBER", "NAME") and LINE_END in accepted and "STAR" in accepted:
         return "one statement to a line; a product is written with '*'"
     return ""
+
+
+def _keyword(word: str) -> str:
+    """The word that a line or an item was probably meant to begin with."""
+    other = _OTHER_KEYWORDS.get(word.lower())
+    return f"it is called '{other}' here" if other else did_you_mean(word, _KEYWORDS)
 
 
 def _length(token: Token) -> int:

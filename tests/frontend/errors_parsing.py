@@ -180,7 +180,7 @@ net n() {
   else { }
 }
 """,
-        Found(1, 10, "expected a statement or '}', found the end of the line"),
+        Found(2, 3, "expected a statement or '}', found 'else'"),
     ),
     Case(
         "if_in_expression",
@@ -261,5 +261,35 @@ net n() {
         Found(
             2, 8, "expected the end of the line, found 'x'", "one statement to a line; a product is written with '*'"
         ),
+    ),
+    Case(
+        "slashes_for_a_comment",
+        "net n() {\n  // why\n}\n",
+        Found(2, 3, "expected a statement or '}', found '//'", "comments begin with '#'"),
+    ),
+    Case(
+        "word_of_a_statement",
+        "net n() {\n  inptu x: f32[N]\n}\n",
+        Found(2, 9, "expected '=', ',' or ':', found 'x'", "did you mean 'input'?"),
+    ),
+    Case(
+        "word_of_an_item",
+        "model n() {\n}\n",
+        Found(1, 7, "expected '=', ',' or ':', found 'n'", "it is called 'net' here"),
+    ),
+    Case(
+        "pipe_without_a_name",
+        "net n() {\n  input x: f32[N]\n  x -> relu\n}\n",
+        Found(3, 5, "expected '=', ',' or ':', found '->'", "what a line computes needs a name: y = ..."),
+    ),
+    Case(
+        "colon_for_a_parameter",
+        "net n() {\n  input x: f32[N]\n  output y = conv(channels: 3)\n}\n",
+        Found(3, 27, "expected '=', ',' or ')', found ':'", "parameters are given as name = value"),
+    ),
+    Case(
+        "letters_of_a_name",
+        "net τ() {\n}\n",
+        Found(1, 5, "unexpected character 'τ'", "names are made of the letters a-z and A-Z, digits and '_'"),
     ),
 )

@@ -6,6 +6,31 @@ from tests.frontend.error_case import Case, Found
 
 CASES = (
     Case(
+        "int_weights",
+        """\
+net n() {
+  input x: i8[N, 3]
+  output y = x -> dense(2)
+}
+""",
+        Found(
+            3,
+            19,
+            "param 'weight' is i8[2, 3], but only floating-point tensors can be trained",
+            "cast(x, f32) makes floating-point numbers of an input",
+        ),
+    ),
+    Case(
+        "dtype_of_elsewhere",
+        """\
+net n() {
+  input x: float32[N, 3]
+  output y = x
+}
+""",
+        Found(2, 12, "unknown element type 'float32'", "it is called 'f32' here"),
+    ),
+    Case(
         "dtype_mix",
         """\
 net n() {

@@ -327,3 +327,12 @@ def test_a_loss_that_trains_nothing(layer: str, loss: str, hint: str) -> None:
     told = [(w.spans[0].line, w.hint) for w in module.warnings if "training would change nothing" in w.message]
     assert [line for line, _ in told] == ([8] if hint else [])
     assert all(hint in found for _, found in told)
+
+
+def test_cross_entropy_of_a_softmax_is_warned_of() -> None:
+    module = load(
+        "net n() {\n input x: f32[N, 4]\n output y = x -> dense(4) -> softmax\n}\n"
+        "train {\n target label: i64[N]\n loss cross_entropy(y, label)\n optimizer sgd(lr = 0.1)\n}"
+    )
+    (warning,) = module.warnings
+    assert (warning.spans[0].line, warning.hint) == (7, "give it what stands before softmax")
