@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -154,10 +154,15 @@ def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) 
     return array
 
 
+def threads_for(table: Table, threads: int) -> int:
+    """How many of `threads` carry the steps out."""
+    return threads if table.work >= SERIAL_PROGRAM else 1
+
+
 def run_table(table: Table, threads: int) -> None:
     """Carry the steps out."""
     if len(table.program) > 1:
-        pool().run(table.program_address, threads if table.work >= SERIAL_PROGRAM else 1)
+        pool().run(table.program_address, threads_for(table, threads))
 
 
 class Binding:
@@ -187,8 +192,14 @@ class Binding:
         self._arrays: list[Array | None] = [None] * len(self._params)
         self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
 
-    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array], threads: int) -> dict[str, Array]:
-        """One call; hoisted buffers have been placed before."""
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        params: Mapping[str, Array],
+        threads: int,
+        carry_out: Callable[[Table, int], None] = run_table,
+    ) -> dict[str, Array]:
+        """One call; hoisted buffers have been placed before. A profile has a way of its own to `carry_out` steps."""
         outputs = {name: np.empty(shape, dtype) for name, shape, dtype in self._outputs}
         given = {"input": inputs, "param": params, "output": outputs}
         for home in self._moving:
@@ -199,7 +210,7 @@ class Binding:
             if array is not self._arrays[i]:
                 self._arrays[i] = array
                 self.table.place(home, address_of(array))
-        run_table(self.table, threads)
+        carry_out(self.table, threads)
         # All is read before anything is written: parameters may change places.
         sources = [self._array(copy.source, given) for copy in self._homes.copies]
         for copy, source in zip(self._homes.copies, sources, strict=True):

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from netlang.backends.base import Array
+from netlang.backends.base import Array, StepTime
 from netlang.backends.cpu import loader
 from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
 from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.homes import External, buffers, find_homes
 from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
+from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
 from netlang.backends.cpu.threads import aligned
 from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node, Value
@@ -54,6 +55,7 @@ class Executable:
         self.threads = threads
         self._context = context
         self._homes = find_homes(context, steps)
+        self._owners = {id(step): node for node, own in steps.items() for step in own}
         hoisted = set(map(id, self._homes.prologue))
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
         self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
@@ -85,6 +87,27 @@ class Executable:
         if self.graph.updates:
             _changes += 1
         return outputs
+
+    def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
+        """Time every step in each of so many calls, as `netlang.backends.base.Profiled` describes it."""
+        global _changes
+        binding = self._bind({name: array.shape for name, array in inputs.items()})
+        clock = StepClock(len(self._steps))
+        for _ in range(calls):
+            if self._homes.hoisted:
+                self._prepare(binding, params)
+            binding.run(inputs, params, self.threads, clock.carry_out)
+            _changes += bool(self.graph.updates)
+        sizes = bind_sizes(self.graph.inputs, {name: array.shape for name, array in inputs.items()})
+        moved = [step_bytes(self._context, self._homes, step, sizes) for step in self._steps]
+        return [
+            StepTime(self._owners[id(step)], kernel_text(step.kernel.key), seconds, size)
+            for step, seconds, size in zip(self._steps, clock.seconds(), moved, strict=True)
+        ]
+
+    def peak(self) -> float:
+        """Most floating-point operations a second of all threads together, in float32, measured now."""
+        return measured_peak(self.threads)
 
     def invalidate(self) -> None:
         """Forget what was computed from parameters: they have been changed in place."""

@@ -33,9 +33,9 @@ def available() -> int:
 
 
 @cache
-def _entry(maker: str, signature: str, *parameters: Any) -> Any:
+def _entry(maker: str, signature: str, *parameters: Any, module: str = "walker") -> Any:
     """A callable for one of the walker's entry points; a call lets go of the interpreter's lock."""
-    place = loader.address(native("walker", maker, *parameters, signature=signature))
+    place = loader.address(native(module, maker, *parameters, signature=signature))
     return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * signature.count("int64"))(place)
 
 
@@ -72,14 +72,25 @@ class Pool:
         else:
             _entry("alone", "void(int64)")(program)
 
+    def run_timed(self, program: int, threads: int, times: int) -> None:
+        """As `run`, but waits until the pool is free, and writes times as `native/timed_walker.py` says."""
+        with self._busy:
+            threads = min(threads, MOST)
+            self._call_workers(threads)
+            signature = "void(int64, int64, int64, int64)"
+            _entry("together", signature, self._native, module="timed_walker")(self._address, program, threads, times)
+
     def _run_together(self, program: int, threads: int) -> None:
+        self._call_workers(threads)
+        _entry("together", "void(int64, int64, int64)", self._native)(self._address, program, threads)
+
+    def _call_workers(self, threads: int) -> None:
         while len(self._workers) < threads - 1:
             block = self._address + control.WORKERS + len(self._workers) * control.WORKER_BYTES
             self._workers.append(_NativeWorker(block) if self._native else _PythonWorker(block))
         # The job is posted by native code; Python's own workers look for it once they are told to.
         for worker in self._workers[: threads - 1]:
             worker.tell()
-        _entry("together", "void(int64, int64, int64)", self._native)(self._address, program, threads)
 
     def close(self) -> None:
         """End the workers. The pool starts new ones if it is used again."""
