@@ -189,7 +189,9 @@ class Binding:
         external = [home for home in self.table.places if isinstance(home, External)]
         self._moving = [home for home in external if home.kind != "param"]
         self._params = [home for home in external if home.kind == "param"]
-        self._arrays: list[Array | None] = [None] * len(self._params)
+        self._param_names = [home.name for home in self._params]
+        self._arrays: list[Array] = []
+        self._ids: list[int] = []
         self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
 
     def run(
@@ -204,19 +206,27 @@ class Binding:
         given = {"input": inputs, "param": params, "output": outputs}
         for home in self._moving:
             self.table.place(home, address_of(given[home.kind][home.name]))
-        for i, home in enumerate(self._params):
-            # Params are usually the same arrays as in the last call, and asking for an address takes its time.
-            array = params[home.name]
-            if array is not self._arrays[i]:
-                self._arrays[i] = array
-                self.table.place(home, address_of(array))
+        # Params are usually the same arrays as in the last call, and asking for an address takes its time.
+        if list(map(id, map(params.__getitem__, self._param_names))) != self._ids:
+            self._place_params(params)
         carry_out(self.table, threads)
-        # All is read before anything is written: parameters may change places.
+        if self._homes.copies:
+            self._copy(given)
+        return outputs
+
+    def _place_params(self, params: Mapping[str, Array]) -> None:
+        """Keeps the arrays, so that their ids are nobody else's."""
+        self._arrays = [params[name] for name in self._param_names]
+        self._ids = list(map(id, self._arrays))
+        for home, array in zip(self._params, self._arrays, strict=True):
+            self.table.place(home, address_of(array))
+
+    def _copy(self, given: Mapping[str, Mapping[str, Array]]) -> None:
+        """All is read before anything is written: parameters may change places."""
         sources = [self._array(copy.source, given) for copy in self._homes.copies]
         for copy, source in zip(self._homes.copies, sources, strict=True):
             target = given[copy.target.kind][copy.target.name]
             np.copyto(target, source.reshape(target.shape))
-        return outputs
 
     def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
         """The elements of a value after the last step."""

@@ -43,6 +43,8 @@ def as_array(value: Any, type: TensorType, what: str) -> Array:
     Accepts arrays, anything that speaks DLPack or `__array__`, and plain numbers and lists (these alone are converted
     to the wanted element type). Raises NetError, which calls the value `what`, for an element type that differs.
     """
+    if value.__class__ is np.ndarray and value.dtype == type.dtype.numpy and value.flags.c_contiguous:
+        return value
     array = _from_foreign(value, type, what)
     try:
         found = str(DType.of(array.dtype))
