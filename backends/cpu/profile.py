@@ -25,6 +25,7 @@ from netlang.ir.graph import Graph
 _PEAK_ROUNDS, _PEAK_CALLS = 20_000, 100
 _NAMES = {"nest": "loops", "conv": "direct"}
 _TILE = re.compile(r"\bvectors=(\d+)(?:, rows=(\d+))?(?:, columns=(\d+))?")
+_ROWS_TILE = re.compile(r"conv:RowStructure\(.*\boutputs=(\d+), columns=(\d+)")
 
 
 class StepClock:
@@ -61,7 +62,8 @@ def kernel_text(key: str) -> str:
     """A kernel's key in a few words: `direct 2x1x14` is a tile of 2 vectors of channels by 1 x 14 pixels."""
     name = re.split(r"[:( ]", key, maxsplit=1)[0]
     name = _NAMES.get(name, name.rpartition(".")[2].replace("_", " "))
-    found = _TILE.search(key)
+    along_rows = _ROWS_TILE.match(key)
+    name, found = ("rows", along_rows) if along_rows else (name, _TILE.search(key))
     return name + (" " + "x".join(n for n in found.groups() if n) if found else "")
 
 

@@ -77,6 +77,8 @@ def test_the_peak_is_that_of_all_threads() -> None:
 def test_kernels_in_words() -> None:
     key = "conv:ConvStructure(tile=BroadcastTile(lanes=16, vectors=2, rows=1, columns=14, pixel_bytes=4))"
     assert kernel_text(key) == "direct 2x1x14"
+    rows = f"conv:RowStructure(conv={key[5:]}, inputs=1, outputs=6, columns=2)"
+    assert kernel_text(rows) == "rows 6x2"
     assert kernel_text("weight_gradient_sum:16") == "weight gradient sum"
     assert kernel_text("nest 16 NestCode(loops=2)") == "loops"
     assert kernel_text("plain_pool.max_pool('f32', 2)") == "max pool"
