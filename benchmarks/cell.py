@@ -31,8 +31,8 @@ TOLERANCE = 1e-3
 """Largest difference of an output, as a part of the peer's largest output; for training, of the loss."""
 STEPS_COMPARED = 2
 
-INFERENCE = ("torch", "torch channels-last", "torch frozen", "torch.compile")
-INFERENCE += ("onnxruntime", "onnxruntime no spinning", "OpenVINO")
+TORCH = ("torch", "torch channels-last", "torch frozen", "torch.compile")
+INFERENCE = (*TORCH, "onnxruntime", "onnxruntime no spinning", "OpenVINO")
 TRAINING = ("torch", "torch channels-last", "torch.compile")
 MODULES = {"torch": "torch", "onnxruntime": "onnxruntime", "OpenVINO": "openvino"}
 VARIANTS = {"torch": "plain", "torch channels-last": "channels-last", "torch frozen": "frozen"}

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks.networks import NETS
+from benchmarks.networks import NETS, ROOT
 
 _CODE = """
 import sys, time
@@ -34,7 +34,7 @@ def compile_times(name: str, limit: float = 300.0) -> tuple[float, float]:
 def _once(name: str, cache: str, limit: float) -> float:
     command = [sys.executable, "-c", _CODE, str(NETS[name])]
     environment = {**os.environ, "NETLANG_CACHE": cache}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=limit)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=limit)
     return float(done.stdout)
 
 

@@ -129,7 +129,7 @@ def training(
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(run_module(x), wanted)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return float(loss.detach())
 
