@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 FIGURES = ROOT / "docs" / "benchmarks.json"
 
+MODES = ("inference", "training", "compile")
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Without it torch's threads spin at barriers; beside another busy process that makes it several times slower."""
 
@@ -49,7 +50,7 @@ def write(found: dict[str, Any]) -> None:
 def cells(options: argparse.Namespace) -> list[tuple[str, str, int, int]]:
     """(net, mode, batch, threads) of every cell asked for."""
     found = []
-    for mode in options.modes:
+    for mode in (m for m in options.modes if m != "compile"):
         for threads in options.threads:
             for net in options.nets or NETS:
                 batches = options.batches if mode == "inference" else [TRAINING_BATCH.get(net, 16)]
@@ -88,7 +89,7 @@ def main() -> None:
                 found["cells"][name] = measured
             print(name, measured.get("failed") or measured["medians"], flush=True)
             write(found)
-        for net in (options.nets or NETS) if options.compile else ():
+        for net in (options.nets or NETS) if "compile" in options.modes else ():
             found["compile"][net] = compile_times(net)
             print(net, found["compile"][net], flush=True)
             write(found)
@@ -98,13 +99,12 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("nets", nargs="*", help=f"of {', '.join(NETS)}; all if none is given")
-    parser.add_argument("--modes", nargs="+", choices=("inference", "training"), default=["inference", "training"])
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 16], help="of inference")
     parser.add_argument("--threads", nargs="+", type=int, default=[2, 1])
     parser.add_argument("--seconds", type=float, default=4.0, help="for each framework in each cell")
     parser.add_argument("--limit", type=float, default=400.0, help="seconds after which a cell is given up")
     parser.add_argument("--peers", default="", help="names, separated by commas; torch.compile only if it is named")
-    parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave compile times alone")
     parser.add_argument("--page", action="store_true", help="measure nothing")
     return parser
 

@@ -124,5 +124,9 @@ def _compile(times: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def _failures(cells: Mapping[str, Any]) -> list[str]:
-    failed = [f"- {name}: {cell['failed']}" for name, cell in sorted(cells.items()) if "failed" in cell]
-    return ["## Not measured\n", "\n".join(failed) + "\n"] if failed else []
+    lines = [f"- {name}: {cell['failed']}" for name, cell in sorted(cells.items()) if "failed" in cell]
+    for title, mode, batch, threads in _sections(cells):
+        named = {net: f"{net} {mode} {batch or TRAINING_BATCH.get(net, 16)} {threads}" for net in NETS}
+        missing = ", ".join(TITLES[net] for net, name in named.items() if name not in cells)
+        lines += [f"- {title}: not run yet for {missing}"] if missing else []
+    return ["## Not measured\n", "\n".join(lines) + "\n"] if lines else []

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.cell import difference
 from benchmarks.layers import layers
 from benchmarks.networks import NETS, images, labels, load_net, make_model
+from benchmarks.page import page
 from netlang.cli.bench import turns, work
 from netlang.frontend import load
 from netlang.ir.graph import Graph
@@ -121,3 +122,22 @@ def test_turns_call_everybody() -> None:
 def test_work_counts_multiply_adds() -> None:
     net = load("net one {\n input x: f32[N, 4]\n output y = x -> dense(3)\n}").net
     assert work(net, {"N": 5}) == 5 * 4 * 3
+
+
+def test_the_page_shows_ratios_failures_and_what_is_missing() -> None:
+    figures = {"medians": {"netlang": 0.002, "torch": 0.005, "OpenVINO": 0.003}, "fastest": {"netlang": 0.002}}
+    cell = {**figures, "madds": 10**9, "peak": 2e12, "memory": 1_500_000, "day": "2026-01-02", "load": 0.5}
+    failed = {"failed": "not done after 5 s", "day": "2026-01-02"}
+    text = page(
+        {
+            "cells": {"vgg16 inference 1 2": cell, "alexnet inference 1 2": failed},
+            "compile": {"vgg16": (9.5, 0.25)},
+            "versions": {"numpy": "2"},
+            "processor": "a processor",
+            "cores": 2,
+        }
+    )
+    assert "| VGG-16 | **2** | 5 | 3 | 1.50 | – | 1000 | 50% | 1.5 MB |" in text
+    assert "| VGG-16 | 9.50 | 0.25 |" in text
+    assert "alexnet inference 1 2: not done after 5 s" in text
+    assert "batch 1, 2 threads: not run yet for LeNet-5, GoogLeNet, ResNet-50, DenseNet-121" in text
