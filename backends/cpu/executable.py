@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.base import Array, StepTime
-from netlang.backends.cpu import loader
 from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
+from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.homes import External, buffers, find_homes
 from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
 from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
-from netlang.backends.cpu.threads import aligned
+from netlang.backends.cpu.threads import aligned, entry_points
 from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node, Value
 from netlang.runtime.arrays import bind_sizes
@@ -67,8 +67,8 @@ class Executable:
             {h.name for s in self._homes.prologue for h in map(self._homes.of, _values(s)) if isinstance(h, External)}
         )
         self._prepared: Prepared | None = None
-        for step in (*self._homes.prologue, *self._steps):
-            loader.address(step.kernel)
+        kernels = [step.kernel for step in (*self._homes.prologue, *self._steps)]
+        build([*kernels, *entry_points(threads)], threads)
         dump_steps(graph, self._homes.prologue, self._steps)
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
