@@ -39,6 +39,8 @@ Written by `python -m benchmarks.compare`; the raw figures are in [benchmarks.js
   share of the FMA rate measured on the same threads in the same process just before. A disturbed peak makes the share
   look better than it is, and Winograd's savings can take it above 100 %.
 - **Memory** is what netlang plans for activations, scratch and packed weights, without the parameters themselves.
+- **Calls** is how often the one called least was timed: with few calls on a busy machine a median says little. *Load*
+  is the machine's load average before the row, *commit* the state of netlang that was measured.
 - A training step is forward, backward and the update by SGD with momentum and weight decay.
 """
 
@@ -87,7 +89,18 @@ def _rows(cells: Mapping[str, Any], mode: str, batch: int | None, threads: int) 
     if not there:
         return
     peers = [(p, title) for p, title in INFERENCE if any(p in c["medians"] for c in there.values())]
-    head = ("net", OWN, *(title for _, title in peers), "ratio", "ratio of fastest", "GFLOP/s", "of peak", "memory")
+    head = (
+        "net",
+        OWN,
+        *(title for _, title in peers),
+        "ratio",
+        "ratio of fastest",
+        "GFLOP/s",
+        "of peak",
+        "memory",
+        "calls",
+    )
+    head = (*head, "load", "commit")
     yield f"| {' | '.join(head)} |"
     yield "|---" + "|--:" * (len(head) - 1) + "|"
     for net, cell in there.items():
@@ -97,6 +110,7 @@ def _rows(cells: Mapping[str, Any], mode: str, batch: int | None, threads: int) 
         texts += [milliseconds(medians[p]) if p in medians else "–" for p, _ in peers]
         texts += [ratio(medians), ratio(cell["fastest"])]
         texts += [f"{rate / 1e9:.0f}", f"{rate / cell['peak']:.0%}", f"{cell['memory'] / 1e6:.1f} MB"]
+        texts += [str(min(cell["calls"].values())), str(cell["load"]), cell["revision"] or "–"]
         yield f"| {' | '.join(texts)} |"
 
 

@@ -127,6 +127,7 @@ def test_work_counts_multiply_adds() -> None:
 def test_the_page_shows_ratios_failures_and_what_is_missing() -> None:
     figures = {"medians": {"netlang": 0.002, "torch": 0.005, "OpenVINO": 0.003}, "fastest": {"netlang": 0.002}}
     cell = {**figures, "madds": 10**9, "peak": 2e12, "memory": 1_500_000, "day": "2026-01-02", "load": 0.5}
+    cell |= {"calls": {"netlang": 9, "torch": 7, "OpenVINO": 8}, "revision": "abc"}
     failed = {"failed": "not done after 5 s", "day": "2026-01-02"}
     text = page(
         {
@@ -137,7 +138,7 @@ def test_the_page_shows_ratios_failures_and_what_is_missing() -> None:
             "cores": 2,
         }
     )
-    assert "| VGG-16 | **2** | 5 | 3 | 1.50 | – | 1000 | 50% | 1.5 MB |" in text
+    assert "| VGG-16 | **2** | 5 | 3 | 1.50 | – | 1000 | 50% | 1.5 MB | 7 | 0.5 | abc |" in text
     assert "| VGG-16 | 9.50 | 0.25 |" in text
     assert "alexnet inference 1 2: not done after 5 s" in text
     assert "batch 1, 2 threads: not run yet for LeNet-5, GoogLeNet, ResNet-50, DenseNet-121" in text
