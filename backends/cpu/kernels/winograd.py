@@ -14,7 +14,7 @@ from netlang.backends.cpu.kernels.conv_plan import kernel_fits
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, conv_problems, pool_problem
 from netlang.backends.cpu.kernels.winograd_choice import choose
 from netlang.backends.cpu.kernels.winograd_plan import WinogradPlan, plan_winograd
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, evaluated, lowering
+from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_kernel import emit_winograd
 from netlang.backends.cpu.tiles.winograd_table import TransformStructure
@@ -92,8 +92,11 @@ def winograd(context: LoweringContext, node: Node) -> list[Step]:
     packed = context.scratch(plan.weight_bytes + 64)
     operands = context.scratch(max(64, plan.structure.channel_operands * plan.numbers[T.CHANNEL_PITCH]))
     kernel = At(outer(chain.main.inputs[1]), problem.weight_start * _FLOAT)
-    slots = available()
-    scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
+
+    def slots(sizes: Sizes) -> int:
+        return min(available(), plan.tasks(evaluated(images, sizes)))
+
+    scratch = context.scratch(lambda sizes: plan.numbers[T.SLOT_BYTES] * slots(sizes))
     results = results_of(context, node, chain)
     numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {

@@ -32,10 +32,15 @@ class WinogradPlan:
     def patches(self, images: int) -> int:
         return images * self.numbers[T.DOWN] * self.numbers[T.ACROSS]
 
+    def patch_groups(self, images: int) -> int:
+        return -(-self.patches(images) // self.numbers[T.GROUP_PATCHES])
+
     def chunks(self, images: int) -> int:
         """Parts into which the channel groups are split for this many images."""
-        groups = -(-self.patches(images) // self.numbers[T.GROUP_PATCHES])
-        return max(1, min(self.numbers[T.GROUPS], -(-ENOUGH_TASKS // max(1, groups))))
+        return max(1, min(self.numbers[T.GROUPS], -(-ENOUGH_TASKS // max(1, self.patch_groups(images)))))
+
+    def tasks(self, images: int) -> int:
+        return self.patch_groups(images) * self.chunks(images)
 
 
 def plan_winograd(
