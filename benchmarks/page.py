@@ -56,7 +56,8 @@ def page(found: Mapping[str, Any]) -> str:
         parts.append(
             f"**The cores were shared with other people's work** while this was measured (load average before each row "
             f"{min(loads)} to {max(loads)}, with {found['cores']} cores): read ratios rather than milliseconds, and "
-            "read them with caution where the two ratios disagree.\n"
+            "read them with caution where the two ratios disagree. Rows that want every core at once suffer "
+            "most; some are slower than the same on one thread.\n"
         )
     parts.append(", ".join(f"{name} {version}" for name, version in found["versions"].items()) + ".\n")
     for title, mode, batch, threads in _sections(found["cells"]):
