@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -31,6 +32,40 @@ class Executable(Protocol):
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of working memory (activations, gradients, scratch) for these sizes, without weights and inputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """One step of a compiled graph as it was timed.
+
+    node      whose work it is, a node of the executable's graph
+    kernel    algorithm and tile in a few words
+    seconds   one for each call
+    bytes     of all tensors that it reads or writes, each counted once
+    """
+
+    node: Node
+    kernel: str
+    seconds: tuple[float, ...]
+    bytes: int
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """What an executable may offer besides: times of its steps."""
+
+    threads: int
+
+    def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
+        """Run so many times as `run` does, and time every step. `updates` are carried out each time.
+
+        Raises NetError where this machine has no clock for it.
+        """
+        ...
+
+    def peak(self) -> float:
+        """Most floating-point operations a second of all its threads together, measured on this machine now."""
         ...
 
 

@@ -108,7 +108,11 @@ def dense(rows: int, inner: int, columns: int) -> Case:
 
 def cases() -> Iterator[Case]:
     yield conv(1, 64, 56, 64, 3)
+    yield conv(1, 64, 224, 64, 3)
+    yield conv(1, 256, 56, 256, 3)
     yield conv(1, 256, 28, 256, 3)
+    yield conv(1, 512, 14, 512, 3)
+    yield conv(16, 256, 14, 256, 3)
     yield conv(1, 512, 7, 512, 3)
     yield conv(1, 3, 224, 64, 7, 2)
     yield conv(1, 64, 112, 64, 3, pool=True)

@@ -74,6 +74,9 @@ VARIABLES: dict[str, Variable] = {
         Variable("NETLANG_CACHE", "", "folder for compiled kernels and downloaded data; ~/.cache/netlang", _cache),
         Variable("NETLANG_DATA", "", "folder in which data sets are looked for first"),
         Variable("NETLANG_DUMP", "", "write the IR after each pass into this folder; '-' means standard error"),
+        Variable(
+            "NETLANG_EXACT", "0", "1: compute convolutions without Winograd's transforms, which round more", _flag
+        ),
         Variable("NETLANG_THREADS", "", "number of threads of compiled code; all cores the process may use", _threads),
         Variable("NETLANG_TIMING", "0", "1: print how long each pass takes to standard error", _flag),
         Variable("NETLANG_TRACEBACK", "0", "1: show the Python traceback of an internal error", _flag),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -155,10 +155,15 @@ def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) 
     return array
 
 
+def threads_for(table: Table, threads: int) -> int:
+    """How many of `threads` carry the steps out."""
+    return threads if table.work >= SERIAL_PROGRAM else 1
+
+
 def run_table(table: Table, threads: int) -> None:
     """Carry the steps out."""
     if len(table.program) > 1:
-        pool().run(table.program_address, threads if table.work >= SERIAL_PROGRAM else 1)
+        pool().run(table.program_address, threads_for(table, threads))
 
 
 class Binding:
@@ -185,28 +190,44 @@ class Binding:
         external = [home for home in self.table.places if isinstance(home, External)]
         self._moving = [home for home in external if home.kind != "param"]
         self._params = [home for home in external if home.kind == "param"]
-        self._arrays: list[Array | None] = [None] * len(self._params)
+        self._param_names = [home.name for home in self._params]
+        self._arrays: list[Array] = []
+        self._ids: list[int] = []
         self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
 
-    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array], threads: int) -> dict[str, Array]:
-        """One call; hoisted buffers have been placed before."""
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        params: Mapping[str, Array],
+        threads: int,
+        carry_out: Callable[[Table, int], None] = run_table,
+    ) -> dict[str, Array]:
+        """One call; hoisted buffers have been placed before. A profile has a way of its own to `carry_out` steps."""
         outputs = {name: np.empty(shape, dtype) for name, shape, dtype in self._outputs}
         given = {"input": inputs, "param": params, "output": outputs}
         for home in self._moving:
             self.table.place(home, address_of(given[home.kind][home.name]))
-        for i, home in enumerate(self._params):
-            # Params are usually the same arrays as in the last call, and asking for an address takes its time.
-            array = params[home.name]
-            if array is not self._arrays[i]:
-                self._arrays[i] = array
-                self.table.place(home, address_of(array))
-        run_table(self.table, threads)
-        # All is read before anything is written: parameters may change places.
+        # Params are usually the same arrays as in the last call, and asking for an address takes its time.
+        if list(map(id, map(params.__getitem__, self._param_names))) != self._ids:
+            self._place_params(params)
+        carry_out(self.table, threads)
+        if self._homes.copies:
+            self._copy(given)
+        return outputs
+
+    def _place_params(self, params: Mapping[str, Array]) -> None:
+        """Keeps the arrays, so that their ids are nobody else's."""
+        self._arrays = [params[name] for name in self._param_names]
+        self._ids = list(map(id, self._arrays))
+        for home, array in zip(self._params, self._arrays, strict=True):
+            self.table.place(home, address_of(array))
+
+    def _copy(self, given: Mapping[str, Mapping[str, Array]]) -> None:
+        """All is read before anything is written: parameters may change places."""
         sources = [self._array(copy.source, given) for copy in self._homes.copies]
         for copy, source in zip(self._homes.copies, sources, strict=True):
             target = given[copy.target.kind][copy.target.name]
             np.copyto(target, source.reshape(target.shape))
-        return outputs
 
     def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
         """The elements of a value after the last step."""

@@ -46,6 +46,16 @@ def folder() -> Path:
     return Path(config.get("NETLANG_CACHE")) / "kernels"
 
 
+def is_writable() -> bool:
+    """Whether what is written can be expected to be there afterwards."""
+    place = folder()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(place, os.W_OK | os.X_OK)
+
+
 def read(name: str) -> tuple[str, bytes] | None:
     """(symbol, object) of the kernel with this digest, or None where it is missing or damaged."""
     try:

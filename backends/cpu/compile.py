@@ -11,7 +11,7 @@ import numba
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.loader import LIBM
 
-ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "memset", "memcpy", "memmove"))
+ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "clock_gettime", "memset", "memcpy", "memmove"))
 """What object code may leave to the linker."""
 
 _DECLARED = re.compile(r'^declare [^@]*@"?((?!llvm\.)[\w.$]+)"?\(', re.MULTILINE)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from netlang.backends.base import Array
-from netlang.backends.cpu import loader
+from netlang.backends.base import Array, StepTime
 from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
+from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.homes import External, buffers, find_homes
 from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
-from netlang.backends.cpu.threads import aligned
+from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
+from netlang.backends.cpu.threads import aligned, entry_points
 from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.sizes import check_sizes
@@ -32,6 +33,7 @@ class Prepared:
 
     def __init__(self, params: Mapping[str, Array], names: Sequence[str], memory: dict[Buffer, np.ndarray[Any, Any]]):
         self.arrays = [params[name] for name in names]
+        self._ids = list(map(id, self.arrays))
         self.version = getattr(params, "version", None)
         self.changes = _changes
         self.memory = memory
@@ -39,7 +41,8 @@ class Prepared:
     def fits(self, params: Mapping[str, Array], names: Sequence[str]) -> bool:
         """Whether these are the same parameters, unchanged as far as can be known without reading them."""
         same = self.changes == _changes and self.version == getattr(params, "version", None)
-        return same and all(params[name] is array for name, array in zip(names, self.arrays, strict=True))
+        # The arrays are kept alive, so that their ids are nobody else's. No loop of Python's own: this is every call's.
+        return same and list(map(id, map(params.__getitem__, names))) == self._ids
 
 
 class Executable:
@@ -55,6 +58,7 @@ class Executable:
         self.threads = threads
         self._context = context
         self._homes = find_homes(context, steps)
+        self._owners = {id(step): node for node, own in steps.items() for step in own}
         hoisted = set(map(id, self._homes.prologue))
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
         self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
@@ -64,8 +68,8 @@ class Executable:
             {h.name for s in self._homes.prologue for h in map(self._homes.of, _values(s)) if isinstance(h, External)}
         )
         self._prepared: Prepared | None = None
-        for step in (*self._homes.prologue, *self._steps):
-            loader.address(step.kernel)
+        kernels = [step.kernel for step in (*self._homes.prologue, *self._steps)]
+        build([*kernels, *entry_points(threads)], threads)
         dump_steps(graph, self._homes.prologue, self._steps)
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
@@ -86,6 +90,27 @@ class Executable:
         if self.graph.updates:
             _changes += 1
         return outputs
+
+    def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
+        """Time every step in each of so many calls, as `netlang.backends.base.Profiled` describes it."""
+        global _changes
+        binding = self._bind({name: array.shape for name, array in inputs.items()})
+        clock = StepClock(len(self._steps))
+        for _ in range(calls):
+            if self._homes.hoisted:
+                self._prepare(binding, params)
+            binding.run(inputs, params, self.threads, clock.carry_out)
+            _changes += bool(self.graph.updates)
+        sizes = bind_sizes(self.graph.inputs, {name: array.shape for name, array in inputs.items()})
+        moved = [step_bytes(self._context, self._homes, step, sizes) for step in self._steps]
+        return [
+            StepTime(self._owners[id(step)], kernel_text(step.kernel.key), seconds, size)
+            for step, seconds, size in zip(self._steps, clock.seconds(), moved, strict=True)
+        ]
+
+    def peak(self) -> float:
+        """Most floating-point operations a second of all threads together, in float32, measured now."""
+        return measured_peak(self.threads)
 
     def invalidate(self) -> None:
         """Forget what was computed from parameters: they have been changed in place."""
@@ -121,9 +146,10 @@ class Executable:
         prepared = self._prepared
         if prepared is None or not prepared.fits(params, self._prologue_params):
             prepared = self._prepared = self._run_prologue(params)
-        for buffer, memory in prepared.memory.items():
-            binding.table.place(buffer, memory.ctypes.data)
-        binding.prepared = prepared
+        if binding.prepared is not prepared:
+            for buffer, memory in prepared.memory.items():
+                binding.table.place(buffer, memory.ctypes.data)
+            binding.prepared = prepared
 
     def _run_prologue(self, params: Mapping[str, Array]) -> Prepared:
         memory = {b: aligned(kept_bytes(self._context, b) + 64) for b in self._homes.hoisted}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -206,6 +207,18 @@ def futex(typing_context: Any, address: Any, operation: Any, value: Any) -> Any:
         return builder.call(syscall, [number, *values, I64(0), I64(0), I64(0)])
 
     return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def read_clock(typing_context: Any, address: Any) -> Any:
+    """Have the operating system write the time, a `timespec` of a clock that never goes back, to `address`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(I32, [I32, I64])
+        builder.call(_function(builder.module, kind, "clock_gettime"), [I32(time.CLOCK_MONOTONIC), values[0]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic

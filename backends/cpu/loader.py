@@ -47,6 +47,19 @@ def address(kernel: Kernel) -> int:
         return _addresses[name]
 
 
+def is_there(kernel: Kernel) -> bool:
+    """Whether nothing has to be compiled for a kernel."""
+    name = objects.digest(kernel, host())
+    return name in _addresses or objects.read(name) is not None
+
+
+def compile_now(kernel: Kernel) -> None:
+    """Leave the object code of a kernel in the cache."""
+    with _lock:
+        _engine()
+        _object(kernel, objects.digest(kernel, host()))
+
+
 def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
     found = objects.read(name)
     if found is not None:

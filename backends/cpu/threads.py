@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netlang.backends.cpu import control, loader
-from netlang.backends.cpu.kernel import native
+from netlang.backends.cpu.kernel import Kernel, native
 from netlang.backends.cpu.target import FUTEX_NUMBER
 
 MOST = 256
 """More threads than this are never started."""
+
+_ALONE, _TOGETHER, _WORKER = "void(int64)", "void(int64, int64, int64)", "int64(int64)"
+"""Signatures of the walker's entry points."""
 
 
 def available() -> int:
@@ -33,10 +36,19 @@ def available() -> int:
 
 
 @cache
-def _entry(maker: str, signature: str, *parameters: Any) -> Any:
+def _entry(maker: str, signature: str, *parameters: Any, module: str = "walker") -> Any:
     """A callable for one of the walker's entry points; a call lets go of the interpreter's lock."""
-    place = loader.address(native("walker", maker, *parameters, signature=signature))
+    place = loader.address(native(module, maker, *parameters, signature=signature))
     return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * signature.count("int64"))(place)
+
+
+def entry_points(threads: int) -> list[Kernel]:
+    """The walker's kernels that programs on up to so many threads are run by."""
+    found = [native("walker", "alone", signature=_ALONE)]
+    if threads > 1:
+        found.append(native("walker", "together", can_sleep(), signature=_TOGETHER))
+        found += [native("walker", "worker", True, signature=_WORKER)] if can_sleep() else []
+    return found
 
 
 def can_sleep() -> bool:
@@ -70,16 +82,27 @@ class Pool:
             finally:
                 self._busy.release()
         else:
-            _entry("alone", "void(int64)")(program)
+            _entry("alone", _ALONE)(program)
+
+    def run_timed(self, program: int, threads: int, times: int) -> None:
+        """As `run`, but waits until the pool is free, and writes times as `native/timed_walker.py` says."""
+        with self._busy:
+            threads = min(threads, MOST)
+            self._call_workers(threads)
+            signature = "void(int64, int64, int64, int64)"
+            _entry("together", signature, self._native, module="timed_walker")(self._address, program, threads, times)
 
     def _run_together(self, program: int, threads: int) -> None:
+        self._call_workers(threads)
+        _entry("together", _TOGETHER, self._native)(self._address, program, threads)
+
+    def _call_workers(self, threads: int) -> None:
         while len(self._workers) < threads - 1:
             block = self._address + control.WORKERS + len(self._workers) * control.WORKER_BYTES
             self._workers.append(_NativeWorker(block) if self._native else _PythonWorker(block))
         # The job is posted by native code; Python's own workers look for it once they are told to.
         for worker in self._workers[: threads - 1]:
             worker.tell()
-        _entry("together", "void(int64, int64, int64)", self._native)(self._address, program, threads)
 
     def close(self) -> None:
         """End the workers. The pool starts new ones if it is used again."""
@@ -97,7 +120,7 @@ class _NativeWorker:
         ctypes.memset(block, 0, control.WORKER_BYTES)
         self._libc = ctypes.CDLL(None)
         self._handle = ctypes.c_ulong(0)
-        entry = loader.address(native("walker", "worker", True, signature="int64(int64)"))
+        entry = loader.address(native("walker", "worker", True, signature=_WORKER))
         failed = self._libc.pthread_create(
             ctypes.byref(self._handle), None, ctypes.c_void_p(entry), ctypes.c_void_p(block)
         )

@@ -67,3 +67,15 @@ def bytes_text(number: int) -> str:
 def number(value: float) -> str:
     """Four significant digits."""
     return f"{value:.4g}"
+
+
+def bar(share: float, width: int) -> str:
+    """A horizontal bar of `share` (0 to 1) of `width` characters, in eighths of one: `▉▌`; `#` where those cannot be
+    written."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    try:
+        drawn.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "#" * round(eighths / 8)
+    return drawn

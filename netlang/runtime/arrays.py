@@ -44,6 +44,9 @@ def as_array(value: Any, type: TensorType, what: str) -> Array:
     never from fractions to whole numbers. Raises NetError, which calls the value `what`, for an element type that
     differs.
     """
+    # The fast path, for what nearly every call brings.
+    if value.__class__ is np.ndarray and value.dtype == type.dtype.numpy and value.flags.c_contiguous:
+        return value
     array = value if isinstance(value, np.ndarray) else plain_array(value, f"{what}: expected {type}")
     wanted = type.dtype.numpy
     if array.dtype == wanted:

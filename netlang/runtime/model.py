@@ -33,6 +33,9 @@ class Compiled(Protocol):
     def planned_bytes(self, sizes: Mapping[str, int]) -> int: ...
 
 
+MOST_SHAPES = 256
+"""For this many shapes of the inputs it is remembered that they fit."""
+
 MakeTrainer = Callable[["Model", int], Trainer]
 
 
@@ -52,6 +55,10 @@ class Model:
         self._make_trainer = make_trainer
         self._inputs = user_inputs(net)
         self._bounds = index_bounds(net)
+        self._wanted = [(v.node.name, v.type, f"input '{v.node.name}'") for v in self._inputs]
+        self._random = any(v.node.name == RNG for v in net.inputs)
+        self._fitting: set[tuple[tuple[int, ...], ...]] = set()
+        """Shapes of all inputs that have been found to fit together."""
         self._batch = batch_symbol(self._inputs)
         self.store = Store((p.node.name, allocate(p)) for p in net.params)
         initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
@@ -102,16 +109,19 @@ class Model:
         numbers and lists. Raises NetError for a wrong name, type or shape.
         """
         self._check_ready("calling")
-        arrays = {
-            v.node.name: as_array(value, v.type, f"input '{v.node.name}'")
-            for v, value in _paired(self._inputs, by_name(self._inputs, args, named, f"net '{self.name}'"))
-        }
-        single = self._without_batch(arrays)
-        if single:
+        if named or len(args) != len(self._inputs):
+            given = by_name(self._inputs, args, named, f"net '{self.name}'")
+            args = tuple(given[v.node.name] for v in self._inputs)
+        arrays = {n: as_array(a, t, what) for (n, t, what), a in zip(self._wanted, args, strict=True)}
+        single: frozenset[str] = frozenset()
+        shapes = tuple([a.shape for a in arrays.values()])
+        if shapes not in self._fitting:
+            single = self._without_batch(arrays)
             arrays = {n: a[None] if n in single else a for n, a in arrays.items()}
-        bind_sizes(self._inputs, {n: a.shape for n, a in arrays.items()})
-        check_bounds(self._bounds, arrays)
-        if RNG in (v.node.name for v in self.net.inputs):
+            self._check_shapes(arrays)
+        if self._bounds:
+            check_bounds(self._bounds, arrays)
+        if self._random:
             arrays[RNG] = np.zeros(2, np.int64)
         outputs = self.compiled.run(arrays, self.store)
         if single:
@@ -154,6 +164,13 @@ class Model:
         if not self._ready:
             raise NetError(f"net '{self.name}' has no weights yet", hint=f"call init() or load_weights() before {what}")
 
+    def _check_shapes(self, arrays: Mapping[str, Array]) -> None:
+        """Raises NetError for shapes that do not fit; remembers those that do."""
+        bind_sizes(self._inputs, {n: a.shape for n, a in arrays.items()})
+        if len(self._fitting) >= MOST_SHAPES:
+            self._fitting.clear()
+        self._fitting.add(tuple([a.shape for a in arrays.values()]))
+
     def _has_batch(self, value: Value) -> bool:
         return value.rank > 0 and self._batch is not None and value.shape[0] == self._batch
 
@@ -178,7 +195,3 @@ def batch_symbol(inputs: Iterable[Value]) -> dims.Dim | None:
     """The symbolic first dim of the first input that has one: the batch."""
     firsts = (v.shape[0] for v in inputs if v.rank)
     return next((d for d in firsts if isinstance(d, dims.Sym) and str(d).isidentifier()), None)
-
-
-def _paired(inputs: Iterable[Value], given: Mapping[str, Any]) -> Iterable[tuple[Value, Any]]:
-    return ((v, given[v.node.name]) for v in inputs)

@@ -36,6 +36,8 @@ class Runs(Protocol):
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
 
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int: ...
+
 
 @dataclass(frozen=True)
 class Programs:

@@ -120,3 +120,15 @@ def test_an_index_out_of_range_is_named() -> None:
     assert model(np.array([0, 6])).shape == (2, 2)
     with pytest.raises(NetError, match=r"'index'\[1\] is 7; it must be between 0 and 6"):
         model(np.array([0, 7]))
+
+
+def test_shapes_that_fitted_once_do_not_hide_others(model: Model) -> None:
+    """Shapes are remembered once they were checked; every other one is still checked."""
+    batch = np.linspace(0, 1, 128, dtype=np.float32).reshape(2, 64)
+    for _ in range(2):
+        assert model(batch).shape == (2, 10)
+        assert model(batch[0]).shape == (10,)
+        for wrong in (batch[:, 1:], batch[None], batch.astype(np.float64), batch.astype(">f4")):
+            with pytest.raises(NetError, match="expected"):
+                model(wrong)
+        assert np.array_equal(model(np.asfortranarray(batch)), model(batch))

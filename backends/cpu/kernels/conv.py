@@ -19,7 +19,7 @@ from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.ir.dims import evaluate
 from netlang.ir.graph import Node, Value
 
-_CONV = frozenset({"conv", "conv_data_grad"})
+CONVOLUTIONS = frozenset({"conv", "conv_data_grad"})
 _FLOAT = 4
 
 
@@ -34,7 +34,7 @@ class _Parts:
 
 def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     """None where the node must be carried out another way."""
-    chain = read_chain(node, _CONV, 1)
+    chain = read_chain(node, CONVOLUTIONS, 1)
     problems = conv_problems(chain.main) if chain else []
     if chain is None or not problems or not all(kernel_fits(p, context.target) for p in problems):
         return None
@@ -48,7 +48,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
 
 def is_convolution(node: Node) -> bool:
     """Whether the node is a convolution, bare or fused."""
-    return node.op in _CONV or (node.op == "fused" and node.attrs["kind"] == "conv")
+    return node.op in CONVOLUTIONS or (node.op == "fused" and node.attrs["kind"] == "conv")
 
 
 def fits(context: LoweringContext, node: Node) -> bool:
@@ -60,7 +60,7 @@ def result_of(node: Node) -> Value:
     """The result of a convolution that `fits`, not its positions."""
     if node.body is None:
         return node.out
-    chain = read_chain(node, _CONV, 1)
+    chain = read_chain(node, CONVOLUTIONS, 1)
     assert chain is not None and chain.result is not None
     return node.results[[v for _, v in node.body.outputs].index(chain.result)]
 
@@ -103,7 +103,7 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     pack = pack_step(problem, plan, outer(chain.main.inputs[1]), [outer(v) for v in chain.channels], packed, operands)
     slots = available()
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
-    results = _results(context, node, chain)
+    results = results_of(context, node, chain)
     numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {
         T.X: outer(chain.main.inputs[0]),
@@ -124,7 +124,7 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     return [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
 
 
-def _results(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:
+def results_of(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:
     """The result's buffer, and that of the positions if they are asked for."""
     if node.body is None:
         return (context.buffer(node.out),)

@@ -67,7 +67,7 @@ def _nobody(address: int, sleepers: int) -> None:
     pass
 
 
-def _walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
+def walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
     """wait(address, target, sleepers), wake(address, sleepers), walk(control, program, tid, threads, target)."""
     rest = _nap if sleeps else _doze
     wake = _wake if sleeps else _nobody
@@ -104,6 +104,25 @@ def _walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
     return wait, wake, walk
 
 
+def post_function(sleeps: bool) -> Any:
+    """post(control, program, threads, target): give workers 1 .. threads-1 the job."""
+    wake = _wake if sleeps else _nobody
+
+    @inlined
+    def post(control: int, program: int, threads: int, target: int) -> None:
+        for tid in range(1, threads):
+            worker = control + WORKERS + (tid - 1) * WORKER_BYTES
+            atomic_store(worker + JOB, control)
+            atomic_store(worker + JOB + 8, program)
+            atomic_store(worker + JOB + 16, tid)
+            atomic_store(worker + JOB + 24, threads)
+            atomic_store(worker + JOB + 32, target)
+            atomic_add(worker + EPOCH, 1)
+            wake(worker + EPOCH, worker + SLEEPING)
+
+    return post
+
+
 def alone() -> Any:
     """run(program): the calling thread does everything, without any synchronisation."""
 
@@ -119,19 +138,11 @@ def alone() -> Any:
 
 def together(sleeps: bool) -> Any:
     """run(control, program, threads): give workers 1 .. threads-1 the job, do the first share, return when all have."""
-    _, wake, walk = _walk_function(sleeps)
+    post, (_, _, walk) = post_function(sleeps), walk_function(sleeps)
 
     def run_together(control: int, program: int, threads: int) -> None:
         target = number(control + TARGET, 0)
-        for tid in range(1, threads):
-            worker = control + WORKERS + (tid - 1) * WORKER_BYTES
-            atomic_store(worker + JOB, control)
-            atomic_store(worker + JOB + 8, program)
-            atomic_store(worker + JOB + 16, tid)
-            atomic_store(worker + JOB + 24, threads)
-            atomic_store(worker + JOB + 32, target)
-            atomic_add(worker + EPOCH, 1)
-            wake(worker + EPOCH, worker + SLEEPING)
+        post(control, program, threads, target)
         atomic_store(control + TARGET, walk(control, program, 0, threads, target))
 
     return run_together
@@ -139,7 +150,7 @@ def together(sleeps: bool) -> Any:
 
 def worker(sleeps: bool) -> Any:
     """A worker's life, for `pthread_create`: wait for a job, do it, until a job without a program comes."""
-    wait, _, walk = _walk_function(sleeps)
+    wait, _, walk = walk_function(sleeps)
 
     def run_worker(block: int) -> int:
         epoch = 1
@@ -156,7 +167,7 @@ def worker(sleeps: bool) -> Any:
 
 def one_job() -> Any:
     """As a worker, but for the next job only: where Python's own threads do the work."""
-    wait, _, walk = _walk_function(False)
+    wait, _, walk = walk_function(False)
 
     def run_job(block: int, epoch: int) -> None:
         wait(block + EPOCH, epoch, block + SLEEPING)

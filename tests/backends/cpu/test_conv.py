@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,14 @@ Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
 SAME = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1)}
 KERNEL = "conv:"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def exact() -> Iterator[None]:
+    """No Winograd: these are tests of the direct kernel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETLANG_EXACT", "1")
+        yield
 
 
 def conv(b: Builder, v: Values, **attrs: Any) -> Value:

@@ -17,6 +17,7 @@ from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.backends.cpu.tiles.gemm_kernel import emit_gemm
 from netlang.backends.cpu.tiles.gemm_table import GemmStructure
+from netlang.backends.cpu.tiles.row_kernel import RowStructure, emit_rows
 from netlang.backends.cpu.tiles.shapes import MOST_ROWS, most_pixels
 from netlang.backends.cpu.tiles.weight_gradient import emit_weight_gradient
 from netlang.backends.cpu.tiles.weight_gradient_table import WeightGradientStructure
@@ -62,6 +63,12 @@ def blocked(vectors: int, columns: int) -> Kernel:
     return emitted(structure.key, partial(emit_conv, structure))
 
 
+def rows(inputs: int, outputs: int, columns: int) -> Kernel:
+    tile = BroadcastTile(LANES, 1, 1, 1, 4, False, epilogue=RELU)
+    structure = RowStructure(ConvStructure(tile, True, False), inputs, outputs, columns)
+    return emitted(structure.key, partial(emit_rows, structure))
+
+
 def gemm(vectors: int, ordered: bool) -> Kernel:
     height = min(LANES, most_pixels(host(), vectors))
     tile = BroadcastTile(LANES, vectors, 1, height, 4, False, w_ordered=ordered, masked=True, epilogue=RELU)
@@ -76,6 +83,7 @@ def weight_gradient(vectors: int, across: int) -> Kernel:
     return emitted(structure.key, partial(emit_weight_gradient, structure))
 
 
+MOST_SUMS = host().registers * 3 // 4
 MOST = most_pixels(host(), 2)
 KERNELS: dict[str, Kernel] = {
     "conv of one row": conv(2, 1, MOST),
@@ -83,6 +91,8 @@ KERNELS: dict[str, Kernel] = {
     "conv of several rows": conv(2, min(MOST_ROWS, MOST // 3), 3),
     "conv of one vector": conv(1, 1, most_pixels(host(), 1)),
     "conv of blocked channels": blocked(2, MOST),
+    "conv along rows": rows(1, MOST_SUMS // 4, 2 if LANES > 8 else 1),
+    "conv along rows, colours": rows(3, LANES // 2, 1),
     "product, packed": gemm(2, True),
     "product, loose": gemm(2, False),
     "weight gradient, 3 columns": weight_gradient(2, 3),

@@ -1,0 +1,113 @@
+"""Compiling many kernels at once: forked processes share the work and leave objects in the cache on disk.
+
+LLVM is used under a lock, so threads of one process would wait for each other. A fork has Numba imported already, and
+the cache is where its results go anyway: whatever a child does not deliver, for whatever reason, is compiled by the
+parent when it links. Nothing depends on a child but the time it takes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+
+from netlang.backends.cpu import cache as objects
+from netlang.backends.cpu import loader
+from netlang.backends.cpu.kernel import Kernel
+
+FEWEST = 4
+"""Fewer missing kernels than this are not worth a process."""
+PATIENCE = 60.0
+"""Seconds after which a child that is still busy with its last kernel is given up."""
+_SLOW = ("winograd", "conv", "weight_gradient", "gemm")
+"""How the keys of kernels begin that take long; they are begun first."""
+
+
+def build(kernels: Iterable[Kernel], processes: int) -> None:
+    """Have the machine code of all kernels in memory, compiled by up to so many processes where it is missing."""
+    wanted = list(dict.fromkeys(kernels))
+    missing = [k for k in wanted if not loader.is_there(k)]
+    count = min(processes, len(missing) // 2)
+    if len(missing) >= FEWEST and count > 1 and can_fork() and objects.is_writable():
+        missing.sort(key=_cost)
+        # What Numba sets up for its first kernel is inherited by the children.
+        loader.compile_now(missing.pop(0))
+        missing.reverse()
+        _together(missing, count)
+    for kernel in wanted:
+        loader.address(kernel)
+
+
+def can_fork() -> bool:
+    """Whether a child can be trusted to work: no other thread of Python holds a lock that nobody would release."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _cost(kernel: Kernel) -> int:
+    place = [i for i, name in enumerate(_SLOW) if kernel.key.startswith(name)]
+    return len(_SLOW) - place[0] if place else 0
+
+
+def _together(kernels: Sequence[Kernel], processes: int) -> None:
+    """Every process takes the first kernel that nobody has taken. Two may take the same one, which does no harm."""
+    with mmap.mmap(-1, len(kernels)) as taken:
+        children: list[int] = []
+        try:
+            for i in range(1, processes):
+                taken[i] = 1  # the child's first one, so that it does not meet the others there
+                children.append(_fork(kernels, taken, i))
+            _work(kernels, taken, 0)
+        except BaseException:
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            raise
+        finally:
+            for child in children:
+                _join(child)
+
+
+def _work(kernels: Sequence[Kernel], taken: mmap.mmap, first: int) -> None:
+    taken[first] = 1
+    loader.compile_now(kernels[first])
+    for i, kernel in enumerate(kernels):
+        if not taken[i]:
+            taken[i] = 1
+            loader.compile_now(kernel)
+
+
+def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, first: int) -> int:
+    """Start a child and return its number."""
+    with warnings.catch_warnings():
+        # Later Pythons warn of threads that NumPy's libraries and this backend have: they know what a fork is.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            # An interrupt is the parent's to handle.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _work(kernels, taken, first)
+            status = 0
+        finally:
+            # Nothing of the parent's may be closed, flushed or printed twice; the parent meets a fault again itself.
+            os._exit(status)
+    return child
+
+
+def _join(child: int) -> None:
+    """Wait until a child has ended."""
+    end = time.monotonic() + PATIENCE
+    try:
+        while os.waitpid(child, os.WNOHANG)[0] == 0:
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return
+            time.sleep(0.002)
+    except ChildProcessError:  # somebody else in this process waits for all children
+        return

@@ -1,0 +1,72 @@
+"""The nets of the benchmarks, with weights and inputs that keep their numbers sane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.layers import layers
+from netlang.driver import assemble, backend_for
+from netlang.frontend import load
+from netlang.ir.module import Call, Module
+from netlang.runtime.arrays import Array
+from netlang.runtime.model import Model
+
+ROOT = Path(__file__).parent.parent
+RATE = 1e-4
+"""Learning rate of timed training steps: all the work of a step, and no divergence on random labels."""
+TRAINING_BATCH = {"lenet5": 32}
+"""Batch of a training step where it is not 16."""
+
+NETS = {
+    "lenet5": ROOT / "examples" / "lenet5.net",
+    **{name: ROOT / "benchmarks" / "nets" / f"{name}.net" for name in ("alexnet", "vgg16", "googlenet")},
+    **{name: ROOT / "benchmarks" / "nets" / f"{name}.net" for name in ("resnet50", "densenet121")},
+}
+
+
+def load_net(name: str, rate: float = RATE) -> Module:
+    """The module of a net, with another learning rate and no schedule."""
+    module = load(NETS[name])
+    spec = module.train
+    if spec is None:
+        return module
+    spec = replace(spec, schedule=Call("constant"), optimizer=Call("sgd", {**spec.optimizer.args, "lr": rate}))
+    return replace(module, train=spec)
+
+
+def make_model(name: str, threads: int, rate: float = RATE) -> Model:
+    """A net with initial weights, settled."""
+    model = assemble(load_net(name, rate), backend_for("cpu"), threads=threads).init(0)
+    settle(model)
+    return model
+
+
+def images(model: Model, batch: int, seed: int = 0) -> Array:
+    """Normally distributed pictures for the one input of a net."""
+    (value,) = (v for v in model.net.inputs if not v.node.name.startswith("$"))
+    shape = (batch, *(int(str(d)) for d in value.shape[1:]))
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def labels(model: Model, batch: int, seed: int = 1) -> Array:
+    classes = int(str(model.net.outputs[0][1].shape[-1]))
+    return np.random.default_rng(seed).integers(0, classes, batch)
+
+
+def settle(model: Model) -> None:
+    """Scale the last layer until the probabilities are neither saturated nor flat: comparing them then tells of errors
+    in all layers before. Without normalisation of a trained net, numbers grow from layer to layer."""
+    last = [layer for layer in layers(model.net.outputs[0][1]) if layer.kind == "dense"][-1].params["weight"]
+    image = images(model, 2, seed=7)
+    for _ in range(40):
+        probs = model(image)
+        highest, flat = float(probs.max()), 1 / probs.shape[-1]
+        if highest > 0.5:
+            model.parameters[last] = model.parameters[last] * np.float32(0.5)
+        elif highest < 2 * flat:
+            model.parameters[last] = model.parameters[last] * np.float32(1.5)
+        else:
+            return

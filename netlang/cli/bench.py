@@ -1,0 +1,133 @@
+"""netc bench: how long a net takes on this machine, by itself.
+
+`benchmarks/` in the repository compares with other frameworks, with the same clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
+from netlang.cli.graphs import CLEANED
+from netlang.cli.output import bytes_text, number, table
+from netlang.cli.profile import random_inputs
+from netlang.diagnostics import NetError
+from netlang.driver import assemble, backend_for
+from netlang.ir import dims
+from netlang.ir.graph import Graph, Node
+from netlang.ir.opdef import opdef
+from netlang.passes import inference_pipeline
+from netlang.passes.manager import PassManager
+from netlang.runtime.model import Model
+from netlang.runtime.trainer import Trainer
+
+PAUSE = 0.005
+"""Seconds of rest before each turn: long enough for the threads of whoever ran before to stop spinning."""
+TURN = 0.02
+"""Seconds of one turn; a call that takes longer is a turn of its own."""
+FEWEST = 3
+"""Turns that everybody gets, however long they take."""
+
+_HEAVY = ("conv", "conv_data_grad", "conv_weight_grad", "matmul")
+_COLUMNS = ("what", "batch", "median ms", "fastest ms", "samples/s", "GFLOP/s", "working memory")
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "bench", bench, "time a net on random inputs: inference, and a training step with --train")
+    add_sizes(new, "1 and 16")
+    new.add_argument("--train", action="store_true", help="time a training step too; the file needs a train section")
+    new.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="time for each line (default: 2)")
+    add_net(new)
+    add_target(new)
+
+
+def bench(args: argparse.Namespace) -> None:
+    module = module_of(args)
+    if args.train and module.train is None:
+        raise NetError(f"{module.source.name} has no train section, so there is no training step to time")
+    model = assemble(module, backend_for(args.target), args.net, args.threads).init(0)
+    trainer = model.trainer(0) if args.train else None
+    rows = []
+    for batch in (args.batch,) if args.batch else (1, 16):
+        sizes = sizes_of(args, model.net, batch)
+        rows.append(_inference_row(model, sizes, batch, args.seconds))
+        if trainer is not None:
+            sizes = sizes_of(args, trainer.programs.graph, batch)
+            rows.append(_training_row(trainer, sizes, batch, args.seconds))
+    others = {name: size for name, size in sizes.items() if size != batch}
+    table(f"{model.name}{' with ' + sizes_text(others) if others else ''}", _COLUMNS, rows)
+
+
+def turns(functions: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
+    """Seconds of single calls of each function, called in turn so that drift and neighbours hit all alike.
+
+    Takes about `seconds` for each function, more where a single one of its `FEWEST` calls takes longer. The functions
+    are expected to be warm. Where a call is short, the first of a turn is not counted: it finds caches that others
+    have used.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in functions}
+    start = time.perf_counter()
+    rounds = 0
+    while rounds < FEWEST or time.perf_counter() - start < seconds * len(functions):
+        for name, function in functions.items():
+            time.sleep(PAUSE)
+            samples[name] += _turn(function)
+        rounds += 1
+    return samples
+
+
+def _turn(function: Callable[[], Any]) -> list[float]:
+    found: list[float] = []
+    end = time.perf_counter() + TURN
+    while (before := time.perf_counter()) < end:
+        function()
+        found.append(time.perf_counter() - before)
+    return found[1:] if len(found) > 1 else found
+
+
+def work(graph: Graph, sizes: Mapping[str, int]) -> int:
+    """Multiply-adds of the convolutions and matrix products of a net or a training step as it is written: what a
+    backend saves is not subtracted."""
+    tidy = PassManager().run(graph, inference_pipeline(), after=CLEANED)
+    return sum(dims.evaluate(_madds(node), sizes) for node in tidy.nodes if node.op in _HEAVY)
+
+
+def _madds(node: Node) -> dims.Dim:
+    return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
+
+
+def _inference_row(model: Model, sizes: Mapping[str, int], batch: int, seconds: float) -> tuple[str, ...]:
+    given = random_inputs(model.net, sizes)
+    model(**given)
+    times = turns({"": lambda: model(**given)}, seconds)[""]
+    return _row("inference", batch, times, work(model.net, sizes), model.compiled.planned_bytes(sizes))
+
+
+def _training_row(trainer: Trainer, sizes: Mapping[str, int], batch: int, seconds: float) -> tuple[str, ...]:
+    step = trainer.programs.graph
+    names = {value.node.name for value in trainer.inputs}
+    given = {name: array for name, array in random_inputs(step, sizes).items() if name in names}
+    trainer(**given)
+    times = turns({"": lambda: trainer(**given)}, seconds)[""]
+    memory = trainer.programs.step.planned_bytes(sizes)
+    return _row("training step", batch, times, work(step, sizes), memory)
+
+
+def _row(what: str, batch: int, times: list[float], madds: int, memory: int) -> tuple[str, ...]:
+    median = statistics.median(times)
+    figures = (median * 1e3, min(times) * 1e3, batch / median, 2e-9 * madds / median)
+    return (what, str(batch), *map(number, figures), bytes_text(memory))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return seconds

@@ -1,0 +1,231 @@
+"""netc profile: where the time of a call goes, layer by layer, as a table and as a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import numpy as np
+
+from netlang.backends.base import Array, Executable, Profiled, StepTime
+from netlang.cli.arguments import (
+    Verbs,
+    add_net,
+    add_sizes,
+    add_target,
+    module_of,
+    positive,
+    sizes_of,
+    sizes_text,
+    verb,
+)
+from netlang.cli.graphs import train_section
+from netlang.cli.output import bar, bytes_text, table
+from netlang.diagnostics import NetError
+from netlang.driver import Code, backend_for, choose
+from netlang.ir import dims
+from netlang.ir.gradient import ORIGIN as GRADIENT
+from netlang.ir.graph import Graph, Node
+from netlang.ir.opdef import opdef
+from netlang.passes import inference_pipeline, training_pipeline
+from netlang.passes.optimizer import ORIGIN as OPTIMIZER
+from netlang.passes.optimizer import training_step
+from netlang.runtime.bounds import index_bounds
+from netlang.runtime.parameters import Store, allocate, initialise
+
+_COLUMNS = ("layer", "line", "kernel", "time", "share", "GF/s", "of peak", "bytes", "GB/s")
+_BAR = 40
+_SECONDS = 2.0
+"""About how long the calls that are timed may take, in all."""
+_HEAVY = ("conv", "conv_data_grad", "conv_weight_grad", "matmul")
+
+
+def add_verbs(verbs: Verbs) -> None:
+    new = verb(verbs, "profile", profile, "time every layer: rate, bandwidth, the kernel that carries it out")
+    add_sizes(new, "1, or the train section's with --train")
+    new.add_argument("--train", action="store_true", help="a training step instead of inference")
+    new.add_argument("--calls", type=positive, metavar="N", help="calls to take the median of (default: for 2 s)")
+    new.add_argument("--json", action="store_true", help="print JSON instead of a table and a picture")
+    add_net(new)
+    add_target(new)
+
+
+@dataclass
+class Layer:
+    """One layer: `seconds` is the sum of its steps' medians, `flops` twice its multiply-adds, `bytes` what it moves."""
+
+    name: str
+    phase: str
+    line: str
+    kernels: list[str]
+    seconds: float = 0.0
+    flops: int = 0
+    bytes: int = 0
+
+    @property
+    def kernel(self) -> str:
+        return ", ".join(self.kernels)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A net's layers in the order in which they run. `call` are the seconds of a whole call, the interpreter's part
+    included; `peak` is in FLOP/s."""
+
+    net: str
+    sizes: Mapping[str, int]
+    threads: int
+    calls: int
+    call: float
+    peak: float
+    layers: Sequence[Layer]
+
+    @property
+    def inside(self) -> float:
+        return sum(layer.seconds for layer in self.layers)
+
+
+def profile(args: argparse.Namespace) -> None:
+    module, backend = module_of(args), backend_for(args.target)
+    if args.train:
+        spec = train_section(module)
+        graph, pipeline, batch = training_step(spec), training_pipeline(), spec.batch
+    else:
+        graph, pipeline, batch = choose(module, args.net), inference_pipeline(), 1
+    executable = Code(graph, pipeline, backend, args.threads).executable
+    if not isinstance(executable, Profiled):
+        raise NetError(f"target '{backend.name}' cannot time single steps", hint="profile the target cpu")
+    found = measure(graph, executable, sizes_of(args, graph, args.batch or batch), args.calls)
+    if args.json:
+        print(json.dumps(asdict(found) | {"inside": found.inside}, indent=2))
+    else:
+        show(found)
+
+
+def measure(graph: Graph, executable: Executable, sizes: Mapping[str, int], calls: int | None = None) -> Profile:
+    """Profile a compiled graph on random inputs and initial parameters. `graph` is what it was before the passes."""
+    assert isinstance(executable, Profiled)
+    inputs = random_inputs(graph, sizes)
+    params = Store((p.node.name, allocate(p)) for p in graph.params)
+    initialise(graph.params, 0, params)
+    executable.run(inputs, params)
+    first = _timed_call(executable, inputs, params)
+    calls = calls or int(min(200, max(5, _SECONDS / 2 / first)))
+    whole = median(_timed_call(executable, inputs, params) for _ in range(calls))
+    times = executable.profile(inputs, params, calls)
+    return Profile(graph.name, sizes, executable.threads, calls, whole, executable.peak(), layers(times, sizes))
+
+
+def random_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Ordinary numbers for every input, and labels and indices within their bounds."""
+    rng = np.random.default_rng(0)
+    bounds = {bound.name: bound.size for bound in index_bounds(graph)}
+    made: dict[str, Array] = {}
+    for value in graph.inputs:
+        shape, kind = value.type.concrete(sizes), value.dtype.numpy
+        if value.node.name.startswith("$"):
+            made[value.node.name] = np.zeros(shape, kind)
+        elif value.dtype.is_float:
+            made[value.node.name] = rng.normal(size=shape).astype(kind)
+        else:
+            made[value.node.name] = rng.integers(0, bounds.get(value.node.name, 2), size=shape).astype(kind)
+    return made
+
+
+def layers(times: Sequence[StepTime], sizes: Mapping[str, int]) -> list[Layer]:
+    """The steps of each layer together, in the order in which layers begin."""
+    found: dict[tuple[str, str, str], Layer] = {}
+    counted: set[Node] = set()
+    for step in times:
+        node = step.node
+        phase = _phase(node)
+        name = node.name.rpartition(".")[0] or node.name if phase == "update" else node.name
+        line = f"{node.spans[0].source.name}:{node.spans[0].line}" if node.spans else ""
+        layer = found.setdefault((name, phase, line), Layer(name or f"({node.op})", phase, line, []))
+        layer.seconds += median(step.seconds)
+        layer.bytes += step.bytes
+        if step.kernel not in layer.kernels:
+            layer.kernels.append(step.kernel)
+        if node not in counted:
+            counted.add(node)
+            layer.flops += 2 * dims.evaluate(_madds(node), sizes)
+    return list(found.values())
+
+
+def _madds(node: Node) -> dims.Dim:
+    """Multiply-adds; those of a fused node are its convolution's or product's, where there is one."""
+    inside = [n for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else [node]
+    heavy = [n for n in inside if n.op in _HEAVY] or inside
+    total: dims.Dim = 0
+    for n in heavy:
+        total = total + opdef(n.op).madds([v.type for v in n.inputs], n.types, n.attrs)
+    return total
+
+
+def _phase(node: Node) -> str:
+    origins = [n.origin for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else []
+    origins.append(node.origin)
+    if OPTIMIZER in origins:
+        return "update"
+    return "backward" if GRADIENT in origins or node.op == "max_unpool" else "forward"
+
+
+def _timed_call(executable: Executable, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> float:
+    start = time.perf_counter()
+    executable.run(inputs, params)
+    return time.perf_counter() - start
+
+
+# ---- what is shown
+
+
+def show(found: Profile) -> None:
+    """Print the table, then the slowest layers as bars."""
+    rows = [_row(layer, found) for layer in found.layers]
+    inside = found.inside
+    flops, moved = sum(layer.flops for layer in found.layers), sum(layer.bytes for layer in found.layers)
+    whole = Layer("total", "", "", [], inside, flops, moved)
+    threads = f"{found.threads} thread" + ("s" if found.threads > 1 else "")
+    title = f"{found.net} with {sizes_text(found.sizes)}" if found.sizes else found.net
+    table(f"{title}, {threads}, medians of {found.calls} calls", _COLUMNS, rows, _row(whole, found), text_columns=3)
+    print()
+    widest = max((layer.seconds for layer in found.layers), default=0.0)
+    names = [_name(layer) for layer in found.layers]
+    width = max(map(len, names), default=0)
+    for name, layer in zip(names, found.layers, strict=True):
+        drawn = bar(layer.seconds / widest if widest else 0.0, _BAR)
+        print(f"{name.ljust(width)}  {drawn.ljust(_BAR)}  {time_text(layer.seconds)}")
+    print()
+    print(f"a call takes {time_text(found.call)}, {time_text(max(0.0, found.call - inside))} of it outside the kernels")
+    print(f"peak of {threads}: {found.peak / 1e9:.0f} GF/s in float32")
+
+
+def time_text(seconds: float) -> str:
+    """`1.234 ms`, `56.7 us`."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.1f} us"
+    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _name(layer: Layer) -> str:
+    return layer.name if layer.phase in ("", "forward") else f"{layer.name} ({layer.phase})"
+
+
+def _row(layer: Layer, found: Profile) -> tuple[str, ...]:
+    seconds = layer.seconds or float("inf")
+    rate = layer.flops / seconds
+    return (
+        _name(layer),
+        layer.line,
+        layer.kernel,
+        time_text(layer.seconds),
+        f"{layer.seconds / (found.inside or 1):.1%}",
+        f"{rate / 1e9:.1f}",
+        f"{rate / found.peak:.0%}",
+        bytes_text(layer.bytes),
+        f"{layer.bytes / seconds / 1e9:.1f}",
+    )
