@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from netlang.backends.base import Array
 from netlang.backends.cpu import control, loader
 from netlang.backends.cpu.homes import External, Home, Homes, storage
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
+from netlang.backends.cpu.pace import Pace
 from netlang.backends.cpu.threads import aligned, pool
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import MemoryPlan, plan
@@ -22,6 +24,8 @@ SERIAL_STEP = 8_000
 """Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
+LARGE_PROGRAM = 200_000_000
+"""Programs of more work than this take milliseconds: waking a thread is nothing beside it."""
 
 
 def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryPlan:
@@ -68,6 +72,11 @@ class Table:
     @cached_property
     def program_address(self) -> int:
         return int(self.program.ctypes.data)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How its calls have gone on one thread and on several."""
+        return Pace(large=self.work >= LARGE_PROGRAM)
 
     def place(self, home: Home, address: int) -> None:
         """Say where a home is from now on."""
@@ -156,14 +165,22 @@ def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) 
 
 
 def threads_for(table: Table, threads: int) -> int:
-    """How many of `threads` carry the steps out."""
+    """How many of `threads` may carry the steps out."""
     return threads if table.work >= SERIAL_PROGRAM else 1
 
 
 def run_table(table: Table, threads: int) -> None:
-    """Carry the steps out."""
-    if len(table.program) > 1:
-        pool().run(table.program_address, threads_for(table, threads))
+    """Carry the steps out, on up to so many threads: on one where that has been faster."""
+    if len(table.program) <= 1:
+        return
+    if threads_for(table, threads) == 1:
+        pool().run(table.program_address, 1)
+        return
+    pace = table.pace
+    wanted = threads if pace.next_together() else 1
+    start = perf_counter_ns()
+    given = pool().run(table.program_address, wanted)
+    pace.note(given > 1, perf_counter_ns() - start)
 
 
 class Binding:

@@ -12,13 +12,14 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netlang.backends.cpu import control, loader
+from netlang.backends.cpu import affinity, control, loader
 from netlang.backends.cpu.kernel import Kernel, native
 from netlang.backends.cpu.target import FUTEX_NUMBER
 
@@ -73,16 +74,23 @@ class Pool:
         self._address = self._block.ctypes.data
         self._native = can_sleep()
         self._workers: list[_NativeWorker | _PythonWorker] = []
+        self._pinned = self._native and affinity.can_pin()
+        self._placed: tuple[int, int] = (0, -1)
+        """How many workers have been placed, and away from which processor."""
 
-    def run(self, program: int, threads: int) -> None:
-        """Carry out the program at this address on up to `threads` threads; on one where the pool is in use."""
+    def run(self, program: int, threads: int) -> int:
+        """Carry out the program at this address on up to `threads` threads, on one where the pool is in use.
+
+        Returns how many they were.
+        """
         if threads > 1 and self._busy.acquire(blocking=False):
             try:
                 self._run_together(program, min(threads, MOST))
             finally:
                 self._busy.release()
-        else:
-            _entry("alone", _ALONE)(program)
+            return threads
+        _entry("alone", _ALONE)(program)
+        return 1
 
     def run_timed(self, program: int, threads: int, times: int) -> None:
         """As `run`, but waits until the pool is free, and writes times as `native/timed_walker.py` says."""
@@ -100,9 +108,22 @@ class Pool:
         while len(self._workers) < threads - 1:
             block = self._address + control.WORKERS + len(self._workers) * control.WORKER_BYTES
             self._workers.append(_NativeWorker(block) if self._native else _PythonWorker(block))
+        if self._pinned:
+            self._place(threads - 1)
         # The job is posted by native code; Python's own workers look for it once they are told to.
         for worker in self._workers[: threads - 1]:
             worker.tell()
+
+    def _place(self, workers: int) -> None:
+        """Keep the workers off the processor that the calling thread is on now."""
+        caller = affinity.here()
+        if self._placed == (workers, caller):
+            return
+        self._placed = (workers, caller)
+        for worker, processors in zip(
+            self._workers, affinity.places(caller, affinity.allowed(), workers), strict=False
+        ):
+            worker.pin(processors)
 
     def close(self) -> None:
         """End the workers. The pool starts new ones if it is used again."""
@@ -110,6 +131,7 @@ class Pool:
             for worker in self._workers:
                 worker.end()
             self._workers.clear()
+            self._placed = (0, -1)
 
 
 class _NativeWorker:
@@ -129,6 +151,9 @@ class _NativeWorker:
 
     def tell(self) -> None:
         """Nothing to do: posting the job wakes it."""
+
+    def pin(self, processors: Collection[int]) -> None:
+        affinity.pin(self._handle, processors)
 
     def end(self) -> None:
         ctypes.c_int64.from_address(self._block + control.JOB + 8).value = 0
@@ -159,6 +184,9 @@ class _PythonWorker:
 
     def tell(self) -> None:
         self._told.release()
+
+    def pin(self, processors: Collection[int]) -> None:
+        """Left where it is: it is a thread of the interpreter."""
 
     def end(self) -> None:
         self._ended = True
