@@ -9,11 +9,29 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from netlang.ir.graph import Graph, Node
+from netlang.ir.types import DType
 from netlang.passes.manager import Pass
 from netlang.passes.memory import MemoryPlan
 
 Array = NDArray[Any]
 Observer = Callable[[Node, tuple[Array, ...]], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may ask of generated code beyond what the net says. A backend gets them when it is made.
+
+    exact          only algorithms that round as little as the plain sum does: no Winograd transforms
+    deterministic  the same bits for any number of threads and whatever was measured on this machine: splits follow
+                   from shapes and choices from the model of costs alone. Without it a call gives the same bits again
+                   for the same number of threads.
+    weights_as     the element type in which weights that never change are kept for dense layers and convolutions;
+                   None keeps them as they are
+    """
+
+    exact: bool = False
+    deterministic: bool = False
+    weights_as: DType | None = None
 
 
 class Executable(Protocol):

@@ -14,12 +14,12 @@ from hashlib import sha256
 from importlib import import_module
 
 from netlang import config
-from netlang.backends.base import Array, Backend, Executable, Observer
+from netlang.backends.base import Array, Backend, Executable, Observer, Options
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module, TrainSpec
-from netlang.ir.types import shape_text
+from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
@@ -33,6 +33,9 @@ BACKENDS = {
 }
 """The targets of the compiler; a backend is imported when it is asked for."""
 
+WEIGHT_TYPES = {"bfloat16": DType.BF16}
+"""What weights can be kept as instead of the type that the net gives them."""
+
 PLANNED = ("cuda",)
 """Targets that are known but not there yet."""
 
@@ -43,6 +46,10 @@ def compile(
     batch: int | None = None,
     threads: int | None = None,
     net: str | None = None,
+    *,
+    exact: bool = False,
+    deterministic: bool = False,
+    weights_as: str | None = None,
 ) -> Model:
     """Compile a net: a path, or the text of a `.net` file itself.
 
@@ -50,13 +57,15 @@ def compile(
     batch      plan and warm up for batches of this size; others work too
     threads    of compiled code; None means as many as the process may use. Results do not depend on it.
     net        which net of the file; the last one if not given
+    exact, deterministic, weights_as    see `options`
 
     Raises NetError with every fault of the file, for an unknown target or net, and for numbers that are none.
     """
     for what, count in (("batch", batch), ("threads", threads)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise NetError(f"'{what}' is a whole number from 1 on, not {count!r}")
-    model = assemble(load(path_or_text), backend_for(target), net, threads)
+    wanted = options(exact, deterministic, weights_as)
+    model = assemble(load(path_or_text), backend_for(target, wanted), net, threads)
     model.compiled.build()
     if batch is not None:
         model.reserve(batch)
@@ -106,8 +115,28 @@ def choose(module: Module, net: str | None) -> Graph:
     return module.nets[net]
 
 
-def backend_for(target: str) -> Backend:
-    """The backend called `target`, or the one that NETLANG_BACKEND forces. Raises NetError for an unknown name."""
+def options(exact: bool = False, deterministic: bool = False, weights_as: str | None = None) -> Options:
+    """What is asked of generated code.
+
+    exact          no algorithm that rounds more than the plain sum: convolutions without Winograd's transforms
+    deterministic  the same bits for any number of threads; otherwise for the same number
+    weights_as     bfloat16: the weights of dense layers and convolutions are kept in half the memory, rounded to the
+                   nearest with 8 significant bits; sums stay in float32. For inference.
+
+    Raises NetError for a type that weights cannot be kept in.
+    """
+    if weights_as is not None and weights_as not in WEIGHT_TYPES:
+        known = ", ".join(WEIGHT_TYPES)
+        hint = did_you_mean(str(weights_as), WEIGHT_TYPES) or f"what they can be kept as: {known}"
+        raise NetError(f"weights cannot be kept as {weights_as!r}", hint=hint)
+    return Options(bool(exact), bool(deterministic), WEIGHT_TYPES[weights_as] if weights_as else None)
+
+
+def backend_for(target: str, wanted: Options | None = None) -> Backend:
+    """The backend called `target`, or the one that NETLANG_BACKEND forces, for code with these options.
+
+    Raises NetError for an unknown name, and for options that the backend cannot follow.
+    """
     target = config.get("NETLANG_BACKEND") or target
     if target in PLANNED:
         raise NetError(f"target '{target}' is not available yet", hint=f"targets are {', '.join(BACKENDS)}")
@@ -115,7 +144,7 @@ def backend_for(target: str) -> Backend:
         hint = did_you_mean(target, BACKENDS) or f"targets are {', '.join(BACKENDS)}"
         raise NetError(f"there is no target '{target}'", hint=hint)
     place, _, name = BACKENDS[target].partition(":")
-    backend: Backend = getattr(import_module(place), name)()
+    backend: Backend = getattr(import_module(place), name)(wanted or Options())
     return backend
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
+from netlang.backends.base import Options
 from netlang.backends.cpu import layout
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
@@ -25,7 +26,11 @@ class Cpu:
     """Implements `netlang.backends.base.Backend`."""
 
     name = "cpu"
-    passes: Sequence[Pass] = (layout.PASS,)
+
+    def __init__(self, options: Options | None = None) -> None:
+        """Raises NetError for options that it cannot follow."""
+        self.options = options or Options()
+        self.passes: Sequence[Pass] = (layout.layout_pass(self.options),)
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph as this backend carries it out."""
@@ -34,17 +39,17 @@ class Cpu:
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
         """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
         count = threads or config.get("NETLANG_THREADS") or pool.available()
-        context, steps = _lowered(graph)
+        context, steps = _lowered(graph, self.options)
         return Executable(graph, context, steps, count)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""
-        context, steps = _lowered(graph)
+        context, steps = _lowered(graph, self.options)
         return plan_memory(context, find_homes(context, steps), sizes)
 
 
-def _lowered(graph: Graph) -> tuple[LoweringContext, dict[Node, list[Step]]]:
-    context = LoweringContext(graph, host())
+def _lowered(graph: Graph, options: Options) -> tuple[LoweringContext, dict[Node, list[Step]]]:
+    context = LoweringContext(graph, host(), options=options)
     return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 

@@ -19,7 +19,9 @@ tensor is blocked where its maker can write it so and all its readers can read i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
+from netlang.backends.base import Options
 from netlang.backends.cpu.kernels import conv, pool
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
@@ -34,9 +36,9 @@ _FLOAT = 4
 _POOLS = frozenset({"max_pool", "avg_pool", "sum_pool"})
 
 
-def run(graph: Graph, target: Target | None = None) -> Graph:
+def run(graph: Graph, target: Target | None = None, options: Options | None = None) -> Graph:
     """`graph` with blocked tensors between convolutions and pools."""
-    context = LoweringContext(graph, target or host())
+    context = LoweringContext(graph, target or host(), options=options or Options())
     layout = f"c{context.target.lanes(_FLOAT)}"
     chosen = {v for n in graph.nodes for v in writable(context, n) if _wanted(context, v)}
     rewritten: dict[Value, Value] = {}
@@ -54,7 +56,9 @@ def run(graph: Graph, target: Target | None = None) -> Graph:
     )
 
 
-PASS = Pass("layout", run, ensures=frozenset({"layout"}))
+def layout_pass(options: Options) -> Pass:
+    """The pass for code that is generated with these options."""
+    return Pass("layout", partial(run, options=options), ensures=frozenset({"layout"}))
 
 
 def _wanted(context: LoweringContext, value: Value) -> bool:

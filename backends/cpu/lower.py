@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from netlang import config
+from netlang.backends.base import Options
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
 from netlang.ir.dims import Dim, Sym, evaluate, size
 from netlang.ir.graph import Graph, Node, Value
-from netlang.ir.types import TensorType
+from netlang.ir.types import DType, TensorType
 
 Sizes = Mapping[str, int]
 Number = Dim | Callable[[Sizes], int]
@@ -84,6 +86,21 @@ class LoweringContext:
     """Nodes of the graph whose result may be written over these inputs (by position), if of the same type."""
     owner: Node | None = None
     """The node of `graph` that is being lowered, also while the ops of its body are."""
+    options: Options = field(default_factory=Options)
+
+    @property
+    def exact(self) -> bool:
+        """Whether only algorithms that round as little as the plain sum may be chosen."""
+        return self.options.exact or bool(config.get("NETLANG_EXACT"))
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of a float32 weight that `is_fixed`, in the memory of a kernel that can widen it: 2 is bfloat16."""
+        return (self.options.weights_as or DType.F32).size
+
+    def is_fixed(self, buffer: Buffer) -> bool:
+        """Whether packing this is done once for many calls."""
+        return isinstance(buffer, Value) and buffer.node.op in ("param", "const") and not self.graph.updates
 
     def scratch(self, bytes: Number) -> Scratch:
         """Working memory for the node being lowered."""

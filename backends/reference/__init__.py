@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from netlang.backends.base import Array, Observer
+from netlang.backends.base import Array, Observer, Options
 from netlang.backends.reference.executor import Plan, run_plan
+from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType
 from netlang.passes import memory
@@ -46,6 +47,12 @@ class Reference:
 
     name = "reference"
     passes: Sequence[Pass] = ()
+
+    def __init__(self, options: Options | None = None) -> None:
+        """It is exact and deterministic as it is. Raises NetError where weights are to be stored otherwise."""
+        self.options = options or Options()
+        if self.options.weights_as is not None:
+            raise NetError("target 'reference' keeps weights as they are", hint="targets that can store others: cpu")
 
     def prepare(self, graph: Graph) -> Graph:
         return graph

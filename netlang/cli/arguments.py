@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from netlang.backends.base import Backend
 from netlang.diagnostics import NetError
-from netlang.driver import BACKENDS
+from netlang.driver import BACKENDS, WEIGHT_TYPES, backend_for, options
 from netlang.frontend import load
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module
@@ -81,6 +82,21 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         "--target", default="cpu", metavar="|".join(BACKENDS), help="what to compile for (default: cpu)"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of compiled code (default: all cores)")
+
+
+def add_options(parser: argparse.ArgumentParser, inference: bool = True) -> None:
+    """What may be asked of generated code; see `netlang.driver.options`."""
+    parser.add_argument("--exact", action="store_true", help="no algorithm that rounds more than the plain sum")
+    parser.add_argument("--deterministic", action="store_true", help="the same bits for any number of threads")
+    if inference:
+        parser.add_argument(
+            "--weights-as", metavar="TYPE", help=f"keep weights as {' or '.join(WEIGHT_TYPES)} in inference"
+        )
+
+
+def backend_of(args: argparse.Namespace) -> Backend:
+    """The backend that a verb was asked for, with its options."""
+    return backend_for(args.target, options(args.exact, args.deterministic, getattr(args, "weights_as", None)))
 
 
 def module_of(args: argparse.Namespace) -> Module:

@@ -11,12 +11,23 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
+from netlang.cli.arguments import (
+    Verbs,
+    add_net,
+    add_options,
+    add_sizes,
+    add_target,
+    backend_of,
+    module_of,
+    sizes_of,
+    sizes_text,
+    verb,
+)
 from netlang.cli.graphs import CLEANED
 from netlang.cli.output import bytes_text, number, table
 from netlang.cli.profile import random_inputs
 from netlang.diagnostics import NetError
-from netlang.driver import assemble, backend_for
+from netlang.driver import assemble
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Node
 from netlang.ir.opdef import opdef
@@ -43,13 +54,14 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="time for each line (default: 2)")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 def bench(args: argparse.Namespace) -> None:
     module = module_of(args)
     if args.train and module.train is None:
         raise NetError(f"{module.source.name} has no train section, so there is no training step to time")
-    model = assemble(module, backend_for(args.target), args.net, args.threads).init(0)
+    model = assemble(module, backend_of(args), args.net, args.threads).init(0)
     trainer = model.trainer(0) if args.train else None
     rows = []
     for batch in (args.batch,) if args.batch else (1, 16):

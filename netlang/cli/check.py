@@ -7,8 +7,10 @@ import argparse
 from netlang.cli.arguments import (
     Verbs,
     add_net,
+    add_options,
     add_sizes,
     add_target,
+    backend_of,
     byte_count,
     module_of,
     sizes_of,
@@ -18,7 +20,7 @@ from netlang.cli.arguments import (
 from netlang.cli.footprint import Footprint, footprint
 from netlang.cli.output import bytes_text, table
 from netlang.diagnostics import NetError
-from netlang.driver import backend_for, choose
+from netlang.driver import choose
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -29,6 +31,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_sizes(new, "that of the train section, or 1")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -39,7 +42,7 @@ def check(args: argparse.Namespace) -> None:
     train = module.train
     batch = args.batch or (train.batch if train else 1)
     sizes = sizes_of(args, train.graph if train else net, batch)
-    found = footprint(module, net, backend_for(args.target), sizes, training=train is not None)
+    found = footprint(module, net, backend_of(args), sizes, training=train is not None)
     show(found)
     if found.total > args.fits:
         what = "training" if found.training else "inference"

@@ -5,9 +5,20 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
+from netlang.cli.arguments import (
+    Verbs,
+    add_net,
+    add_options,
+    add_sizes,
+    add_target,
+    backend_of,
+    module_of,
+    sizes_of,
+    sizes_text,
+    verb,
+)
 from netlang.cli.output import bytes_text, count
-from netlang.driver import assemble, backend_for
+from netlang.driver import assemble
 from netlang.ir.opdef import opdef
 from netlang.ir.text import print_graph
 from netlang.runtime.files import replacing
@@ -19,10 +30,11 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("-o", "--output", metavar="OUT", help="write the graph as it is carried out to this file")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 def compile_net(args: argparse.Namespace) -> None:
-    model = assemble(module_of(args), backend_for(args.target), args.net, args.threads)
+    model = assemble(module_of(args), backend_of(args), args.net, args.threads)
     start = time.perf_counter()
     model.compiled.build()
     seconds = time.perf_counter() - start

@@ -15,8 +15,10 @@ from netlang.backends.base import Array, Executable, Profiled, StepTime
 from netlang.cli.arguments import (
     Verbs,
     add_net,
+    add_options,
     add_sizes,
     add_target,
+    backend_of,
     module_of,
     positive,
     sizes_of,
@@ -26,7 +28,7 @@ from netlang.cli.arguments import (
 from netlang.cli.graphs import train_section
 from netlang.cli.output import bar, bytes_text, table
 from netlang.diagnostics import NetError
-from netlang.driver import Code, backend_for, choose
+from netlang.driver import Code, choose
 from netlang.ir import dims
 from netlang.ir.gradient import ORIGIN as GRADIENT
 from netlang.ir.graph import Graph, Node
@@ -52,6 +54,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--json", action="store_true", help="print JSON instead of a table and a picture")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Profile:
 
 
 def profile(args: argparse.Namespace) -> None:
-    module, backend = module_of(args), backend_for(args.target)
+    module, backend = module_of(args), backend_of(args)
     if args.train:
         spec = train_section(module)
         graph, pipeline, batch = training_step(spec), training_pipeline(), spec.batch

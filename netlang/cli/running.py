@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netlang.cli.arguments import Verbs, add_net, add_target, module_of, verb
+from netlang.cli.arguments import Verbs, add_net, add_options, add_target, backend_of, module_of, verb
 from netlang.diagnostics import NetError
-from netlang.driver import assemble, backend_for
+from netlang.driver import assemble
 from netlang.runtime.arrays import Array
 from netlang.runtime.data import npz
 from netlang.runtime.files import replacing
@@ -23,10 +23,11 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--output", required=True, metavar="Y.npy", help="where the output goes; several make an .npz")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 def run(args: argparse.Namespace) -> None:
-    model = assemble(module_of(args), backend_for(args.target), args.net, args.threads)
+    model = assemble(module_of(args), backend_of(args), args.net, args.threads)
     if args.weights:
         model.load_weights(args.weights)
     elif learned(model.net):

@@ -6,11 +6,22 @@ import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netlang.cli.arguments import Verbs, add_net, add_sizes, add_target, module_of, sizes_of, sizes_text, verb
+from netlang.cli.arguments import (
+    Verbs,
+    add_net,
+    add_options,
+    add_sizes,
+    add_target,
+    backend_of,
+    module_of,
+    sizes_of,
+    sizes_text,
+    verb,
+)
 from netlang.cli.footprint import footprint
 from netlang.cli.graphs import CLEANED
 from netlang.cli.output import bytes_text, count, table
-from netlang.driver import backend_for, choose
+from netlang.driver import choose
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
@@ -26,11 +37,12 @@ def add_verbs(verbs: Verbs) -> None:
     add_sizes(new, "1")
     add_net(new)
     add_target(new)
+    add_options(new)
 
 
 def summary(args: argparse.Namespace) -> None:
     module = module_of(args)
-    net, backend = choose(module, args.net), backend_for(args.target)
+    net, backend = choose(module, args.net), backend_of(args)
     simplified = PassManager().run(net, inference_pipeline(), after=CLEANED)
     sizes = sizes_of(args, net, args.batch or 1)
     layers = list(rows(simplified, sizes))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netlang.cli.arguments import Verbs, add_target, module_of, natural, positive, verb
+from netlang.cli.arguments import Verbs, add_options, add_target, backend_of, module_of, natural, positive, verb
 from netlang.cli.graphs import train_section
 from netlang.cli.output import count, number
 from netlang.cli.progress import Bar, reporter
-from netlang.driver import assemble, backend_for
+from netlang.driver import assemble
 from netlang.runtime.fit import BEST, WEIGHTS, Options
 from netlang.runtime.model import Model
 
@@ -27,10 +27,12 @@ def add_verbs(verbs: Verbs) -> None:
         "--checkpoint-every", type=positive, metavar="STEPS", help="within an epoch too (default: every 30 seconds)"
     )
     add_target(new)
+    add_options(new, inference=False)
     new = verb(verbs, "eval", evaluate, "loss and metrics of trained weights on held-out data")
     new.add_argument("--weights", required=True, metavar="FILE", help="a safetensors file")
     new.add_argument("--data", default="digits", metavar="SOURCE", help=_SOURCE)
     add_target(new)
+    add_options(new)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -60,4 +62,4 @@ def trainable(args: argparse.Namespace) -> Model:
     """The model of a file that must have a `train` section."""
     module = module_of(args)
     train_section(module)
-    return assemble(module, backend_for(args.target), None, args.threads)
+    return assemble(module, backend_of(args), None, args.threads)

@@ -21,6 +21,8 @@ from netlang.ir.graph import Node, Value
 
 CONVOLUTIONS = frozenset({"conv", "conv_data_grad"})
 _FLOAT = 4
+_CACHED_BYTES = 1 << 19
+"""Weights of so many bytes stay in the second-level cache: reading half of it would save nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,13 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
 def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvProblem) -> list[Step]:
     """The two steps of one problem."""
     chain = parts.chain
-    plan = plan_conv(problem, parts.pool, chain, context.target)
     outer = OuterValues(context, node)
+    weights = outer(chain.main.inputs[1])
+    plan = plan_conv(problem, parts.pool, chain, context.target, _weight_bytes(context, problem, weights))
     images = chain.main.inputs[0].shape[0]
-    packed = context.scratch(plan.weight_floats * _FLOAT + 64)
+    packed = context.scratch(plan.weight_floats * plan.structure.tile.w_bytes + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
-    pack = pack_step(problem, plan, outer(chain.main.inputs[1]), [outer(v) for v in chain.channels], packed, operands)
+    pack = pack_step(problem, plan, weights, [outer(v) for v in chain.channels], packed, operands)
     slots = available()
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
     results = results_of(context, node, chain)
@@ -122,6 +125,12 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     work = images * (problem.out_channels * problem.out[0] * problem.out[1] * taps)
     kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
     return [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
+
+
+def _weight_bytes(context: LoweringContext, problem: ConvProblem, weights: Buffer) -> int:
+    """Of a packed weight: fewer, if that is asked for, where all of them together would not stay in the cache."""
+    count = problem.out_channels * problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
+    return context.weight_bytes if context.is_fixed(weights) and count * _FLOAT > _CACHED_BYTES else _FLOAT
 
 
 def results_of(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:
@@ -165,6 +174,6 @@ def pack_step(
         P.STRIDE_ACROSS: across,
     }
     args = [numbers[entry] for entry in P if entry is not P.COUNT] + list(channels)
-    structure = PackStructure(tile.lanes, tile.vectors, plan.operands)
+    structure = PackStructure(tile.lanes, tile.vectors, plan.operands, tile.w_bytes)
     kernel = emitted(f"pack:{structure}", partial(emit_pack, structure))
     return Step(kernel, tuple(args), (packed, operands), plan.weight_floats)

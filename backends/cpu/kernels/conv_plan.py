@@ -46,19 +46,21 @@ def kernel_fits(problem: ConvProblem, target: Target) -> bool:
     return problem.groups == 1 or per_group % lanes == 0
 
 
-def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target) -> ConvPlan:
-    """The plan for a problem that the kernel can do."""
+def plan_conv(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, w_bytes: int = _FLOAT
+) -> ConvPlan:
+    """The plan for a problem that the kernel can do. `w_bytes`: of a packed weight, as `BroadcastTile` has it."""
     lanes = target.lanes(_FLOAT)
     whole = -(-(problem.out_channels // problem.groups) // lanes)
     vectors = channel_vectors(target, whole)
     if whole % vectors and (problem.groups > 1 or chain.out_layout):
         vectors = 1
-    structure = _structure(problem, pool, chain, target, vectors)
+    structure = _structure(problem, pool, chain, target, vectors, w_bytes)
     groups = problem.groups * -(-whole // vectors)
     pitch = groups * vectors * lanes * _FLOAT
     numbers = {T.CHANNEL_GROUPS: groups // problem.groups, T.GROUPS: groups, T.CHANNEL_PITCH: pitch}
     group_floats = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1] * vectors * lanes
-    numbers[T.WEIGHT_GROUP] = group_floats * _FLOAT
+    numbers[T.WEIGHT_GROUP] = group_floats * w_bytes
     numbers |= _geometry(problem, pool)
     if structure.x_blocked:
         numbers |= _blocked_input(problem, numbers, lanes)
@@ -70,14 +72,14 @@ def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, targ
 
 
 def _structure(
-    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int, w_bytes: int
 ) -> ConvStructure:
     lanes = target.lanes(_FLOAT)
     blocked = bool(stored(chain.main.inputs[0]).type.layout)
     rows, columns = pixel_block(target, vectors, *problem.out)
     pixel = problem.stride[1] * _FLOAT * (lanes if blocked else 1)
     return ConvStructure(
-        BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before)),
+        BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before), w_bytes=w_bytes),
         needs_strip(problem),
         problem.phased,
         tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),

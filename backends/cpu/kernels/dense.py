@@ -17,13 +17,15 @@ from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
 from netlang.ir.dims import Dim, size
-from netlang.ir.graph import Node, Value
+from netlang.ir.graph import Node
 from netlang.ir.types import DType
 
 _FLOAT = 4
 _PANEL_BYTES = 1 << 19
 """Packed rows of A that a task works on: they should stay in the second-level cache."""
 _ENOUGH_TASKS = 16
+_TILE_START = 1.5
+"""What beginning a tile costs, in rows."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,16 @@ def tiled_product(context: LoweringContext, node: Node) -> list[Step]:
     chain, product = parts
     outer = OuterValues(context, node)
     a, b = (outer(v) for v in chain.main.inputs)
-    structure = _structure(context, chain, product, _is_fixed(context, b))
+    structure = _structure(context, chain, product, b)
     tile = structure.tile
     steps: list[Step] = []
     groups = _groups(product, tile.vectors * tile.lanes)
     if tile.w_ordered:
         steps, b = _pack_b(context, product, tile, groups, b)
-    panels = context.scratch(lambda s: _panel_bytes(product, tile, s) + 64)
+    panels = context.scratch(lambda s: _panel_bytes(product, structure, s) + 64)
     steps.append(_pack_a(product, structure, a, panels))
     out = context.buffer(node.out)
-    group_bytes: Dim = tile.vectors * tile.lanes * _FLOAT
+    group_bytes: Dim = tile.group_bytes
     tensors = [outer(v) for v in chain.tensors] or [out]
     numbers: dict[T, Arg] = {
         T.A: a,
@@ -109,37 +111,45 @@ def tiled_product(context: LoweringContext, node: Node) -> list[Step]:
         T.COLUMNS: product.columns,
         T.INNER: product.inner,
         T.A_BATCH: product.a_batch,
-        T.PANEL_BATCH: lambda s: _panel_bytes(product, tile, s) // evaluated(product.batch, s) * bool(product.a_batch),
+        T.HEIGHT: lambda s: _height(product, structure, s),
+        T.PANEL_BATCH: lambda s: (
+            _panel_bytes(product, structure, s) // evaluated(product.batch, s) * bool(product.a_batch)
+        ),
         T.B_BATCH: _packed_batch(product, tile, groups) if tile.w_ordered else product.b_batch,
         T.B_GROUP: product.inner * group_bytes if tile.w_ordered else group_bytes,
         T.B_INNER: product.columns * _FLOAT,
-        T.ROW_PARTS: lambda s: _row_parts(product, tile, s),
-        T.GROUP_PARTS: lambda s: _group_parts(product, tile, groups(s), s),
+        T.ROW_PARTS: lambda s: _row_parts(product, structure, s),
+        T.GROUP_PARTS: lambda s: _group_parts(product, structure, groups(s), s),
     }
     work = product.batch * product.rows * product.columns * product.inner
     kernel = emitted(structure.key, partial(emit_gemm, structure))
     return [*steps, Step(kernel, tuple(numbers[entry] for entry in T), (out,), lambda s: evaluated(work, s) // 8)]
 
 
-def _is_fixed(context: LoweringContext, b: Buffer) -> bool:
-    """Whether packing B is done once for many calls."""
-    return isinstance(b, Value) and b.node.op in ("param", "const") and not context.graph.updates
-
-
-def _structure(context: LoweringContext, chain: Chain, product: Product, fixed: bool) -> GemmStructure:
+def _structure(context: LoweringContext, chain: Chain, product: Product, b: Buffer) -> GemmStructure:
     target = context.target
     lanes = target.lanes(_FLOAT)
     columns = product.columns
     vectors = channel_vectors(target, -(-columns // lanes)) if isinstance(columns, int) else 2
     height = min(lanes, most_pixels(target, vectors))
+    lower = height // 2 + 1 if not isinstance(product.rows, int) and height > 2 else 0
     if isinstance(product.rows, int) and product.rows > 1:
         blocks = -(-product.rows // height)
         height = max(2, -(-product.rows // blocks))
-    packed = product.transposed_b or fixed
+    fixed = context.is_fixed(b)
     tile = BroadcastTile(
-        lanes, vectors, 1, height, _FLOAT, False, w_ordered=packed, masked=True, epilogue=tuple(chain.before)
+        lanes,
+        vectors,
+        1,
+        height,
+        _FLOAT,
+        False,
+        w_ordered=product.transposed_b or fixed,
+        masked=True,
+        epilogue=tuple(chain.before),
+        w_bytes=context.weight_bytes if fixed else _FLOAT,
     )
-    return GemmStructure(tile, product.transposed_a)
+    return GemmStructure(tile, product.transposed_a, lower)
 
 
 def _groups(product: Product, width: int) -> Callable[[Sizes], int]:
@@ -150,19 +160,17 @@ def _packed_batch(product: Product, tile: BroadcastTile, groups: Callable[[Sizes
     """Bytes from one packed B to the next."""
     if product.b_batch == 0:
         return 0
-    width = tile.vectors * tile.lanes * _FLOAT
-    return lambda s: groups(s) * evaluated(product.inner, s) * width
+    return lambda s: groups(s) * evaluated(product.inner, s) * tile.group_bytes
 
 
 def _pack_b(
     context: LoweringContext, product: Product, tile: BroadcastTile, groups: Callable[[Sizes], int], b: Buffer
 ) -> tuple[list[Step], Buffer]:
     """The step that packs B into column groups, and where it puts them."""
-    width = tile.vectors * tile.lanes
     count: Dim = 1 if product.b_batch == 0 else product.batch
 
     def bytes(sizes: Sizes) -> int:
-        return evaluated(count, sizes) * groups(sizes) * evaluated(product.inner, sizes) * width * _FLOAT
+        return evaluated(count, sizes) * groups(sizes) * evaluated(product.inner, sizes) * tile.group_bytes
 
     packed = context.scratch(lambda s: bytes(s) + 64)
     numbers: dict[P, Arg] = {
@@ -173,7 +181,7 @@ def _pack_b(
         P.OUT_CHANNELS: 0,
         P.GROUPS: lambda s: evaluated(count, s) * groups(s),
         P.CHANNEL_GROUPS: groups,
-        P.GROUP_BYTES: product.inner * (width * _FLOAT),
+        P.GROUP_BYTES: product.inner * tile.group_bytes,
         P.GROUP_IN: product.inner,
         P.GROUP_OUT: product.columns,
         P.TAPS_DOWN: 1,
@@ -184,27 +192,37 @@ def _pack_b(
         P.STRIDE_DOWN: 0,
         P.STRIDE_ACROSS: 0,
     }
-    structure = PackStructure(tile.lanes, tile.vectors, 0)
+    structure = PackStructure(tile.lanes, tile.vectors, 0, tile.w_bytes)
     kernel = emitted(f"pack:{structure}", partial(emit_pack, structure))
     args = tuple(numbers[entry] for entry in P if entry is not P.COUNT)
-    return [Step(kernel, args, (packed,), lambda s: bytes(s) // _FLOAT)], packed
+    return [Step(kernel, args, (packed,), lambda s: bytes(s) // tile.w_bytes)], packed
 
 
-def _blocks(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
-    return -(-evaluated(product.rows, sizes) // tile.columns)
+def _height(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
+    """Rows of A in a tile: of the two heights that a kernel for any number of rows has, the one that wastes less."""
+    heights = [h for h in (structure.tile.columns, structure.lower) if h]
+    rows = evaluated(product.rows, sizes)
+    return min(heights, key=lambda h: -(-rows // h) * (h + _TILE_START))
 
 
-def _panel_bytes(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
+def _blocks(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
+    return -(-evaluated(product.rows, sizes) // _height(product, structure, sizes))
+
+
+def _block_bytes(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
+    return evaluated(product.inner, sizes) * structure.tile.lanes * _FLOAT
+
+
+def _panel_bytes(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
     """Bytes of all panels of A; a single row needs none."""
     if evaluated(product.rows, sizes) == 1:
         return 0
     count = 1 if product.a_batch == 0 else evaluated(product.batch, sizes)
-    return count * _blocks(product, tile, sizes) * evaluated(product.inner, sizes) * tile.lanes * _FLOAT
+    return count * _blocks(product, structure, sizes) * _block_bytes(product, structure, sizes)
 
 
 def _pack_a(product: Product, structure: GemmStructure, a: Buffer, panels: Buffer) -> Step:
     t = PanelTable
-    tile = structure.tile
     numbers: dict[PanelTable, Arg] = {
         t.A: a,
         t.PANELS: panels,
@@ -212,19 +230,21 @@ def _pack_a(product: Product, structure: GemmStructure, a: Buffer, panels: Buffe
         t.ROWS: product.rows,
         t.INNER: product.inner,
         t.A_BATCH: product.a_batch,
+        t.HEIGHT: lambda s: _height(product, structure, s),
     }
-    shape = (tile.lanes, tile.columns, structure.transposed)
+    shape = (structure.tile.lanes, structure.transposed)
     kernel = emitted(f"panels:{shape}", partial(emit_panels, *shape))
     args = tuple(numbers[entry] for entry in t)
-    return Step(kernel, args, (panels,), lambda s: _panel_bytes(product, tile, s) // _FLOAT)
+    return Step(kernel, args, (panels,), lambda s: _panel_bytes(product, structure, s) // _FLOAT)
 
 
-def _row_parts(product: Product, tile: BroadcastTile, sizes: Sizes) -> int:
+def _row_parts(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
     """Parts of the row blocks whose panels fit into the cache."""
-    blocks, panel = _blocks(product, tile, sizes), evaluated(product.inner, sizes) * tile.lanes * _FLOAT
+    blocks = _blocks(product, structure, sizes)
+    panel = _block_bytes(product, structure, sizes)
     return max(1, min(blocks, -(-blocks * panel // _PANEL_BYTES)))
 
 
-def _group_parts(product: Product, tile: BroadcastTile, groups: int, sizes: Sizes) -> int:
-    tasks = evaluated(product.batch, sizes) * _row_parts(product, tile, sizes)
+def _group_parts(product: Product, structure: GemmStructure, groups: int, sizes: Sizes) -> int:
+    tasks = evaluated(product.batch, sizes) * _row_parts(product, structure, sizes)
     return max(1, min(groups, -(-_ENOUGH_TASKS // max(1, tasks))))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from netlang import config
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
 from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of
@@ -39,7 +38,7 @@ class _Parts:
 
 def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     """None where the node must, or had better, be carried out another way."""
-    if config.get("NETLANG_EXACT"):
+    if context.exact:
         return None
     chain = read_chain(node, CONVOLUTIONS, 1)
     problems = conv_problems(chain.main) if chain else []

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, I64, Emitter
+from netlang.backends.cpu.tiles.emitter import BF16_BYTES, FLOAT_BYTES, I64, Emitter
 from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
 
 PLAIN_UNROLL = 2
@@ -37,6 +37,7 @@ class BroadcastTile:
     fenced                   loads stay in their channel: where neighbouring channels read the same x (they are pixels
                              then, see `weight_gradient`), LLVM would keep broadcasts in registers until it spills
     epilogue                 applied to the accumulators before they are stored
+    w_bytes                  of a weight: 4, or 2 for bfloat16, which only ordered weights may be
     """
 
     lanes: int
@@ -49,6 +50,7 @@ class BroadcastTile:
     masked: bool = False
     fenced: bool = False
     epilogue: Epilogue = ()
+    w_bytes: int = FLOAT_BYTES
 
     ARGUMENTS = (
         "x w out blocks rest x_block x_channel w_channel taps_down x_down taps_across x_across x_row "
@@ -64,6 +66,11 @@ class BroadcastTile:
     channels         per-channel operands of the epilogue, `channel_pitch` apart, laid out as the weights' vectors
     tensor           tensor operands of the epilogue, laid out as the result, `tensor_pitch` apart
     """
+
+    @property
+    def group_bytes(self) -> int:
+        """Of the ordered weights of one channel and tap."""
+        return self.vectors * self.lanes * self.w_bytes
 
     @property
     def accumulators(self) -> int:
@@ -84,7 +91,7 @@ class _Tile:
     def __init__(self, e: Emitter, tile: BroadcastTile, arguments: dict[str, Any]) -> None:
         self.e, self.tile, self.a = e, tile, arguments
         self.x_channel = FLOAT_BYTES if tile.blocked else arguments["x_channel"]
-        self.w_channel = tile.vectors * e.line if tile.w_ordered else arguments["w_channel"]
+        self.w_channel = tile.group_bytes if tile.w_ordered else arguments["w_channel"]
         bound = arguments["lanes_valid"]
         self.masks = [
             e.prefix_mask(e.b.sub(bound, I64(v * e.lanes))) if tile.masked else None for v in range(tile.vectors)
@@ -151,6 +158,8 @@ class _Tile:
     def _weight(self, w: Any, v: int) -> Any:
         if self.tile.masked and not self.tile.w_ordered:
             return self.e.load_masked(self.masks[v], w, v * self.e.line)
+        if self.tile.w_bytes == BF16_BYTES:
+            return self.e.load_bf16(w, v * self.e.lanes * BF16_BYTES)
         return self.e.load(w, v * self.e.line)
 
     def _index(self, v: int, r: int, q: int) -> int:

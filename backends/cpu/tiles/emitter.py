@@ -13,9 +13,10 @@ import numpy as np
 from llvmlite import ir
 
 VOID = ir.VoidType()
-I1, I8, I32, I64, F32 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+I1, I8, I16, I32, I64, F32 = *(ir.IntType(bits) for bits in (1, 8, 16, 32, 64)), ir.FloatType()
 POINTER = I8.as_pointer()
 FLOAT_BYTES = 4
+BF16_BYTES = 2
 
 Offset = int | Any
 """Bytes: a Python int or an i64 `ir.Value`."""
@@ -83,6 +84,23 @@ class Emitter:
 
     def store(self, value: Any, base: Any, offset: Offset = 0, align: int = FLOAT_BYTES) -> None:
         self.b.store(value, self._typed(base, offset, value.type), align=align)
+
+    def load_bf16(self, base: Any, offset: Offset = 0) -> Any:
+        """One vector of bfloat16 numbers, as float32: the upper halves of their bits."""
+        halves = self.load(base, offset, BF16_BYTES, self.vector_of(I16))
+        wide = self.b.shl(self.b.zext(halves, self.vector_i32), self.constant_i32(16))
+        return self.b.bitcast(wide, self.vector)
+
+    def store_bf16(self, value: Any, base: Any, offset: Offset = 0) -> None:
+        """A vector rounded to the nearest bfloat16 numbers, to even between two; a NaN stays one."""
+        b = self.b
+        bits = b.bitcast(value, self.vector_i32)
+        upper = b.lshr(bits, self.constant_i32(16))
+        odd = b.and_(upper, self.constant_i32(1))
+        rounded = b.lshr(b.add(bits, b.add(odd, self.constant_i32(0x7FFF))), self.constant_i32(16))
+        quiet = b.or_(upper, self.constant_i32(0x40))
+        found = b.select(b.fcmp_unordered("uno", value, value), quiet, rounded)
+        self.store(b.trunc(found, self.vector_of(I16)), base, offset, BF16_BYTES)
 
     def scalar(self, base: Any, offset: Offset = 0) -> Any:
         return self.b.load(self._typed(base, offset, F32), align=FLOAT_BYTES)

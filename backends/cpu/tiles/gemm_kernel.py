@@ -20,9 +20,10 @@ INNER_PART = 256
 """Inner indices that are packed as one unit of work."""
 
 
-def emit_panels(lanes: int, height: int, transposed: bool, builder: Any, args: Any, tid: Any, threads: Any) -> None:
-    """The kernel that packs A, `height` rows to a panel; rows that do not exist are 0. Its table is `PanelTable`."""
+def emit_panels(lanes: int, transposed: bool, builder: Any, args: Any, tid: Any, threads: Any) -> None:
+    """The kernel that packs A, a tile's rows to a panel; rows that do not exist are 0. Its table is `PanelTable`."""
     f, e, t = Frame(builder, args, tid, threads), Emitter(builder, lanes), PanelTable
+    height = f[t.HEIGHT]
     blocks = (f[t.ROWS] + (height - 1)) // height
     parts = (f[t.INNER] + (INNER_PART - 1)) // INNER_PART
     panel = f[t.INNER] * e.line
@@ -58,7 +59,8 @@ class GemmKernel:
         self.tile = structure.tile
         self.single = replace(structure.tile, columns=1)
         self.f, self.e = Frame(builder, args, tid, threads), Emitter(builder, structure.tile.lanes)
-        self.height, self.width = self.tile.columns, self.tile.vectors * self.tile.lanes
+        self.lower = replace(structure.tile, columns=structure.lower) if structure.lower else None
+        self.height, self.width = self.f[T.HEIGHT], self.tile.vectors * self.tile.lanes
 
     def emit(self) -> None:
         f = self.f
@@ -76,14 +78,26 @@ class GemmKernel:
 
     def _group(self, batch: Number, group: Number, first: Number, last: Number) -> None:
         """One group of columns for some row blocks of one product."""
-        f, line = self.f, self.e.line
+        f = self.f
         values = self._values(batch, group)
         with f.either(f[T.ROWS].equals(1)) as (alone, many):
             with alone:
                 self._emit(self.single, values, batch, 0, f[T.A] + batch * f[T.A_BATCH], FLOAT_BYTES)
             with many, f.each(first, last) as block:
-                panel = f[T.PANELS] + batch * f[T.PANEL_BATCH] + block * f[T.INNER] * line
+                self._block(values, batch, block)
+
+    def _block(self, values: dict[str, Number | int], batch: Number, block: Number) -> None:
+        """One tile of rows, of either height."""
+        f, line = self.f, self.e.line
+        panel = f[T.PANELS] + batch * f[T.PANEL_BATCH] + block * f[T.INNER] * line
+        if self.lower is None:
+            self._emit(self.tile, values, batch, block * self.height, panel, line)
+            return
+        with f.either(self.height.equals(self.tile.columns)) as (high, low):
+            with high:
                 self._emit(self.tile, values, batch, block * self.height, panel, line)
+            with low:
+                self._emit(self.lower, values, batch, block * self.height, panel, line)
 
     def _values(self, batch: Number, group: Number) -> dict[str, Number | int]:
         """The tile's arguments that do not depend on the row block."""

@@ -18,6 +18,7 @@ class PanelTable(Table):
     ROWS = auto()
     INNER = auto()
     A_BATCH = auto()
+    HEIGHT = auto()  # rows of a panel
 
 
 class GemmTable(Table):
@@ -39,6 +40,7 @@ class GemmTable(Table):
     B_BATCH = auto()
     B_GROUP = auto()  # from one group of columns to the next
     B_INNER = auto()  # from one inner index to the next, where B is not packed
+    HEIGHT = auto()  # rows of a tile, and of a panel
     ROW_PARTS = auto()
     GROUP_PARTS = auto()
 
@@ -47,11 +49,13 @@ class GemmTable(Table):
 class GemmStructure:
     """`tile` covers `tile.columns` rows of A and `tile.vectors` vectors of columns; a single row has a tile of its own.
 
-    `transposed`: A is stored [inner, rows].
+    `transposed`: A is stored [inner, rows]. `lower`: rows of a second tile where the number of rows is not known when
+    the code is generated, and the first would often be half empty; 0 for none.
     """
 
     tile: BroadcastTile
     transposed: bool
+    lower: int = 0
 
     @property
     def key(self) -> str:

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
-from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
+from netlang.backends.cpu.tiles.emitter import BF16_BYTES, FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pack_table import PackTable as T
 
 
 @dataclass(frozen=True)
 class PackStructure:
-    """`vectors` of output channels are a group; `operands` per-channel vectors are packed besides."""
+    """`vectors` of output channels are a group; `operands` per-channel vectors are packed besides. A packed weight has
+    `w_bytes`: 2 stands for bfloat16."""
 
     lanes: int
     vectors: int
     operands: int
+    w_bytes: int = FLOAT_BYTES
 
 
 class PackKernel:
@@ -27,6 +29,8 @@ class PackKernel:
         self.structure = structure
         self.f, self.e = Frame(builder, args, tid, threads), Emitter(builder, structure.lanes)
         self.lanes, self.width = structure.lanes, structure.lanes * structure.vectors
+        self.line = self.lanes * structure.w_bytes
+        self.group = self.width * structure.w_bytes
 
     def emit(self) -> None:
         f = self.f
@@ -48,21 +52,22 @@ class PackKernel:
         place = group // f[T.CHANNEL_GROUPS] * f[T.STRIDE_GROUP] + out * f[T.STRIDE_OUT] + first * f[T.STRIDE_IN]
         source = f[T.WEIGHTS] + place * FLOAT_BYTES
         taps = f[T.TAPS_DOWN] * f[T.TAPS_ACROSS]
-        to = f[T.PACKED] + group * f[T.GROUP_BYTES] + first * taps * (self.width * FLOAT_BYTES)
+        to = f[T.PACKED] + group * f[T.GROUP_BYTES] + first * taps * self.group
         with f.each(0, f[T.TAPS_DOWN]) as row, f.each(0, f[T.TAPS_ACROSS]) as column:
             tap = source + (row * f[T.STRIDE_DOWN] + column * f[T.STRIDE_ACROSS]) * FLOAT_BYTES
-            at = to + (row * f[T.TAPS_ACROSS] + column) * channels * (self.width * FLOAT_BYTES)
+            at = to + (row * f[T.TAPS_ACROSS] + column) * channels * self.group
             with f.each(0, channels) as c:
-                self._channel(at + c * (self.width * FLOAT_BYTES), tap + c * f[T.STRIDE_IN] * FLOAT_BYTES, out)
+                self._channel(at + c * self.group, tap + c * f[T.STRIDE_IN] * FLOAT_BYTES, out)
 
     def _channel(self, to: Number, source: Number, out: Number) -> None:
         """The output channels of one input channel and tap; those that do not exist are 0."""
         f, e = self.f, self.e
         step = f[T.STRIDE_OUT] * FLOAT_BYTES
         for v in range(self.structure.vectors):
-            (target,) = e.pointers((to + v * e.line).value)
+            (target,) = e.pointers((to + v * self.line).value)
             mask = e.prefix_mask((f[T.GROUP_OUT] - out - v * self.lanes).value)
-            e.store(e.gather((source + v * self.lanes * step).value, step.value, mask), target)
+            store = e.store_bf16 if self.structure.w_bytes == BF16_BYTES else e.store
+            store(e.gather((source + v * self.lanes * step).value, step.value, mask), target)
 
     def _operand(self, k: int) -> None:
         f, e = self.f, self.e
