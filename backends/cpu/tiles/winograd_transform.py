@@ -2,7 +2,12 @@
 
     y = A^T [(G g) * (B^T d)]
 
-With interpolation at 0, 1, -1 (and 2, -2) and infinity: m results from m + 2 inputs d and three weights g.
+With interpolation at 0, 1, -1 (and 2, -2) and infinity: m results from m + 2 inputs d and three weights g. The gradient
+by the weights is the same three linear maps the other way round (they are matrices, transposed):
+
+    dg = G^T [(A dy) * (B^T d)]
+
+so that the transform of the input serves both, and for the same six points F(2, 5)'s too, with five weights.
 """
 
 from __future__ import annotations
@@ -65,6 +70,36 @@ def output_axis(e: Emitter, m: int, x: Sequence[Any]) -> list[Any]:
         _fma(e, 4, far, near),
         add(_fma(e, 8, far_odd, near_odd), x[5]),
     ]
+
+
+def gradient_axis(e: Emitter, m: int, d: Sequence[Any]) -> list[Any]:
+    """A d, of m inputs, for the points 0, 1, -1, 2, -2 and infinity: the transform of the result's gradient."""
+    rows = [d[0]]
+    for point in (1, 2):
+        even, odd = (_sum(e, [(point**k, d[k]) for k in range(first, m, 2)]) for first in (0, 1))
+        rows += [e.b.fadd(even, odd), e.b.fsub(even, odd)]
+    return [*rows, d[m - 1]]
+
+
+def weight_gradient_axis(e: Emitter, m: int, x: Sequence[Any]) -> list[Any]:
+    """G^T x for the same points: the gradients of the 7 - m weights."""
+    mul, taps = e.b.fmul, 7 - m
+    near, far = e.constant(-1 / 6), e.constant(1 / 24)
+    ones = [mul(near, e.b.fadd(x[1], x[2])), mul(near, e.b.fsub(x[1], x[2]))]
+    twos = [mul(far, e.b.fadd(x[3], x[4])), mul(far, e.b.fsub(x[3], x[4]))]
+    out = [_fma(e, 2**k, twos[k % 2], ones[k % 2]) for k in range(taps)]
+    out[0] = _fma(e, 0.25, x[0], out[0])
+    out[-1] = e.b.fadd(out[-1], x[5])
+    return out
+
+
+def _sum(e: Emitter, terms: Sequence[tuple[float, Any]]) -> Any:
+    """The sum of factor * vector."""
+    (factor, total), *rest = terms
+    total = total if factor == 1 else e.b.fmul(e.constant(factor), total)
+    for factor, x in rest:
+        total = e.b.fadd(total, x) if factor == 1 else _fma(e, factor, x, total)
+    return total
 
 
 def _fma(e: Emitter, factor: float, x: Any, y: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlang.ir.build import Builder
@@ -15,7 +15,15 @@ from netlang.ops.windows import Windows
 from tests.backends.cpu.tiled import TARGETS, check, normal
 
 Values = Mapping[str, Value]
-BOUNDED = settings(max_examples=15, deadline=None, derandomize=True)
+BOUNDED = settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The direct kernels, whatever might be faster."""
+    monkeypatch.setenv("NETLANG_EXACT", "1")
 
 
 @st.composite
