@@ -1,4 +1,4 @@
-"""Winograd's weight gradient of convolutions without stride: patches of x and dy transformed, and their products summed.
+"""Winograd's weight gradient of convolutions without stride: patches of x and dy transformed, their products summed up.
 
     dw = G^T [sum over patches of (A dy A^T) * (B^T x B)] G
 
