@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
+from netlang.backends.cpu.kernels.conv_tasks import chunks, cut, map_rows, strip_rows
 from netlang.backends.cpu.target import Target
+from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
-from netlang.backends.cpu.tiles.pool_tile import PoolTile, window_if_small
+from netlang.backends.cpu.tiles.pool_tile import PoolTile, pool_tile
 from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
 
 _FLOAT = 4
-STRIP_BYTES, MAP_BYTES = 1 << 18, 1 << 16
-"""About how large the input strip and the map rows of a task may be: they should stay in the second-level cache."""
-ENOUGH_TASKS = 8
-"""Groups of output channels are split into tasks of their own where there are fewer."""
+ONE_ROW = 100
+"""Most pixels of a map that is taken as one row: tasks are whole rows, and larger maps need several."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ConvPlan:
 
     def chunks(self, images: int) -> int:
         """Parts into which the groups of output channels are split for this many images."""
-        return max(1, min(self.groups, -(-ENOUGH_TASKS // max(1, images * self.row_tasks))))
+        return chunks(self.groups, self.row_tasks, images)
 
 
 def kernel_fits(problem: ConvProblem, target: Target) -> bool:
@@ -51,6 +51,7 @@ def plan_conv(
 ) -> ConvPlan:
     """The plan for a problem that the kernel can do. `w_bytes`: of a packed weight, as `BroadcastTile` has it."""
     lanes = target.lanes(_FLOAT)
+    problem = problem if pool else as_pixels(problem)
     whole = -(-(problem.out_channels // problem.groups) // lanes)
     vectors = channel_vectors(target, whole)
     if whole % vectors and (problem.groups > 1 or chain.out_layout):
@@ -64,11 +65,22 @@ def plan_conv(
     numbers |= _geometry(problem, pool)
     if structure.x_blocked:
         numbers |= _blocked_input(problem, numbers, lanes)
-    task_rows = _rows_of_task(problem, pool, structure.tile.rows, vectors * lanes)
-    numbers |= _slot(problem, pool, structure, task_rows)
-    row_tasks = -(-numbers[T.OUT_HEIGHT] // task_rows)
-    numbers |= {T.ROWS: task_rows, T.ROW_TASKS: row_tasks}
-    return ConvPlan(structure, numbers, groups, row_tasks, groups * group_floats, pitch, structure.channel_operands)
+    tasks = cut(problem, pool, structure.tile.rows, groups, vectors * lanes, available())
+    numbers |= _slot(problem, pool, structure, tasks.rows)
+    numbers |= {T.ROWS: tasks.rows, T.ROW_TASKS: tasks.row_tasks}
+    return ConvPlan(
+        structure, numbers, groups, tasks.row_tasks, groups * group_floats, pitch, structure.channel_operands
+    )
+
+
+def as_pixels(problem: ConvProblem) -> ConvProblem:
+    """A small map of a 1x1 convolution as one row of pixels, which tiles cover with less waste; other problems as they
+    are."""
+    pixels = problem.out[0] * problem.out[1]
+    alone = problem.kernel == problem.stride == (1, 1) and problem.pad == (0, 0) and problem.out == problem.size
+    if not alone or problem.phased or pixels > ONE_ROW:
+        return problem
+    return replace(problem, size=(1, pixels), out=(1, pixels), whole=(1, pixels))
 
 
 def _structure(
@@ -112,7 +124,7 @@ def _pool_tile(pool: PoolProblem | None, chain: Chain, lanes: int) -> PoolTile |
     if pool is None:
         return None
     kind = "max" if pool.kind == "switch" and chain.switch is None else pool.kind
-    return PoolTile(lanes, kind, window_if_small(*pool.kernel), tuple(chain.after))
+    return pool_tile(lanes, kind, pool.kernel, pool.stride[1], tuple(chain.after))
 
 
 def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
@@ -153,44 +165,16 @@ def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
     return numbers | dict(zip((T.POOL_TOP, T.POOL_LEFT, T.POOL_BOTTOM, T.POOL_RIGHT), pad, strict=True))
 
 
-def _map_rows(problem: ConvProblem, pool: PoolProblem | None, rows: int, tile_rows: int) -> int:
-    """Most rows of the map that `rows` rows of the result need."""
-    needed = (rows - 1) * pool.stride[0] + pool.kernel[0] if pool else rows
-    return max(tile_rows, min(needed, problem.out[0]))
-
-
-def _strip_rows(problem: ConvProblem, map_rows: int) -> int:
-    return (map_rows - 1) * problem.stride[0] + (problem.kernel[0] - 1) * problem.dilation[0] + 1
-
-
-def _rows_of_task(problem: ConvProblem, pool: PoolProblem | None, tile_rows: int, channels: int) -> int:
-    """As many rows of the result as let strip and map stay in the cache, a multiple of the tile's if possible."""
-    height = pool.out[0] if pool else problem.out[0]
-    row_bytes = problem.channels * (problem.size[1] + problem.kernel[1]) * _FLOAT
-
-    def too_large(rows: int) -> bool:
-        map_rows = _map_rows(problem, pool, rows, tile_rows)
-        strip = _strip_rows(problem, map_rows) * row_bytes
-        return strip > STRIP_BYTES or map_rows * problem.out[1] * channels * _FLOAT > MAP_BYTES
-
-    rows = height
-    while rows > 1 and too_large(rows):
-        rows = -(-rows // 2)
-    if rows < height and not pool and rows > tile_rows:
-        rows -= rows % tile_rows
-    return rows
-
-
 def _slot(problem: ConvProblem, pool: PoolProblem | None, structure: ConvStructure, task_rows: int) -> dict[T, int]:
     """Where strip, map, tensors and pooled rows are in a thread's slot. Blocks have room for `lanes` pixels more."""
     tile = structure.tile
     line, slack = tile.lanes * _FLOAT, tile.lanes * tile.lanes * _FLOAT
-    map_rows = _map_rows(problem, pool, task_rows, tile.rows)
+    held_rows = map_rows(problem, pool, task_rows, tile.rows)
     strip_width = (problem.out[1] - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
     blocked = tile.lanes if structure.x_blocked else 1
-    strip_channel = odd_lines(_strip_rows(problem, map_rows) * strip_width * blocked * _FLOAT)
+    strip_channel = odd_lines(strip_rows(problem, held_rows) * strip_width * blocked * _FLOAT)
     strip = strip_channel * -(-problem.channels // blocked) if structure.stripped else 0
-    map_vector = map_rows * problem.out[1] * line
+    map_vector = held_rows * problem.out[1] * line
     pitch = _aligned(map_vector * tile.vectors + slack)
     pooled_vector = task_rows * (pool.out[1] if pool else 0) * line
     pooled = _aligned(pooled_vector * tile.vectors + slack) if pool else 0

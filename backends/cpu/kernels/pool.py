@@ -8,11 +8,11 @@ from functools import partial
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import POOLS
 from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pool_problem
-from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Step, lowering
+from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Scratch, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure, emit_pool
-from netlang.backends.cpu.tiles.pool_tile import PoolTile, window_if_small
+from netlang.backends.cpu.tiles.pool_tile import pool_tile
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Node, Value
 from netlang.ir.types import TensorType
@@ -64,32 +64,36 @@ def _steps(context: LoweringContext, node: Node, x: Buffer, out: Buffer, blocked
     found = _problem(node)
     assert found is not None
     problem, large = found
-    lanes = context.target.lanes(_FLOAT)
     backward = node.op in _BACKWARD
-    tile = PoolTile(lanes, _BACKWARD.get(node.op, problem.kind), window_if_small(*problem.kernel))
+    kind = _BACKWARD.get(node.op, problem.kind)
+    tile = pool_tile(context.target.lanes(_FLOAT), kind, problem.kernel, problem.stride[1])
     mode = "" if not backward else "found" if node.op == "max_pool_grad" else "given"
     switch = _switch(node)
     structure = PoolStructure(
         tile, problem.kernel, problem.count_pad, mode, str(switch.dtype) if switch else "", *blocked
     )
+    places: dict[T, Arg] = {T.X: x, T.OUT: out}
+    if node.op == "max_pool_grad":
+        places[T.WEIGHTS] = context.buffer(node.inputs[2])
+    if switch is not None:
+        places[T.SWITCHES] = context.buffer(switch)
+    return [pool_step(context, structure, problem, large, places)]
+
+
+def pool_step(
+    context: LoweringContext, structure: PoolStructure, problem: PoolProblem, large: TensorType, places: dict[T, Arg]
+) -> Step:
+    """The step of a pool of the map `large`. `places` are the addresses of the map (X) and the result (OUT), and as far
+    as the structure asks for them of dy (WEIGHTS), the positions (SWITCHES) and the epilogue's operands."""
     numbers: dict[T, Arg] = dict.fromkeys(T, 0)
-    numbers |= _sizes(problem, large, lanes, whole=backward)
-    results: list[Buffer] = [out]
-    if switch is not None and not backward:
-        results.append(context.buffer(switch))
+    numbers |= _sizes(problem, large, structure.tile.lanes, whole=bool(structure.backward))
     scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
-    numbers |= {
-        T.X: x,
-        T.WEIGHTS: context.buffer(node.inputs[2]) if node.op == "max_pool_grad" else x,
-        T.OUT: out,
-        T.SWITCHES: context.buffer(switch) if switch is not None else out,
-        T.SCRATCH: scratch,
-        T.SLOTS: available(),
-        T.IMAGES: large.shape[0],
-    }
-    kernel = emitted(structure.key, partial(emit_pool, structure))
+    numbers |= {T.WEIGHTS: places[T.X], T.SWITCHES: places[T.OUT]} | places
+    numbers |= {T.SCRATCH: scratch, T.SLOTS: available(), T.IMAGES: large.shape[0]}
+    writes = [places[T.OUT]] + ([places[T.SWITCHES]] if structure.switch and not structure.backward else [])
+    buffers = tuple(b for b in (*writes, scratch) if isinstance(b, Value | Scratch))
     args = tuple(numbers[entry] for entry in T if entry is not T.COUNT)
-    return [Step(kernel, args, (*results, scratch), large.size)]
+    return Step(emitted(structure.key, partial(emit_pool, structure)), args, buffers, large.size)
 
 
 def _switch(node: Node) -> Value | None:

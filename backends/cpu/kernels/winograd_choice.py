@@ -26,13 +26,22 @@ _TRANSFORMS = {2: (70, 60), 4: (190, 200)}
 """Input and output transform of one patch and vector of channels."""
 _TILE = 4
 """Storing one vector of products, and what starting a tile takes."""
+_POOL = 8
+"""Storing one vector of the map and reading it again, by a pool that is a kernel of its own."""
 _GAIN = 1.05
 """How much faster it must be: it also needs more memory."""
 
 
-def choose(problem: ConvProblem, result: tuple[int, int], images: int, target: Target, pooled: bool) -> int:
-    """m of the transform F(m x m, 3 x 3) to use, or 0 for none."""
+def choose(
+    problem: ConvProblem, result: tuple[int, int], images: int, target: Target, apart: bool, pooled: bool
+) -> int:
+    """m of the transform F(m x m, 3 x 3) to use, or 0 for none. `result` is what its kernel writes, `pooled` if it can
+    do the pool; `apart`: a pool follows that must be a kernel of its own."""
     costs = {m: winograd_cost(problem, result, images, target, m, pooled) for m in ERROR if exact_enough(problem, m)}
+    if apart:
+        vectors = -(-problem.out_channels // target.lanes(_FLOAT))
+        extra = images * problem.out[0] * problem.out[1] * vectors * _POOL
+        costs = {m: cost + extra for m, cost in costs.items()}
     best = min(costs, key=lambda m: costs[m], default=0)
     return best if best and costs[best] * _GAIN < direct_cost(problem, images, target) else 0
 

@@ -44,16 +44,24 @@ class WinogradPlan:
 
 
 def plan_winograd(
-    problem: ConvProblem, result: tuple[int, int], chain: Chain, target: Target, m: int, images: int
+    problem: ConvProblem,
+    result: tuple[int, int],
+    chain: Chain,
+    target: Target,
+    m: int,
+    images: int,
+    blocked: bool,
 ) -> WinogradPlan:
-    """The plan for F(m x m, 3 x 3). `result` is the size of the result, after the pool if there is one; `images` is
-    how many the tile of the products is chosen for, any number can be computed."""
+    """The plan for F(m x m, 3 x 3). `result` is the size of the result, after the pool if the chain has one; `images`
+    is how many the tile of the products is chosen for, any number can be computed. `blocked`: how the result is
+    stored."""
     lanes = target.lanes(_FLOAT)
     step = m // 2 if chain.pool else m
     down, across = (-(-size // step) for size in result)
     narrow = problem.channels <= NARROW_CHANNELS
     group = _group_patches(images * down * across, GROUP_PATCHES[narrow])
-    structure = _structure(chain, lanes, m, _tile_patches(group, most_pixels(target, VECTORS)))
+    patches = _tile_patches(group, most_pixels(target, VECTORS))
+    structure = _structure(chain, lanes, m, patches, blocked)
     numbers = _sizes(problem, result, lanes, structure.x_blocked) | {
         T.DOWN: down,
         T.ACROSS: across,
@@ -80,7 +88,7 @@ def _tile_patches(count: int, most: int) -> int:
     return min(range(min(count, most), 0, -1), key=lambda height: -(-count // height) * (height + 1.5))
 
 
-def _structure(chain: Chain, lanes: int, m: int, patches: int) -> WinogradStructure:
+def _structure(chain: Chain, lanes: int, m: int, patches: int, blocked: bool) -> WinogradStructure:
     return WinogradStructure(
         lanes,
         m,
@@ -90,7 +98,7 @@ def _structure(chain: Chain, lanes: int, m: int, patches: int) -> WinogradStruct
         tuple(chain.after),
         tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
         bool(stored(chain.main.inputs[0]).type.layout),
-        bool(chain.out_layout),
+        blocked,
         tuple(bool(stored(v).type.layout) for v in chain.tensors),
     )
 

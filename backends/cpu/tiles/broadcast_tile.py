@@ -21,6 +21,8 @@ from typing import Any
 from netlang.backends.cpu.tiles.emitter import BF16_BYTES, FLOAT_BYTES, I64, Emitter
 from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
 
+BLOCKED_UNROLL = 8
+"""Channels at a time where they are neighbours: with sixteen, LLVM loads many broadcasts ahead and spills."""
 PLAIN_UNROLL = 2
 """Channels at a time where their distance is an argument: more would need more address registers than there are."""
 
@@ -109,7 +111,7 @@ class _Tile:
 
     def _block(self, pointers: list[Any], sums: list[Any]) -> Sequence[Any]:
         """All taps of one whole channel block."""
-        unroll = self.e.lanes if self.tile.blocked else PLAIN_UNROLL
+        unroll = min(BLOCKED_UNROLL, self.e.lanes) if self.tile.blocked else PLAIN_UNROLL
         return self._taps(self.a["taps_down"], pointers, sums, self.e.lanes, unroll)
 
     def _rest(self, x: Any, w: Any, sums: list[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_rows import PoolRows
+from netlang.backends.cpu.tiles.pool_tile import PoolTile
 from netlang.backends.cpu.tiles.strip import Strip, StripFiller
 
 
@@ -183,12 +184,30 @@ class ConvKernel:
             rows = slot + f[T.MAP_AT] + skipped
             self._write("f32", rows, f[T.MAP_VECTOR], f[T.OUT], image, group, row, stop)
             return
-        PoolRows(self.e, f, structure.pool, self.vectors, structure.count_pad).emit(slot, group, first, row, stop)
+        self._pool(structure.pool, slot, image, group, first, row, stop)
         vector = f[T.POOLED_VECTOR]
-        self._write("f32", slot + f[T.POOLED_AT], vector, f[T.OUT], image, group, row, stop)
+        if not structure.out_blocked:
+            self._write("f32", slot + f[T.POOLED_AT], vector, f[T.OUT], image, group, row, stop)
         if structure.switch:
             at = slot + f[T.SWITCHES_AT]
             self._write(structure.switch, at, vector, f[T.SWITCHES], image, group, row, stop)
+
+    def _pool(
+        self, pool: PoolTile, slot: Number, image: Number, group: Number, first: Number, row: Number, stop: Number
+    ) -> None:
+        """Map rows of a group into its pooled rows, or right into a blocked result."""
+        f = self.f
+        with f.each(0, self.vectors) as v:
+            map_ = slot + f[T.MAP_AT] + v * f[T.MAP_VECTOR] - first * f[T.MAP_WIDTH] * self.line
+            offset = v * f[T.POOLED_VECTOR]
+            if self.structure.out_blocked:
+                plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
+                out = f[T.OUT] + self._block_at(image, group, v, plane, row * width)
+            else:
+                out = slot + f[T.POOLED_AT] + offset
+            operands = f[T.POOL_CHANNELS] + (group * self.vectors + v) * self.line
+            rows = PoolRows(self.e, f, pool, self.structure.count_pad)
+            rows.emit(map_, out, slot + f[T.SWITCHES_AT] + offset, operands, row, stop)
 
     def _write(
         self,

@@ -59,49 +59,43 @@ class PoolKernel:
             row = part * f[T.ROWS]
             stop = (row + f[T.ROWS]).at_most(f[T.OUT_HEIGHT])
             if self.structure.backward:
-                self._backward(slot, channel, held)
+                self._backward(slot, group, channel, held)
             else:
                 self._forward(slot, image, group, held, row, stop)
 
     def _forward(self, slot: Number, image: Number, group: Number, held: Number, row: Number, stop: Number) -> None:
-        f = self.f
-        channel = image * f[T.OUT_CHANNELS] + group * self.lanes
-        step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
-        first = (row * step - top).at_least(0)
-        last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
-        block, structure = image * f[T.GROUPS] + group, self.structure
+        """Rows `row` to `stop`; blocked tensors are read and written where they are."""
+        f, structure = self.f, self.structure
+        channel, block = image * f[T.OUT_CHANNELS] + group * self.lanes, image * f[T.GROUPS] + group
         if structure.x_blocked:
-            self._copy(slot + f[T.MAP_AT], self._block_row(T.X, self._map, block, first), self._map, last - first)
+            map_ = f[T.X] + block * f[T.MAP_HEIGHT] * f[T.MAP_WIDTH] * self.line
         else:
+            step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
+            first = (row * step - top).at_least(0)
+            last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
             self._load("f32", T.X, slot + f[T.MAP_AT], self._map, channel, held, first, last)
-        self._pool(slot, first, row, stop)
+            map_ = slot + f[T.MAP_AT] - first * f[T.MAP_WIDTH] * self.line
+        out, switches = slot + f[T.POOLED_AT], slot + f[T.SWITCHES_AT]
         if structure.out_blocked:
-            to = self._block_row(T.OUT, self._pooled, block, row)
-            self._copy(to, slot + f[T.POOLED_AT], self._pooled, stop - row)
-        else:
-            self._store("f32", slot + f[T.POOLED_AT], T.OUT, self._pooled, channel, held, row, stop)
-        if self.structure.switch:
-            self._store(
-                self.structure.switch, slot + f[T.SWITCHES_AT], T.SWITCHES, self._pooled, channel, held, row, stop
-            )
+            out = f[T.OUT] + (block * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] * self.line
+        self._pool(map_, out, switches, group, row, stop)
+        if not structure.out_blocked:
+            self._store("f32", out, T.OUT, self._pooled, channel, held, row, stop)
+        if structure.switch:
+            self._store(structure.switch, switches, T.SWITCHES, self._pooled, channel, held, row, stop)
 
-    def _block_row(self, entry: T, size: tuple[Number, Number], block: Number, row: Number) -> Number:
-        """Address of a row of a blocked tensor."""
-        return self.f[entry] + (block * size[0] + row) * size[1] * self.line
+    def _pool(self, map_: Number, out: Number, switches: Number, group: Number, row: Number, stop: Number) -> None:
+        f, structure = self.f, self.structure
+        operands = f[T.POOL_CHANNELS] + group * self.line
+        PoolRows(self.e, f, structure.tile, structure.count_pad).emit(map_, out, switches, operands, row, stop)
 
-    def _copy(self, to: Number, source: Number, size: tuple[Number, Number], rows: Number) -> None:
-        moving.emit_copy(self.e, [raw(n) for n in (to, source, rows * size[1] * self.lanes)])
-
-    def _pool(self, slot: Number, first: Number, row: Number, stop: Number) -> None:
-        PoolRows(self.e, self.f, self.structure.tile, 1, self.structure.count_pad).emit(slot, row * 0, first, row, stop)
-
-    def _backward(self, slot: Number, channel: Number, held: Number) -> None:
+    def _backward(self, slot: Number, group: Number, channel: Number, held: Number) -> None:
         f, structure = self.f, self.structure
         rows, height = f[T.OUT_HEIGHT], f[T.MAP_HEIGHT]
         start, switches, map_ = f[T.OUT_HEIGHT] * 0, slot + f[T.SWITCHES_AT], slot + f[T.MAP_AT]
         if structure.backward == "found":
             self._load("f32", T.X, map_, self._map, channel, held, start, height)
-            self._pool(slot, start, start, rows)
+            self._pool(map_, slot + f[T.POOLED_AT], switches, group, start, rows)
             self._as_floats(switches)
         elif structure.switch:
             self._load(structure.switch, T.SWITCHES, switches, self._pooled, channel, held, start, rows)

@@ -6,29 +6,32 @@ from dataclasses import replace
 
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.emitter import Emitter
+from netlang.backends.cpu.tiles.max_rows import MaxRows
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_tile import PoolTile, emit_pool_tile
 from netlang.backends.cpu.tiles.window_rows import Window, WindowRows
 
 
 class PoolRows(WindowRows):
-    """Pools the map rows of one group into the slot's pooled rows (and positions)."""
+    """Pools map rows of one vector of channels."""
 
-    def __init__(self, e: Emitter, f: Frame, pool: PoolTile, vectors: int, count_pad: bool) -> None:
+    def __init__(self, e: Emitter, f: Frame, pool: PoolTile, count_pad: bool) -> None:
         super().__init__(e, f, count_pad)
-        self.pool, self.vectors = pool, vectors
+        self.pool = pool
         self.edge = replace(pool, window=None)
 
-    def emit(self, slot: Number, group: Number, first: Number, row: Number, stop: Number) -> None:
-        """Result rows `row` to `stop`, of a map that is held from row `first` on."""
+    def emit(self, map_: Number, out: Number, switches: Number, operands: Number, row: Number, stop: Number) -> None:
+        """Result rows `row` to `stop` into `out` (and positions into `switches`), of the map whose row 0 is, or would
+        be, at `map_`; `operands` are those of the epilogue."""
         f = self.f
-        operands = f[T.POOL_CHANNELS] + group * (self.vectors * self.line)
-        with f.each(0, self.vectors) as v, f.each(row, stop) as r:
-            offset = v * f[T.POOLED_VECTOR] + (r - row) * f[T.OUT_WIDTH] * self.line
-            self.operands = operands + v * self.line
-            self.map = slot + f[T.MAP_AT] + v * f[T.MAP_VECTOR] - first * f[T.MAP_WIDTH] * self.line
-            self.out, self.switches = slot + f[T.POOLED_AT] + offset, slot + f[T.SWITCHES_AT] + offset
-            self.walk_row(r)
+        with f.each(row, stop) as r:
+            offset = (r - row) * f[T.OUT_WIDTH] * self.line
+            if self.pool.stride:
+                MaxRows(self.e, f, self.pool).emit(map_, out + offset, operands, r)
+            else:
+                self.map, self.operands = map_, operands
+                self.out, self.switches = out + offset, switches + offset
+                self.walk_row(r)
 
     def whole(self, top: Number, row: Number, first: Number, count: Number) -> None:
         f = self.f

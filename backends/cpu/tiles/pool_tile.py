@@ -19,12 +19,14 @@ class PoolTile:
 
     kind       `max`, `switch` (max with positions), `sum`, or `mean`
     window     rows and columns of a window where that is fixed and small, or None: both are arguments
+    stride     pixels between windows where they share what they have computed (see `max_rows`), or 0
     """
 
     lanes: int
     kind: str
     window: tuple[int, int] | None
     epilogue: Epilogue = ()
+    stride: int = 0
 
     ARGUMENTS = (
         "source source_row source_step pixels rows columns out switches position position_row divisor "
@@ -124,3 +126,9 @@ class _Tile:
 def window_if_small(rows: int, columns: int) -> tuple[int, int] | None:
     """The `window` of a tile for pools of this size."""
     return (rows, columns) if rows * columns <= UNROLLED_TAPS else None
+
+
+def pool_tile(lanes: int, kind: str, kernel: tuple[int, int], stride: int, epilogue: Epilogue = ()) -> PoolTile:
+    """The tile of a pool whose windows are `stride` pixels apart in a row."""
+    window = window_if_small(*kernel)
+    return PoolTile(lanes, kind, window, epilogue, stride if window and kind == "max" else 0)

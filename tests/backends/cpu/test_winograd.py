@@ -129,12 +129,45 @@ def test_pool(force: Force, target: Any, m: int) -> None:
     check(make, arrays, target=target, tiled=KERNEL, tolerance=TOLERANCE)
 
 
-@pytest.mark.parametrize("pool", [{"pad": ((1, 1), (1, 1))}, {"kernel": (3, 3)}, {"stride": (1, 1)}])
-def test_other_pools_go_elsewhere(force: Force, pool: dict[str, Any]) -> None:
-    force(4)
-    arrays = {"x": normal(0, 1, 32, 16, 16), "w": normal(1, 32, 32, 3, 3)}
-    graph = graph_of(lambda b, v: {"y": b.op("max_pool", conv(b, v), **{**POOL, **pool})}, arrays)
-    assert KERNEL not in " ".join(kernels_of(graph, host()))
+@pytest.mark.parametrize("target", TARGETS, ids=["host", "narrow"])
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize(
+    ("op", "pool"),
+    [
+        ("max_pool", {"kernel": (3, 3), "dilation": (1, 1)}),
+        ("max_pool", {"kernel": (3, 3), "pad": ((1, 1), (1, 1)), "stride": (1, 1), "dilation": (1, 1)}),
+        ("max_pool", {"kernel": (2, 5), "pad": ((1, 0), (0, 2)), "dilation": (1, 1), "ceil_mode": True}),
+        ("avg_pool", {"kernel": (3, 2), "pad": ((1, 1), (1, 0))}),
+    ],
+)
+def test_pools_apart(force: Force, target: Any, m: int, op: str, pool: dict[str, Any]) -> None:
+    def make(b: Builder, v: Values) -> Values:
+        y = b.op("tanh", b.add(conv(b, v), b.add(v["residual"], b.along(v["shift"], 4, 1))))
+        y = b.op(op, y, **{"stride": (2, 2), "pad": ((0, 0), (0, 0)), **pool})
+        return {"y": b.op("relu", b.add(y, b.along(v["bias"], 4, 1)))}
+
+    force(m)
+    x = normal(0, 2, 5, 15, 13)
+    x[1, 2, 4, 4], x[0, 1, 14, 12] = np.nan, np.nan
+    arrays = {"x": x, "w": normal(1, 18, 5, 3, 3), "bias": normal(2, 18), "shift": normal(3, 18)}
+    arrays["residual"] = normal(4, 2, 18, 15, 13)
+    check(make, arrays, target=target, tiled=KERNEL, tolerance=TOLERANCE)
+
+
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 3)])
+def test_switches(force: Force, kernel: tuple[int, int]) -> None:
+    """Small whole numbers: F(2, 3) rounds nothing, and all ties are ties."""
+
+    def make(b: Builder, v: Values) -> Values:
+        y, switch = b.node("max_pool_switch", conv(b, v), **{**POOL, "kernel": kernel}).results
+        return {"y": b.op("relu", b.add(y, b.along(v["bias"], 4, 1))), "switch": switch}
+
+    force(2)
+    x = np.round(normal(0, 2, 2, 9, 11))
+    x[1, 0, 4, 4] = np.nan
+    arrays = {"x": x, "w": np.round(normal(1, 17, 2, 3, 3)), "bias": normal(2, 17)}
+    for target in TARGETS:
+        check(make, arrays, target=target, tiled=KERNEL, tolerance=TOLERANCE)
 
 
 @pytest.mark.parametrize("m", [2, 4])
@@ -203,7 +236,7 @@ def problem(channels: int, out: int, size: int) -> ConvProblem:
 
 def test_choice() -> None:
     def chosen(channels: int, out: int, size: int, images: int = 1) -> int:
-        return choose(problem(channels, out, size), (size, size), images, host(), pooled=False)
+        return choose(problem(channels, out, size), (size, size), images, host(), apart=False, pooled=False)
 
     assert chosen(64, 64, 224) == chosen(256, 256, 56) == chosen(256, 256, 28) == 4
     assert chosen(512, 512, 7, images=16) == 4
