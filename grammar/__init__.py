@@ -1,8 +1,8 @@
 """The grammar of the language: `net.lark`, data without any Python."""
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def grammar_text() -> str:
     """The text of `net.lark`."""
-    return (files(__name__) / "net.lark").read_text(encoding="utf-8")
+    return Path(__file__).with_name("net.lark").read_text(encoding="utf-8")

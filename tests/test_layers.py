@@ -15,6 +15,7 @@ _ROOT = Path(__file__).parent.parent
 _LEVELS = {
     "diagnostics": 0,
     "config": 0,
+    "storage": 0,
     "ir": 1,
     "ops": 2,
     "grammar": 2,

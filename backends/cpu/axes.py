@@ -21,10 +21,12 @@ class Axes:
         self._parent: dict[Place, Place] = {}
 
     def find(self, place: Place) -> Place:
-        parent = self._parent.setdefault(place, place)
-        while parent != place:
-            self._parent[place] = self._parent[parent]
-            place, parent = parent, self._parent[parent]
+        parents = self._parent
+        parent = parents.setdefault(place, place)
+        while parent is not place and parent != place:
+            above = parents[parent]
+            parents[place] = above
+            place, parent = parent, above
         return place
 
     def unite(self, a: Value, i: int, b: Value, j: int) -> None:
@@ -92,8 +94,8 @@ def _longer(shape: Sequence[Dim]) -> list[int]:
 
 def widest(axes: Axes, values: Iterable[Value]) -> list[Place] | None:
     """The classes of the first value that has all of them, each once, in its order; None where there is none."""
-    listed = list(values)
-    everything = {c for v in listed for c in axes.classes(v)}
-    if any(len(set(axes.classes(v))) != len(axes.classes(v)) for v in listed):
+    found = [axes.classes(v) for v in dict.fromkeys(values)]
+    everything = {c for classes in found for c in classes}
+    if any(len(set(classes)) != len(classes) for classes in found):
         return None
-    return next((axes.classes(v) for v in listed if len(axes.classes(v)) == len(everything)), None)
+    return next((classes for classes in found if len(classes) == len(everything)), None)

@@ -1,25 +1,23 @@
 """Object code on disk: a second process compiles nothing and does not import Numba.
 
-One file per kernel under `<cache>/kernels`: a line with the format, the symbol and a checksum, then the object. The
-file's name is the hash of everything the code depends on: the kernel's key, the sources of this package, the versions
-of Numba and llvmlite, the processor and its features. Files are written under another name, synced and renamed, so a
-reader sees a whole file or none; whatever does not read back as it should is compiled again.
+One file per kernel under `<cache>/kernels`: the symbol in a line of its own, then the object. The file's name is the
+hash of everything the code depends on: the kernel's key, the sources of this package, the versions of Numba and
+llvmlite, the processor and its features. Whatever does not read back as it was written is compiled again.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from netlang import config
+from netlang import config, storage
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 
-_FORMAT = "netlang-kernel-1"
+_KIND = "kernel-2"
 
 
 @cache
@@ -58,34 +56,17 @@ def is_writable() -> bool:
 
 def read(name: str) -> tuple[str, bytes] | None:
     """(symbol, object) of the kernel with this digest, or None where it is missing or damaged."""
-    try:
-        data = (folder() / name[:2] / name).read_bytes()
-    except OSError:
+    kept = storage.read(_place(name), _KIND)
+    if kept is None:
         return None
-    head, _, body = data.partition(b"\n")
-    fields = head.decode("ascii", errors="replace").split(" ")
-    if len(fields) != 3 or fields[0] != _FORMAT or fields[2] != _checksum(fields[1], body):
-        return None
-    return fields[1], body
+    symbol, _, body = kept.partition(b"\n")
+    return symbol.decode("ascii"), body
 
 
 def write(name: str, symbol: str, body: bytes) -> None:
     """Keep an object. Where the folder cannot be written it is not kept, and the next process compiles again."""
-    place = folder() / name[:2]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place, prefix=".new-")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(f"{_FORMAT} {symbol} {_checksum(symbol, body)}\n".encode("ascii") + body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, place / name)
-    except OSError:  # a full or read-only disk: the cache is a convenience
-        Path(temporary).unlink(missing_ok=True)
+    storage.write(_place(name), _KIND, symbol.encode("ascii") + b"\n" + body)
 
 
-def _checksum(symbol: str, body: bytes) -> str:
-    return sha256(symbol.encode() + b"\0" + body).hexdigest()
+def _place(name: str) -> Path:
+    return folder() / name[:2] / name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -167,12 +167,11 @@ def language() -> Scope:
 def library() -> Scope:
     """The standard library: the blocks of `std/*.net`, on top of `language()`. Read once per process."""
     scope = Scope(language())
-    for path in sorted(files("netlang.frontend.std").iterdir(), key=lambda p: p.name):
-        if path.name.endswith(".net"):
-            source = Source(f"std/{path.name}", path.read_text(encoding="utf-8"))
-            for item in _parsed(source).items:
-                assert isinstance(item, ast.Block), source.name
-                scope.bind(item.name.text, BlockFunction(item, scope, std=True))
+    for path in sorted(Path(__file__).with_name("std").glob("*.net")):
+        source = Source(f"std/{path.name}", path.read_text(encoding="utf-8"))
+        for item in _parsed(source).items:
+            assert isinstance(item, ast.Block), source.name
+            scope.bind(item.name.text, BlockFunction(item, scope, std=True))
     return scope
 
 

@@ -130,14 +130,14 @@ class Context:
     def record(self, value: Any, label: str, previous: Value | None = None) -> None:
         """Remember how a tensor came to be, for the notes of later faults."""
         if isinstance(value, Value) and value is not previous and not self.frame.std:
-            self.trail[value] = Step(_shortened(label), previous)
+            self.trail[value] = Step(label, previous)
 
     def chain(self, value: Value | None) -> tuple[str, ...]:
         """`image [N,1,32,32] -> stage(6) [N,6,14,14]`, where there is more to tell than the tensor itself."""
         parts: list[str] = []
         while value is not None and value in self.trail:
             step = self.trail[value]
-            parts.append(f"{step.label} {shape_text(value.shape).replace(' ', '')}")
+            parts.append(f"{_shortened(step.label)} {shape_text(value.shape).replace(' ', '')}")
             value = step.previous
             if len(parts) > _CHAIN:
                 parts[-1] = "..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import isfinite, prod
+from math import isfinite
 from sys import getrecursionlimit, setrecursionlimit
 from typing import Any
 
@@ -74,13 +74,17 @@ def check_type(type: TensorType) -> None:
     """Raise Fault for a tensor that no machine holds, whatever its symbolic sizes are."""
     if type.rank > RANK:
         raise Fault(f"a tensor has at most {RANK} dimensions, this one {type.rank}")
+    known, terms = 1, 1
     for dim in type.shape:
-        check_dim(dim)
-        if isinstance(dim, int) and dim < 1:
-            raise Fault(f"a tensor {type} would be empty")
-    if prod(len(dim.terms) for dim in type.shape if isinstance(dim, Sym)) > DIM_TERMS:
+        if isinstance(dim, int):
+            if dim < 1:
+                raise Fault(f"a tensor {type} would be empty")
+            known *= dim
+        else:
+            check_dim(dim)
+            terms *= len(dim.terms)
+            known *= max(1, dims.evaluate(dim, dict.fromkeys(dims.names(dim), 1)))
+    if terms > DIM_TERMS:
         raise Fault("the sizes of this tensor have become too complicated", hint="give dimensions fixed sizes")
-    names = {name for dim in type.shape for name in dims.names(dim)}
-    known = prod(max(1, dims.evaluate(dim, dict.fromkeys(names, 1))) for dim in type.shape)
     if known * type.dtype.size > TENSOR_BYTES:
         raise Fault(f"a tensor {type} is too large: at least {known:.3g} elements", hint="the most is 2^40 bytes")

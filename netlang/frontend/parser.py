@@ -14,8 +14,8 @@ from netlang.diagnostics import Diagnostic, Source, Span
 from netlang.frontend import ast
 from netlang.frontend.faults import Reporter, SyntaxFault
 from netlang.frontend.layout import Layout
+from netlang.frontend.tables import make_parser
 from netlang.frontend.wording import character_fault, token_fault
-from netlang.grammar import grammar_text
 
 DEEPEST = 200
 """How deep expressions and statements may nest. Chains such as `a + b + c` and `a -> b -> c` do not nest."""
@@ -61,18 +61,9 @@ def _parse(text: str, source: Source) -> ast.File:
 
 @cache
 def _parser() -> tuple[Lark, Layout]:
-    """The parser, built when the first file is read (about a tenth of a second) and kept."""
+    """The parser, made when the first file is read and kept."""
     layout = Layout()
-    lark = Lark(
-        grammar_text(),
-        start="file",
-        parser="lalr",
-        lexer="basic",
-        postlex=layout,
-        propagate_positions=True,
-        maybe_placeholders=True,
-    )
-    return lark, layout
+    return make_parser(layout), layout
 
 
 def _place(source: Source, fault: SyntaxFault) -> Span:

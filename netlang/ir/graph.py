@@ -37,6 +37,10 @@ class Node:
     """A `fused` node's own graph; its inputs correspond to the node's, its outputs to the node's results."""
     origin: str = ""
     """The pass that made the node; empty for what the frontend made."""
+    results: tuple[Value, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "results", tuple([Value(self, i) for i in range(len(self.types))]))
 
     def __repr__(self) -> str:
         return f"<{self.op} {self.name} {', '.join(map(str, self.types))}>"
@@ -44,14 +48,12 @@ class Node:
     @property
     def out(self) -> Value:
         """The first result."""
-        return Value(self, 0)
-
-    @property
-    def results(self) -> tuple[Value, ...]:
-        return tuple(Value(self, i) for i in range(len(self.types)))
+        return self.results[0]
 
     def with_inputs(self, inputs: Iterable[Value]) -> Node:
-        return replace(self, inputs=tuple(inputs))
+        # Passes do this to half of all nodes: `replace` would take three times as long.
+        given = tuple(inputs)
+        return Node(self.op, given, self.attrs, self.types, self.spans, self.name, self.body, self.origin)
 
     def with_spans(self, spans: Iterable[Span]) -> Node:
         return replace(self, spans=tuple(spans))
@@ -60,9 +62,9 @@ class Node:
         return replace(self, types=tuple(types))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Value:
-    """Result number `index` of a node."""
+    """Result number `index` of a node. Every result is one object, made with its node: values are compared a lot."""
 
     node: Node
     index: int = 0
@@ -163,10 +165,12 @@ def topological(roots: Iterable[Value]) -> Iterator[Node]:
         done.add(root.node)
         while stack:
             node, rest = stack[-1]
-            following = next((v.node for v in rest if v.node not in done), None)
-            if following is None:
+            for value in rest:
+                following = value.node
+                if following not in done:
+                    done.add(following)
+                    stack.append((following, iter(following.inputs)))
+                    break
+            else:
                 stack.pop()
                 yield node
-            else:
-                done.add(following)
-                stack.append((following, iter(following.inputs)))

@@ -125,6 +125,11 @@ def opdef(name: str) -> OpDef:
     return _REGISTRY[name]
 
 
+def is_registered(name: str) -> bool:
+    """Whether there is an op of this name."""
+    return name in _REGISTRY
+
+
 def registered() -> dict[str, OpDef]:
     """All records by name, sorted."""
     return {k: _REGISTRY[k] for k in sorted(_REGISTRY)}

@@ -19,7 +19,7 @@ from typing import Any
 from netlang.diagnostics import Source, Span
 from netlang.ir.build import make_node
 from netlang.ir.graph import Graph, Node, Value, frozen
-from netlang.ir.opdef import ShapeError, opdef, registered
+from netlang.ir.opdef import ShapeError, is_registered, opdef
 from netlang.ir.parse_values import parse_attrs, parse_type
 from netlang.ir.text import quoted
 from netlang.ir.tokens import Cursor, Token
@@ -179,7 +179,7 @@ class _Parser:
         return Span(self.sources[number], line, column, end_line, end_column)
 
     def _make(self, op: Token, inputs: list[Value], attrs: dict[str, Any], body: Graph | None, place: _Place) -> Node:
-        if op.text not in registered():
+        if not is_registered(op.text):
             self.at.fail(f"unknown op '{op.text}'", op)
         if (body is not None) != (op.text == "fused"):
             self.at.fail("a fused node has a body, no other node has one", op)

@@ -166,7 +166,7 @@ class _Swapping:
         return step in self.swapped if isinstance(step, Value) else step in self.rebuilt
 
     def _target(self, value: Value) -> Value:
-        return self.swapped[value] if value in self.mapping else Value(self.rebuilt[value.node], value.index)
+        return self.swapped[value] if value in self.mapping else self.rebuilt[value.node].results[value.index]
 
     def _finish(self, step: Value | Node) -> None:
         if isinstance(step, Value):

@@ -24,7 +24,7 @@ import numpy as np
 from netlang.diagnostics import Source, Span
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.literals import literal
-from netlang.ir.opdef import REQUIRED, registered
+from netlang.ir.opdef import REQUIRED, is_registered, opdef
 
 PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)*")
 """Names that need no quotes."""
@@ -103,12 +103,11 @@ def _labels(graph: Graph, listed: Iterable[Node]) -> dict[Value, str]:
     labels = {node.out: "%" + quoted(node.name) for node in listed}
     number = 0
     for node in graph.nodes:
-        if node.out in labels:
-            continue
-        # A broken graph may read a result that its node does not have; it still gets a name that can be read.
-        for value in node.results or (node.out,):
-            labels[value] = f"%{number}"
-            number += 1
+        for value in node.results:
+            if value not in labels:
+                labels[value] = f"%{number}"
+                number += 1
+    # A broken graph may read a result that its node does not have; it still gets a name that can be read.
     for value in (*(v for n in graph.nodes for v in n.inputs), *graph.roots):
         labels.setdefault(value, f"%{value.node.op}.result{value.index}")
     return labels
@@ -116,8 +115,7 @@ def _labels(graph: Graph, listed: Iterable[Node]) -> dict[Value, str]:
 
 def _attrs_text(node: Node) -> str:
     """` {key = value, ...}` of the attributes that differ from their defaults; nothing where none does."""
-    record = registered().get(node.op)
-    defaults = record.attrs if record else {}
+    defaults = opdef(node.op).attrs if is_registered(node.op) else {}
     shown = [k for k in node.attrs if not same_attr(node.attrs[k], defaults.get(k, REQUIRED))]
     if not shown:
         return ""

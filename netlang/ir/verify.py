@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from netlang.ir.dims import names
 from netlang.ir.graph import Graph, Node
-from netlang.ir.opdef import REQUIRED, OpDef, registered
+from netlang.ir.opdef import REQUIRED, OpDef, is_registered, opdef
 from netlang.ir.types import TensorType
 
 ROLES = ("weight", "frozen", "buffer", "state")
@@ -21,27 +21,36 @@ class VerifyError(Exception):
     """A graph breaks a rule: an error of the compiler, never of its user. Names the pass, the graph and the node."""
 
 
-def verify(graph: Graph, stage: str = "") -> None:
+Checked = dict[Node, frozenset[str]]
+"""Nodes that were found in order, and the names of sizes that were known there."""
+
+
+def verify(graph: Graph, stage: str = "", checked: Checked | None = None) -> None:
     """Check a graph and the bodies of its fused nodes. `stage` is the pass to blame.
+
+    Nodes and what they read never change, so those that earlier calls have put into `checked` are not checked again.
 
     Raises VerifyError where a node's op, arity, attributes or result types are not what its record says (layouts may
     differ), where inputs, parameters, outputs or updates are not listed properly, or where a fused node and its body
     do not fit together.
     """
-    _verify(graph, stage, None)
+    _verify(graph, stage, None, {} if checked is None else checked)
 
 
-def _verify(graph: Graph, stage: str, outer: frozenset[str] | None) -> None:
+def _verify(graph: Graph, stage: str, outer: frozenset[str] | None, checked: Checked) -> None:
     """`outer`: for a body, the sizes known where it is used."""
     check = _Check(stage, graph)
     check.leaves()
     check.lists()
     known = frozenset(graph.symbols) if outer is None else outer
     for node in graph.nodes:
+        if checked.get(node) == known:
+            continue
         check.node(node)
         check.symbols(node, known)
         if node.body is not None:
-            _verify(node.body, stage, known)
+            _verify(node.body, stage, known, checked)
+        checked[node] = known
 
 
 class _Check:
@@ -92,9 +101,9 @@ class _Check:
 
     def node(self, node: Node) -> None:
         """Everything that one node must obey."""
-        record = registered().get(node.op)
-        if record is None:
+        if not is_registered(node.op):
             self.fail(f"unknown op '{node.op}'", node)
+        record = opdef(node.op)
         low, high = record.arity
         if len(node.inputs) < low or (high is not None and len(node.inputs) > high):
             self.fail(
@@ -114,9 +123,9 @@ class _Check:
             self.fail(f"has {len(node.types)} results", node)
 
     def _attrs(self, node: Node, record: OpDef) -> None:
-        if missing := sorted(set(record.attrs) - set(node.attrs)):
+        if missing := sorted(record.attrs.keys() - node.attrs.keys()):
             self.fail(f"lacks the attribute '{missing[0]}'", node)
-        if unknown := sorted(set(node.attrs) - set(record.attrs)):
+        if unknown := sorted(node.attrs.keys() - record.attrs.keys()):
             self.fail(f"has the unknown attribute '{unknown[0]}'", node)
         for key, value in node.attrs.items():
             if value is REQUIRED:
@@ -154,7 +163,7 @@ class _Check:
         """Every symbolic dimension can be read off an input of the outermost graph."""
         for tensor in node.types:
             for dim in tensor.shape:
-                if not names(dim) <= known:
+                if not isinstance(dim, int) and not names(dim) <= known:
                     self.fail(f"no input tells the size of {dim}", node)
 
 

@@ -61,7 +61,7 @@ def _classes(graph: Graph) -> list[list[Node]]:
             chief[node] = members[0]
         first = chief.get(node, node)
         for value in node.results:
-            number[value] = number.setdefault(Value(first, value.index), len(number))
+            number[value] = number.setdefault(first.results[value.index], len(number))
     return list(found.values())
 
 

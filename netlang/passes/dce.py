@@ -42,7 +42,7 @@ def run(graph: Graph) -> Graph:
         if node in slimmed:
             new, places = slimmed[node]
             moved = _with(new, done)
-            done.update({Value(node, old): Value(moved, i) for i, old in enumerate(places)})
+            done.update({node.results[old]: moved.results[i] for i, old in enumerate(places)})
     return graph.replace(
         outputs=tuple((n, done[v]) for n, v in graph.outputs), updates=tuple((n, done[v]) for n, v in graph.updates)
     )

@@ -13,7 +13,7 @@ from netlang import config
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph
 from netlang.ir.text import print_graph
-from netlang.ir.verify import VerifyError, verify
+from netlang.ir.verify import Checked, VerifyError, verify
 
 Observer = Callable[[str, Graph], None]
 """(name of the pass, graph after it)."""
@@ -59,15 +59,16 @@ class PassManager:
             raise NetError(f"there is no pass '{after}'", hint=f"the passes are {', '.join(dict.fromkeys(names))}")
         verifying = config.get("NETLANG_VERIFY") if self.verifying is None else self.verifying
         watchers = [w for w in (observe, _dumper()) if w is not None]
+        checked: Checked = {}
         if verifying:
-            verify(graph, INPUT)
+            verify(graph, INPUT, checked)
         _tell(watchers, INPUT, graph)
         for step in passes:
             graph = _carry_out(step, graph)
             # The dump comes first: it shows what the verifier is about to complain of.
             _tell(watchers, step.name, graph)
             if verifying:
-                verify(graph, step.name)
+                verify(graph, step.name, checked)
             if step.name == after:
                 break
         return graph

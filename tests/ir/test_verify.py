@@ -16,7 +16,7 @@ from netlang.ir.graph import Graph, Node, Value, frozen
 from netlang.ir.opdef import REQUIRED
 from netlang.ir.parse import parse_graph
 from netlang.ir.types import DType, TensorType
-from netlang.ir.verify import VerifyError, verify
+from netlang.ir.verify import Checked, VerifyError, verify
 from tests.nets import lenet5
 from tests.random_graphs import random_graph
 
@@ -179,3 +179,24 @@ def test_gradients_are_sound() -> None:
     graph = lenet5(train=True)
     found = gradients(graph.output("loss"), graph.params)
     verify(graph.replace(outputs=tuple((f"g{i}", g) for i, g in enumerate(found))))
+
+
+def test_what_was_checked_before_is_not_checked_again() -> None:
+    graph = sound()
+    checked: Checked = {}
+    verify(graph, checked=checked)
+    assert set(graph.nodes) < set(checked)
+    bad = replace(node_of(graph, "matmul"), types=(TensorType(DType.F32, (sym("N"), 5)),))
+    with pytest.raises(VerifyError):
+        verify(with_output(graph, bad), checked=dict(checked))
+    verify(with_output(graph, bad), checked={**checked, bad: frozenset({"N"})})
+
+
+def test_a_node_is_checked_again_where_other_sizes_are_known() -> None:
+    build = Builder()
+    checked: Checked = {}
+    x = build.input("x", TensorType(DType.F32, (sym("N"),)))
+    graph = Graph("g", (x,), (), (("y", build.broadcast(build.const(1.0, DType.F32), (sym("N"),))),))
+    verify(graph, checked=checked)
+    with pytest.raises(VerifyError, match="no input tells the size"):
+        verify(graph.replace(inputs=()), checked=checked)

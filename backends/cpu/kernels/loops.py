@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from netlang.backends.cpu.expansions import EXPANSIONS
 from netlang.backends.cpu.expressions import EXPRESSIONS
@@ -17,6 +18,7 @@ _SINGLE = frozenset(
 )
 
 
+@lru_cache(maxsize=1)  # asked twice in a row: whether it fits, and to carry it out
 def nest_of(node: Node) -> Nest | None:
     """The nest that carries out a node, or None."""
     if any(v.type.layout for v in (*node.inputs, *node.results)):
