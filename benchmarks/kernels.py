@@ -30,7 +30,7 @@ except ImportError:
     torch = None  # type: ignore[assignment]
 
 Values = Mapping[str, Value]
-WEIGHTS = ("w", "b")
+WEIGHTS = ("w", "b", "w2", "b2", "w3", "b3")
 """Names of the inputs that are parameters: packed once, as in inference."""
 TOLERANCE = 1e-4
 
@@ -70,10 +70,50 @@ def conv(n: int, c: int, h: int, o: int, k: int, stride: int = 1, pool: bool = F
     return Case(text, arrays, make, peer, 2 * n * o * c * k * k * size * size)
 
 
-def conv_gradient(n: int, c: int, h: int, o: int, k: int, stride: int = 1, of: str = "weight") -> Case:
+def grouped(n: int, c: int, h: int, groups: int, stride: int = 1, k: int = 3) -> Case:
+    """A convolution in groups, bias, ReLU."""
+    geometry: dict[str, Any] = {"stride": (stride, stride), "pad": ((k // 2, k // 2),) * 2, "dilation": (1, 1)}
+    size = (h + 2 * (k // 2) - k) // stride + 1
+
+    def make(b: Builder, v: Values) -> Value:
+        y = b.op("conv", v["x"], v["w"], groups=groups, **geometry)
+        return b.op("relu", b.add(y, b.along(v["b"], 4, 1)))
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        return torch.nn.functional.conv2d(t["x"], t["w"], t["b"], stride, k // 2, groups=groups).relu_()
+
+    arrays = {"x": draw(0, n, c, h, h), "w": draw(1, c, c // groups, k, k), "b": draw(2, c)}
+    text = f"{groups} groups of {c // groups}, {h}x{h}, {k}x{k} stride {stride}, batch {n}"
+    return Case(text, arrays, make, peer, 2 * n * c * (c // groups) * k * k * size * size)
+
+
+def separable(n: int, c: int, h: int, wide: int, stride: int = 1) -> Case:
+    """The block of MobileNet: 1x1 to more channels, depthwise 3x3, 1x1 back, ReLU after the first two."""
+    point: dict[str, Any] = {"stride": (1, 1), "pad": ((0, 0),) * 2, "dilation": (1, 1)}
+    depth: dict[str, Any] = {"stride": (stride, stride), "pad": ((1, 1),) * 2, "dilation": (1, 1), "groups": wide}
+    size = (h - 1) // stride + 1
+
+    def make(b: Builder, v: Values) -> Value:
+        y = b.op("relu", b.add(b.op("conv", v["x"], v["w"], **point), b.along(v["b"], 4, 1)))
+        y = b.op("relu", b.add(b.op("conv", y, v["w2"], **depth), b.along(v["b2"], 4, 1)))
+        return b.add(b.op("conv", y, v["w3"], **point), b.along(v["b3"], 4, 1))
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        y = torch.nn.functional.conv2d(t["x"], t["w"], t["b"]).relu_()
+        y = torch.nn.functional.conv2d(y, t["w2"], t["b2"], stride, 1, groups=wide).relu_()
+        return torch.nn.functional.conv2d(y, t["w3"], t["b3"])
+
+    arrays = {"x": draw(0, n, c, h, h), "w": draw(1, wide, c, 1, 1), "b": draw(2, wide)}
+    arrays |= {"w2": draw(3, wide, 1, 3, 3), "b2": draw(4, wide), "w3": draw(5, c, wide, 1, 1), "b3": draw(6, c)}
+    flops = 2 * n * wide * (h * h * c + size * size * (9 + c))
+    return Case(f"separable block {c}->{wide}->{c}, {h}x{h} stride {stride}, batch {n}", arrays, make, peer, flops)
+
+
+def conv_gradient(n: int, c: int, h: int, o: int, k: int, stride: int = 1, of: str = "weight", groups: int = 1) -> Case:
     """The gradient of a convolution by its weights or its input."""
     size = (h + 2 * (k // 2) - k) // stride + 1
     geometry: dict[str, Any] = {"stride": (stride, stride), "pad": ((k // 2, k // 2),) * 2, "dilation": (1, 1)}
+    geometry["groups"] = groups
 
     def make(b: Builder, v: Values) -> Value:
         if of == "weight":
@@ -81,16 +121,15 @@ def conv_gradient(n: int, c: int, h: int, o: int, k: int, stride: int = 1, of: s
         return b.op("conv_data_grad", v["dy"], v["k"], size=(h, h), **geometry)
 
     def peer(t: Mapping[str, Any]) -> Any:
-        mask = [of != "weight", of == "weight", False]
-        pads, strides = [k // 2] * 2, [stride] * 2
-        x, w = t.get("x", torch.empty(n, c, h, h)), t.get("k", torch.empty(o, c, k, k))
-        found = torch.ops.aten.convolution_backward(t["dy"], x, w, [0], strides, pads, [1, 1], False, [0, 0], 1, mask)
-        return found[1 if of == "weight" else 0]
+        x, w = t.get("x", torch.empty(n, c, h, h)), t.get("k", torch.empty(o, c // groups, k, k))
+        settings = ([stride] * 2, [k // 2] * 2, [1, 1], False, [0, 0], groups, [of != "weight", of == "weight", False])
+        return torch.ops.aten.convolution_backward(t["dy"], x, w, [0], *settings)[1 if of == "weight" else 0]
 
     arrays = {"dy": draw(1, n, o, size, size)}
-    arrays |= {"x": draw(0, n, c, h, h)} if of == "weight" else {"k": draw(2, o, c, k, k)}
-    text = f"{of} gradient {c}->{o}, {h}x{h}, {k}x{k} stride {stride}, batch {n}"
-    return Case(text, arrays, make, peer, 2 * n * o * c * k * k * size * size)
+    arrays |= {"x": draw(0, n, c, h, h)} if of == "weight" else {"k": draw(2, o, c // groups, k, k)}
+    kind = f" in {groups} groups" if groups > 1 else ""
+    text = f"{of} gradient {c}->{o}{kind}, {h}x{h}, {k}x{k} stride {stride}, batch {n}"
+    return Case(text, arrays, make, peer, 2 * n * o * (c // groups) * k * k * size * size)
 
 
 def dense(rows: int, inner: int, columns: int) -> Case:
@@ -119,12 +158,23 @@ def cases() -> Iterator[Case]:
     yield conv(1, 1024, 14, 256, 1)
     yield conv(32, 1, 28, 32, 5, pool=True)
     yield conv(32, 32, 14, 64, 5, pool=True)
+    yield grouped(1, 64, 112, 64)
+    yield grouped(1, 128, 56, 128)
+    yield grouped(1, 256, 28, 256, 2)
+    yield grouped(1, 512, 14, 512)
+    yield grouped(16, 1024, 7, 1024)
+    yield grouped(1, 128, 56, 32)
+    yield grouped(1, 256, 28, 32)
+    yield separable(1, 32, 56, 192)
+    yield separable(1, 64, 14, 384)
     for of in ("weight", "data"):
         yield conv_gradient(16, 64, 56, 64, 3, of=of)
         yield conv_gradient(16, 256, 14, 256, 3, of=of)
         yield conv_gradient(16, 64, 56, 128, 3, 2, of=of)
         yield conv_gradient(16, 256, 56, 64, 1, of=of)
         yield conv_gradient(32, 32, 14, 64, 5, of=of)
+        yield conv_gradient(16, 128, 28, 128, 3, of=of, groups=128)
+        yield conv_gradient(16, 128, 28, 128, 3, 2, of=of, groups=128)
     yield dense(1, 784, 100)
     yield dense(1, 4096, 4096)
     yield dense(32, 3136, 512)

@@ -1,4 +1,4 @@
-"""Lowering of convolutions, bare and fused with what follows them, to the direct kernel."""
+"""Lowering of convolutions, bare and fused with what follows them, to the direct kernel, or to the one by lanes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
-from netlang.backends.cpu.kernels.conv_plan import ConvPlan, kernel_fits, plan_conv
+from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
+from netlang.backends.cpu.kernels.depthwise import by_lanes, kernels_by_lanes, plan_by_lanes, source_of
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
@@ -27,7 +28,7 @@ _CACHED_BYTES = 1 << 19
 
 @dataclass(frozen=True)
 class _Parts:
-    """A node in the terms of the direct kernel: `problems` are its phases, or the one that it is."""
+    """A node in the terms of the kernels: `problems` are its phases, or the one that it is."""
 
     chain: Chain
     problems: list[ConvProblem]
@@ -38,7 +39,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     """None where the node must be carried out another way."""
     chain = read_chain(node, CONVOLUTIONS, 1)
     problems = conv_problems(chain.main) if chain else []
-    if chain is None or not problems or not all(kernel_fits(p, context.target) for p in problems):
+    if chain is None or not problems or not all(map(has_elements, problems)):
         return None
     if len(chain.tensors) > 2 or (problems[0].phased and any(not v.dtype.is_float for v in chain.tensors)):
         return None
@@ -54,7 +55,7 @@ def is_convolution(node: Node) -> bool:
 
 
 def fits(context: LoweringContext, node: Node) -> bool:
-    """Whether the direct kernel can carry a convolution out."""
+    """Whether the kernels of this module can carry a convolution out."""
     return _parts(context, node) is not None
 
 
@@ -78,7 +79,11 @@ def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
     parts = _parts(context, node)
     assert parts is not None
     chain, problem = parts.chain, parts.problems[0]
-    whole = problem.groups == 1 or problem.channels // problem.groups % context.target.lanes(_FLOAT) == 0
+    lanes = context.target.lanes(_FLOAT)
+    if by_lanes(problem, context.target):
+        whole = source_of(problem, lanes, blocked=True).readable
+    else:
+        whole = problem.groups == 1 or problem.channels // problem.groups % lanes == 0
     able = [stored(chain.main.inputs[0])] if whole else []
     if not problem.phased:
         able += [stored(v) for v in chain.tensors if v.dtype.is_float]
@@ -99,7 +104,11 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     chain = parts.chain
     outer = OuterValues(context, node)
     weights = outer(chain.main.inputs[1])
-    plan = plan_conv(problem, parts.pool, chain, context.target, _weight_bytes(context, problem, weights))
+    lanewise = by_lanes(problem, context.target)
+    if lanewise:
+        plan = plan_by_lanes(problem, parts.pool, chain, context.target)
+    else:
+        plan = plan_conv(problem, parts.pool, chain, context.target, _weight_bytes(context, problem, weights))
     images = chain.main.inputs[0].shape[0]
     packed = context.scratch(plan.weight_floats * plan.structure.tile.w_bytes + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
@@ -124,7 +133,8 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     taps = problem.channels // problem.groups * max(1, problem.kernel[0] * problem.kernel[1])
     work = images * (problem.out_channels * problem.out[0] * problem.out[1] * taps)
     kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
-    return [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
+    steps = [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
+    return kernels_by_lanes(problem, plan, chain, steps) if lanewise else steps
 
 
 def _weight_bytes(context: LoweringContext, problem: ConvProblem, weights: Buffer) -> int:

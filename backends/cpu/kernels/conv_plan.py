@@ -37,13 +37,15 @@ class ConvPlan:
         return chunks(self.groups, self.row_tasks, images)
 
 
+def has_elements(problem: ConvProblem) -> bool:
+    """Whether there is anything to read and to compute."""
+    return min(*problem.out, *problem.size, problem.channels, problem.out_channels) >= 1
+
+
 def kernel_fits(problem: ConvProblem, target: Target) -> bool:
     """Whether the kernel can do it: with several groups, each must fill whole vectors."""
-    lanes = target.lanes(_FLOAT)
     per_group = problem.out_channels // problem.groups
-    if min(*problem.out, *problem.size, problem.channels, problem.out_channels) < 1:
-        return False
-    return problem.groups == 1 or per_group % lanes == 0
+    return has_elements(problem) and (problem.groups == 1 or per_group % target.lanes(_FLOAT) == 0)
 
 
 def plan_conv(
@@ -56,17 +58,17 @@ def plan_conv(
     vectors = channel_vectors(target, whole)
     if whole % vectors and (problem.groups > 1 or chain.out_layout):
         vectors = 1
-    structure = _structure(problem, pool, chain, target, vectors, w_bytes)
+    structure = conv_structure(problem, pool, chain, target, vectors, w_bytes)
     groups = problem.groups * -(-whole // vectors)
     pitch = groups * vectors * lanes * _FLOAT
     numbers = {T.CHANNEL_GROUPS: groups // problem.groups, T.GROUPS: groups, T.CHANNEL_PITCH: pitch}
     group_floats = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1] * vectors * lanes
     numbers[T.WEIGHT_GROUP] = group_floats * w_bytes
-    numbers |= _geometry(problem, pool)
+    numbers |= geometry_numbers(problem, pool)
     if structure.x_blocked:
         numbers |= _blocked_input(problem, numbers, lanes)
     tasks = cut(problem, pool, structure.tile.rows, groups, vectors * lanes, available())
-    numbers |= _slot(problem, pool, structure, tasks.rows)
+    numbers |= slot_numbers(problem, pool, structure, tasks.rows)
     numbers |= {T.ROWS: tasks.rows, T.ROW_TASKS: tasks.row_tasks}
     return ConvPlan(
         structure, numbers, groups, tasks.row_tasks, groups * group_floats, pitch, structure.channel_operands
@@ -83,8 +85,8 @@ def as_pixels(problem: ConvProblem) -> ConvProblem:
     return replace(problem, size=(1, pixels), out=(1, pixels), whole=(1, pixels))
 
 
-def _structure(
-    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int, w_bytes: int
+def conv_structure(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int, w_bytes: int = _FLOAT
 ) -> ConvStructure:
     lanes = target.lanes(_FLOAT)
     blocked = bool(stored(chain.main.inputs[0]).type.layout)
@@ -127,7 +129,7 @@ def _pool_tile(pool: PoolProblem | None, chain: Chain, lanes: int) -> PoolTile |
     return pool_tile(lanes, kind, pool.kernel, pool.stride[1], tuple(chain.after))
 
 
-def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
+def geometry_numbers(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
     """Sizes of the input, the kernel, the map and the result."""
     (height, width), (tall, wide) = problem.size, problem.out
     strip_width = (wide - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
@@ -165,7 +167,9 @@ def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, int]:
     return numbers | dict(zip((T.POOL_TOP, T.POOL_LEFT, T.POOL_BOTTOM, T.POOL_RIGHT), pad, strict=True))
 
 
-def _slot(problem: ConvProblem, pool: PoolProblem | None, structure: ConvStructure, task_rows: int) -> dict[T, int]:
+def slot_numbers(
+    problem: ConvProblem, pool: PoolProblem | None, structure: ConvStructure, task_rows: int
+) -> dict[T, int]:
     """Where strip, map, tensors and pooled rows are in a thread's slot. Blocks have room for `lanes` pixels more."""
     tile = structure.tile
     line, slack = tile.lanes * _FLOAT, tile.lanes * tile.lanes * _FLOAT

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
-from netlang.backends.cpu.kernels.conv_problem import pair, static
-from netlang.backends.cpu.lower import Arg, LoweringContext, Sizes, Step, evaluated, lowering
+from netlang.backends.cpu.kernels.conv_problem import pair, static, whole_number
+from netlang.backends.cpu.lower import Arg, LoweringContext, Scratch, Sizes, Step, evaluated, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
@@ -17,7 +18,7 @@ from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
 from netlang.backends.cpu.tiles.weight_gradient import emit_sum, emit_weight_gradient
 from netlang.backends.cpu.tiles.weight_gradient_table import SumTable, WeightGradientStructure
 from netlang.backends.cpu.tiles.weight_gradient_table import WeightGradientTable as T
-from netlang.ir.dims import Dim
+from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node
 
 _FLOAT = 4
@@ -201,19 +202,32 @@ def tiled_weight_gradient(context: LoweringContext, node: Node) -> list[Step]:
         return evaluated(work, sizes) // 8
 
     fill = Step(kernel, tuple(numbers[entry] for entry in T), (sums, scratch), effort)
-    t = SumTable
-    final: dict[SumTable, Arg] = {
-        t.SUMS: sums,
-        t.OUT: context.buffer(node.out),
-        t.PARTS: numbers[T.IMAGE_PARTS],
-        t.PART: plan.numbers[T.SUMS_PART],
-        t.VECTOR: plan.numbers[T.SUMS_VECTOR],
-        t.VECTORS: plan.groups * tile.vectors,
-        t.OUT_CHANNELS: problem.out_channels,
-        t.TAPS: weights,
+    layout = (plan.numbers[T.SUMS_PART], plan.numbers[T.SUMS_VECTOR], plan.groups * tile.vectors)
+    return [fill, sum_step(context, node, sums, lambda s: plan.parts(evaluated(images, s)), layout, tile.lanes)]
+
+
+def sum_step(
+    context: LoweringContext,
+    node: Node,
+    sums: Scratch,
+    parts: Callable[[Sizes], int],
+    layout: tuple[int, int, int],
+    lanes: int,
+) -> Step:
+    """Add up the sums of all parts of the batch. `layout`: bytes of a part and of a vector, vectors of a part."""
+    out_channels, *rest = node.out.shape
+    weights = size(rest)
+    entry = SumTable
+    numbers: dict[SumTable, Arg] = {
+        entry.SUMS: sums,
+        entry.OUT: context.buffer(node.out),
+        entry.PARTS: parts,
+        entry.PART: layout[0],
+        entry.VECTOR: layout[1],
+        entry.VECTORS: layout[2],
+        entry.OUT_CHANNELS: out_channels,
+        entry.TAPS: weights,
     }
-    add = emitted(f"weight_gradient_sum:{tile.lanes}", partial(emit_sum, tile.lanes))
-    buffers = (context.buffer(node.out), sums)
-    moved = problem.out_channels * weights
-    total = Step(add, tuple(final[entry] for entry in t), buffers, lambda s: moved * plan.parts(evaluated(images, s)))
-    return [fill, total]
+    add = emitted(f"weight_gradient_sum:{lanes}", partial(emit_sum, lanes))
+    moved = whole_number(node.out.type.size)
+    return Step(add, tuple(numbers[e] for e in entry), (context.buffer(node.out), sums), lambda s: moved * parts(s))

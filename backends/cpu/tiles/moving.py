@@ -93,18 +93,22 @@ def emit_block(
             else:
                 address = e.b.ptrtoint(e.at(pointers[0], place), I64)
                 rows.append(e.gather(address, plain_step, mask))
-        columns = e.transpose(rows)
-        with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
-            with whole:
-                for p, column in enumerate(columns):
-                    e.store(column, pointers[1], p * step)
-            with part:
-                for p, column in enumerate(columns[:-1]):
-                    with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
-                        e.store(column, pointers[1], p * step)
+        store_pixels(e, e.transpose(rows), pointers[1], left, step)
 
     advance = e.mul(e.lanes, size if plain_step is None else plain_step)
     _chunks(e, pixels, [plain, block], [advance, e.lanes * step], chunk)
+
+
+def store_pixels(e: Emitter, columns: Sequence[Any], block: Any, left: Any, step: int) -> None:
+    """`lanes` pixels of a block, `step` bytes apart, or as many as are left."""
+    with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
+        with whole:
+            for p, column in enumerate(columns):
+                e.store(column, block, p * step)
+        with part:
+            for p, column in enumerate(columns[:-1]):
+                with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
+                    e.store(column, block, p * step)
 
 
 def _as_float(e: Emitter, value: Any) -> Any:

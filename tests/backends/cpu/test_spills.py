@@ -14,9 +14,12 @@ from netlang.backends.cpu.target import host
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
+from netlang.backends.cpu.tiles.depthwise_gradient import DepthwiseGradientStructure, emit_depthwise_gradient
+from netlang.backends.cpu.tiles.depthwise_kernel import DepthwiseStructure, emit_depthwise
 from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.backends.cpu.tiles.gemm_kernel import emit_gemm
 from netlang.backends.cpu.tiles.gemm_table import GemmStructure
+from netlang.backends.cpu.tiles.lane_strip import LaneSource
 from netlang.backends.cpu.tiles.row_kernel import RowStructure, emit_rows
 from netlang.backends.cpu.tiles.shapes import MOST_ROWS, most_pixels
 from netlang.backends.cpu.tiles.weight_gradient import emit_weight_gradient
@@ -83,6 +86,18 @@ def weight_gradient(vectors: int, across: int) -> Kernel:
     return emitted(structure.key, partial(emit_weight_gradient, structure))
 
 
+def depthwise(rows: int, columns: int, stride: int, group: int = 1) -> Kernel:
+    tile = BroadcastTile(LANES, 1, rows, columns, stride * LANES * 4, True, epilogue=RELU)
+    source = LaneSource(LANES, group, group, True)
+    structure = DepthwiseStructure(ConvStructure(tile, True, False, x_blocked=True, out_blocked=True), source)
+    return emitted(structure.key, partial(emit_depthwise, structure))
+
+
+def depthwise_gradient(rows: int, columns: int) -> Kernel:
+    structure = DepthwiseGradientStructure(LaneSource(LANES, 1, 1, False), rows, columns, 1)
+    return emitted(structure.key, partial(emit_depthwise_gradient, structure))
+
+
 MOST_SUMS = host().registers * 3 // 4
 MOST = most_pixels(host(), 2)
 KERNELS: dict[str, Kernel] = {
@@ -95,6 +110,11 @@ KERNELS: dict[str, Kernel] = {
     "conv of blocked channels, three vectors": blocked(3, most_pixels(host(), 3)),
     "conv along rows": rows(1, MOST_SUMS // 4, 2 if LANES > 8 else 1),
     "conv along rows, colours": rows(3, LANES // 2, 1),
+    "depthwise, one row": depthwise(1, most_pixels(host(), 1), 1),
+    "depthwise, several rows": depthwise(2, most_pixels(host(), 1) // 2, 2),
+    "groups of four": depthwise(1, most_pixels(host(), 1), 1, 4),
+    "depthwise weight gradient, 3x3": depthwise_gradient(3, 3),
+    "depthwise weight gradient, 7 columns": depthwise_gradient(1, 7),
     "product, packed": gemm(2, True),
     "product, loose": gemm(2, False),
     "weight gradient, 3 columns": weight_gradient(2, 3),
