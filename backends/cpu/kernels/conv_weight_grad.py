@@ -22,9 +22,11 @@ from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node
 
 _FLOAT = 4
-_PIXELS = 256
+_PIXELS = 144
 """About how many pixels of dy a tile sums over before it adds to memory: a group of them stays in the L1 cache."""
-_STRIP_BYTES = 1 << 18
+_SAME_SETS = 1 << 10
+"""Channels that are a multiple of so many bytes apart would push each other out of the L1 cache."""
+_STRIP_BYTES = 1 << 20
 _SUMS_BYTES = 1 << 23
 """Most memory for the sums of all parts of the batch."""
 _ENOUGH_TASKS = 16
@@ -100,8 +102,7 @@ def _fits(context: LoweringContext, node: Node) -> bool:
 class GradientPlan:
     """How a problem is carried out; `numbers` are the entries of the table that depend on nothing else."""
 
-    problem: GradientProblem
-    tile: BroadcastTile
+    structure: WeightGradientStructure
     numbers: dict[T, int]
 
     @property
@@ -118,23 +119,12 @@ class GradientPlan:
 
 def plan_gradient(problem: GradientProblem, tile: BroadcastTile) -> GradientPlan:
     """Tasks, strip and sums of a problem."""
-    lanes, line = tile.lanes, tile.lanes * _FLOAT
+    line = tile.lanes * _FLOAT
     (tall, wide), (down, across) = problem.out, problem.kernel
-    whole = -(-(problem.out_channels // problem.groups) // lanes)
+    whole = -(-(problem.out_channels // problem.groups) // tile.lanes)
     per_group = -(-whole // tile.vectors)
     groups = problem.groups * per_group
     inner = problem.channels // problem.groups
-    strip_width = (wide - 1) * problem.stride[1] + (across - 1) * problem.dilation[1] + 1
-
-    def strip_rows(rows: int) -> int:
-        return (rows - 1) * problem.stride[0] + (down - 1) * problem.dilation[0] + 1
-
-    rows = min(tall, max(1, -(-_PIXELS // wide)))
-    while rows > 1 and strip_rows(rows) * strip_width * problem.channels * _FLOAT > _STRIP_BYTES:
-        rows -= 1
-    strip_channel = odd_lines(strip_rows(rows) * strip_width * _FLOAT)
-    spare = tile.rows - 1
-    dy_at = strip_channel * (problem.channels + spare) + 64
     vector = -(-inner // tile.rows) * tile.rows * down * across * line
     height, width = problem.size
     numbers = {
@@ -145,14 +135,11 @@ def plan_gradient(problem: GradientProblem, tile: BroadcastTile) -> GradientPlan
         T.X_ROW: width * _FLOAT,
         T.IN_CHANNELS: problem.channels,
         T.GROUP_CHANNELS: inner,
-        T.SPARE_CHANNELS: spare,
+        T.SPARE_CHANNELS: tile.rows - 1,
         T.IN_HEIGHT: height,
         T.IN_WIDTH: width,
         T.PAD_TOP: problem.pad[0],
         T.PAD_LEFT: problem.pad[1],
-        T.STRIP_WIDTH: strip_width,
-        T.STRIP_ROW: strip_width * _FLOAT,
-        T.STRIP_CHANNEL: strip_channel,
         T.STRIDE_DOWN: problem.stride[0],
         T.STRIDE_ACROSS: problem.stride[1],
         T.DILATION_DOWN: problem.dilation[0],
@@ -160,13 +147,47 @@ def plan_gradient(problem: GradientProblem, tile: BroadcastTile) -> GradientPlan
         T.OUT_CHANNELS: problem.out_channels,
         T.OUT_HEIGHT: tall,
         T.OUT_WIDTH: wide,
-        T.ROWS: rows,
-        T.DY_AT: dy_at,
-        T.SLOT_BYTES: -(-(dy_at + rows * wide * tile.vectors * line) // 64) * 64,
         T.SUMS_VECTOR: vector,
         T.SUMS_PART: groups * tile.vectors * vector,
     }
-    return GradientPlan(problem, tile, numbers)
+    stripped = inner % tile.rows > 0 or not _inside(problem) or numbers[T.X_CHANNEL] % _SAME_SETS == 0
+    numbers |= _slot(problem, numbers, stripped)
+    dy_bytes = numbers[T.IMAGES_TOGETHER] * numbers[T.ROWS] * wide * tile.vectors * line
+    numbers[T.SLOT_BYTES] = -(-(numbers[T.DY_AT] + dy_bytes) // 64) * 64
+    return GradientPlan(WeightGradientStructure(tile, stripped), numbers)
+
+
+def _inside(problem: GradientProblem) -> bool:
+    """Whether all taps of all pixels are inside x."""
+    axes = zip(problem.out, problem.stride, problem.kernel, problem.dilation, problem.size, strict=True)
+    return problem.pad == (0, 0) and all((o - 1) * s + (k - 1) * d < size for o, s, k, d, size in axes)
+
+
+def _slot(problem: GradientProblem, plain: dict[T, int], stripped: bool) -> dict[T, int]:
+    """The pixels at a time, and where they are in a thread's slot."""
+    (tall, wide), (down, across) = problem.out, problem.kernel
+    strip_width = (wide - 1) * problem.stride[1] + (across - 1) * problem.dilation[1] + 1
+
+    def strip_rows(rows: int) -> int:
+        return (rows - 1) * problem.stride[0] + (down - 1) * problem.dilation[0] + 1
+
+    def too_large(rows: int, images: int) -> bool:
+        return stripped and images * strip_rows(rows) * strip_width * problem.channels * _FLOAT > _STRIP_BYTES
+
+    rows = min(tall, max(1, round(_PIXELS / wide)))
+    while rows > 1 and too_large(rows, 1):
+        rows -= 1
+    images = max(1, round(_PIXELS / (tall * wide))) if rows == tall else 1
+    while images > 1 and too_large(rows, images):
+        images -= 1
+    numbers = {T.ROWS: rows, T.IMAGES_TOGETHER: images, T.STRIP_WIDTH: strip_width}
+    if not stripped:
+        own = {T.STRIP_ROW: T.X_ROW, T.STRIP_IMAGE: T.X_IMAGE, T.STRIP_CHANNEL: T.X_CHANNEL}
+        return numbers | {entry: plain[same] for entry, same in own.items()} | {T.DY_AT: 0}
+    image = strip_rows(rows) * strip_width * _FLOAT
+    channel = odd_lines(images * image)
+    numbers |= {T.STRIP_ROW: strip_width * _FLOAT, T.STRIP_IMAGE: image, T.STRIP_CHANNEL: channel}
+    return numbers | {T.DY_AT: channel * (problem.channels + plain[T.SPARE_CHANNELS]) + 64}
 
 
 @lowering("conv_weight_grad", priority=10, match=_fits)
@@ -193,7 +214,7 @@ def tiled_weight_gradient(context: LoweringContext, node: Node) -> list[Step]:
         T.IMAGE_PARTS: lambda s: plan.parts(evaluated(images, s)),
         T.GROUP_PARTS: lambda s: plan.group_parts(evaluated(images, s)),
     }
-    structure = WeightGradientStructure(tile)
+    structure = plan.structure
     kernel = emitted(structure.key, partial(emit_weight_gradient, structure))
     weights = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
     work = node.inputs[1].type.size * weights

@@ -34,8 +34,8 @@ _FEWEST_PATCHES, _MOST_PATCHES = 32, 128
 _SUMS_BYTES = 40 << 20
 """Most memory for the sums of all parts of the batch, where there is a choice."""
 _ENOUGH_TASKS = 8
-_TRANSFORM = 150
-"""What the transform of one patch and vector costs, in FMAs of vectors."""
+_TRANSFORM = 270
+"""What bringing one patch of a plain tensor into blocks and its transform cost, in FMAs of vectors."""
 _SUMS_COST = 4
 """What a vector of sums costs that is stored, and loaded and transformed later."""
 _EFFICIENCY, _DIRECT_EFFICIENCY = 0.85, 0.8
@@ -84,7 +84,8 @@ def worth_it(problem: GradientProblem, m: int, images: int, target: Target) -> b
     lanes = target.lanes(_FLOAT)
     blocks, vectors = -(-problem.channels // lanes), plan.numbers[T.GROUPS] * VECTORS
     patches = images * plan.numbers[T.DOWN] * plan.numbers[T.ACROSS]
-    products = patches * _POSITIONS * problem.channels * vectors / _EFFICIENCY
+    tile = plan.structure.channels
+    products = patches * _POSITIONS * -(-problem.channels // tile) * tile * vectors / _EFFICIENCY
     spare = 32 / target.registers
     transforms = patches * (blocks * plan.group_parts(images) + vectors) * _TRANSFORM * spare
     sums = plan.parts(images) * _POSITIONS * problem.channels * vectors * _SUMS_COST

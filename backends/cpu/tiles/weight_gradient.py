@@ -9,6 +9,7 @@ to memory then, which is also more exact than one long sum.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
@@ -23,11 +24,21 @@ SUM_PART = 256
 """Weights of one vector that are added up as one unit of work."""
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """Of dy, what is summed over at a time: `rows` rows from `row` on, of `images` images from `image` on."""
+
+    image: Number
+    images: Number
+    row: Number
+    rows: Number
+
+
 class WeightGradientKernel:
     """Writes the kernel that fills the sums; its table is `WeightGradientTable`."""
 
     def __init__(self, structure: WeightGradientStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:
-        self.tile = structure.tile
+        self.tile, self.stripped = structure.tile, structure.stripped
         self.lanes, self.vectors = self.tile.lanes, self.tile.vectors
         self.line = self.lanes * FLOAT_BYTES
         self.f, self.e = Frame(builder, args, tid, threads), Emitter(builder, self.lanes)
@@ -43,16 +54,20 @@ class WeightGradientKernel:
             first, last = groups * group_part // f[T.GROUP_PARTS], groups * (group_part + 1) // f[T.GROUP_PARTS]
             sums = f[T.SUMS] + part * f[T.SUMS_PART]
             self._clear(sums, slot, first, last)
-            images = f[T.IMAGES]
-            with f.each(images * part // f[T.IMAGE_PARTS], images * (part + 1) // f[T.IMAGE_PARTS]) as image:
+            start, stop = f[T.IMAGES] * part // f[T.IMAGE_PARTS], f[T.IMAGES] * (part + 1) // f[T.IMAGE_PARTS]
+            together = f[T.IMAGES_TOGETHER]
+            with f.each(0, (stop - start + (together - 1)) // together) as step:
+                image = start + step * together
+                count = (stop - image).at_most(together)
                 chunks = (f[T.OUT_HEIGHT] + f[T.ROWS] - 1) // f[T.ROWS]
                 with f.each(0, chunks) as chunk:
                     row = chunk * f[T.ROWS]
-                    rows = (f[T.OUT_HEIGHT] - row).at_most(f[T.ROWS])
-                    self._fill(slot, image, row, rows)
+                    pixels = Pixels(image, count, row, (f[T.OUT_HEIGHT] - row).at_most(f[T.ROWS]))
+                    if self.stripped:
+                        self._fill(slot, pixels)
                     with f.each(first, last) as group:
-                        self._load_dy(slot, image, group, row, rows)
-                        self._group(slot, sums, group, rows)
+                        self._load_dy(slot, pixels, group)
+                        self._group(slot, sums, group, pixels)
 
     def _strip(self) -> Strip:
         f = self.f
@@ -74,37 +89,47 @@ class WeightGradientKernel:
         vector = f[T.SUMS_VECTOR]
         at, count = sums + first * vector * self.vectors, (last - first) * vector * self.vectors
         self.filler.clear(at, count // FLOAT_BYTES)
+        if not self.stripped:
+            return
         spare = slot + f[T.IN_CHANNELS] * f[T.STRIP_CHANNEL]
         self.filler.clear(spare, f[T.SPARE_CHANNELS] * f[T.STRIP_CHANNEL] // FLOAT_BYTES)
 
-    def _fill(self, slot: Number, image: Number, row: Number, rows: Number) -> None:
+    def _fill(self, slot: Number, pixels: Pixels) -> None:
         f = self.f
-        needed = (rows - 1) * f[T.STRIDE_DOWN] + (f[T.TAPS_DOWN] - 1) * f[T.DILATION_DOWN] + 1
-        x = f[T.X] + image * f[T.X_IMAGE]
-        self.filler.fill(slot, x, f[T.IN_CHANNELS], row * f[T.STRIDE_DOWN], needed)
+        needed = (pixels.rows - 1) * f[T.STRIDE_DOWN] + (f[T.TAPS_DOWN] - 1) * f[T.DILATION_DOWN] + 1
+        with f.each(0, pixels.images) as i:
+            x = f[T.X] + (pixels.image + i) * f[T.X_IMAGE]
+            to = slot + i * f[T.STRIP_IMAGE]
+            self.filler.fill(to, x, f[T.IN_CHANNELS], pixels.row * f[T.STRIDE_DOWN], needed)
 
-    def _load_dy(self, slot: Number, image: Number, group: Number, row: Number, rows: Number) -> None:
-        """Rows of dy of one group as [pixel][vector][lanes]."""
+    def _load_dy(self, slot: Number, pixels: Pixels, group: Number) -> None:
+        """The pixels' dy of one group as [pixel][vector][lanes]."""
         f = self.f
         plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
-        for v in range(self.vectors):
-            channel = group * (self.vectors * self.lanes) + v * self.lanes
-            place = (image * f[T.OUT_CHANNELS] + channel) * plane + row * width
-            to = slot + f[T.DY_AT] + v * self.line
-            held = f[T.OUT_CHANNELS] - channel
-            values = (f[T.DY] + place * FLOAT_BYTES, to, rows * width, held, plane * FLOAT_BYTES)
-            moving.emit_block(self.e, "f32", [raw(n) for n in values], pixel_bytes=self.vectors * self.line)
+        count = pixels.rows * width
+        with f.each(0, pixels.images) as i:
+            for v in range(self.vectors):
+                channel = group * (self.vectors * self.lanes) + v * self.lanes
+                place = ((pixels.image + i) * f[T.OUT_CHANNELS] + channel) * plane + pixels.row * width
+                to = slot + f[T.DY_AT] + i * count * (self.vectors * self.line) + v * self.line
+                held = f[T.OUT_CHANNELS] - channel
+                values = (f[T.DY] + place * FLOAT_BYTES, to, count, held, plane * FLOAT_BYTES)
+                moving.emit_block(self.e, "f32", [raw(n) for n in values], pixel_bytes=self.vectors * self.line)
 
-    def _group(self, slot: Number, sums: Number, group: Number, rows: Number) -> None:
-        """All weights of one group, for the rows at hand."""
+    def _group(self, slot: Number, sums: Number, group: Number, pixels: Pixels) -> None:
+        """All weights of one group, for the pixels at hand."""
         f, tile = self.f, self.tile
         values: dict[str, Number | int] = dict.fromkeys(BroadcastTile.ARGUMENTS.split(), 0)
         values |= {"blocks": 0, "rest": f[T.OUT_WIDTH], "x_channel": f[T.STRIDE_ACROSS] * FLOAT_BYTES}
-        values |= {"taps_down": rows, "x_down": f[T.STRIDE_DOWN] * f[T.STRIP_ROW], "taps_across": 1}
+        values |= {"taps_down": pixels.images, "x_down": f[T.STRIP_IMAGE]}
+        values |= {"taps_across": pixels.rows, "x_across": f[T.STRIDE_DOWN] * f[T.STRIP_ROW]}
         values |= {"x_row": f[T.STRIP_CHANNEL], "w": slot + f[T.DY_AT]}
         taps = f[T.TAPS_DOWN] * tile.columns
         values |= {"out_vector": f[T.SUMS_VECTOR], "out_row": taps * self.line, "out_pixel": self.line}
-        start = slot + group // f[T.CHANNEL_GROUPS] * f[T.GROUP_CHANNELS] * f[T.STRIP_CHANNEL]
+        start = slot
+        if not self.stripped:
+            start = f[T.X] + pixels.image * f[T.X_IMAGE] + pixels.row * f[T.STRIDE_DOWN] * f[T.X_ROW]
+        start = start + group // f[T.CHANNEL_GROUPS] * f[T.GROUP_CHANNELS] * f[T.STRIP_CHANNEL]
         out = sums + group * f[T.SUMS_VECTOR] * self.vectors
         blocks = (f[T.GROUP_CHANNELS] + (tile.rows - 1)) // tile.rows
         with f.each(0, blocks) as block, f.each(0, f[T.TAPS_DOWN]) as tap:

@@ -39,6 +39,7 @@ class WeightGradientTable(Table):
     PAD_LEFT = auto()
     STRIP_WIDTH = auto()
     STRIP_ROW = auto()
+    STRIP_IMAGE = auto()
     STRIP_CHANNEL = auto()
     STRIDE_DOWN = auto()
     STRIDE_ACROSS = auto()
@@ -48,6 +49,7 @@ class WeightGradientTable(Table):
     OUT_HEIGHT = auto()
     OUT_WIDTH = auto()
     ROWS = auto()  # rows of dy at a time
+    IMAGES_TOGETHER = auto()  # images at a time: of small maps, several
     DY_AT = auto()  # the rows of dy in a slot
     SUMS_VECTOR = auto()
     SUMS_PART = auto()
@@ -68,9 +70,11 @@ class SumTable(Table):
 
 @dataclass(frozen=True)
 class WeightGradientStructure:
-    """`tile.rows` are input channels, `tile.columns` the columns of the kernel."""
+    """`tile.rows` are input channels, `tile.columns` the columns of the kernel. `stripped`: rows of x are copied into a
+    zero-padded strip first; otherwise tiles read x in place, and `STRIP_*` are its own distances."""
 
     tile: BroadcastTile
+    stripped: bool
 
     @property
     def key(self) -> str:

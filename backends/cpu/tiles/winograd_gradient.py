@@ -105,12 +105,12 @@ class GradientKernel:
         f, e = self.f, self.e
         channels = self.s.channels
         parts = e.lanes // channels
-        blocks = (f[T.IN_CHANNELS] + (e.lanes - 1)) // e.lanes
+        tiles = (f[T.IN_CHANNELS] + (channels - 1)) // channels
         with f.each(0, SIZE * SIZE) as position, f.each(low, high) as group:
             v = slot + position * f[T.V_POSITION]
             u = slot + f[T.U_AT] + position * f[T.U_POSITION] + (group - low) * f[T.U_GROUP]
             out = sums + position * f[T.SUMS_POSITION] + group * f[T.SUMS_GROUP]
-            with f.each(0, blocks * parts) as tile:
+            with f.each(0, tiles) as tile:
                 at = v + tile // parts * f[T.V_BLOCK] + tile % parts * (channels * FLOAT_BYTES)
                 to = out + tile * (channels * self.pixel)
                 emit_patch_products(e, channels, [raw(n) for n in (at, u, to, count)], fresh.value)

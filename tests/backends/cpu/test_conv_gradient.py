@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netlang.backends.cpu.target import host
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
 from netlang.ops.windows import Windows
-from tests.backends.cpu.tiled import TARGETS, check, normal
+from tests.backends.cpu.tiled import TARGETS, check, graph_of, kernels_of, normal
 
 Values = Mapping[str, Value]
 BOUNDED = settings(
@@ -74,6 +75,23 @@ def test_large_maps_are_cut_into_rows(batch: int) -> None:
         return {"dw": b.op("conv_weight_grad", v["x"], v["dy"], kernel=(3, 3), **same)}
 
     check(make, {"x": normal(0, batch, 20, 40, 33), "dy": normal(1, batch, 50, 40, 33)}, tiled="weight_gradient:")
+
+
+@pytest.mark.parametrize("batch", [1, 5, 33])
+@pytest.mark.parametrize("size", [3, 7, 16])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_small_maps_of_several_images_are_read_in_place(batch: int, size: int, stride: int) -> None:
+    """16 x 16 pixels make channels that are a power of two apart: these are copied."""
+
+    def make(b: Builder, v: Values) -> Values:
+        same = {"stride": (stride, stride), "pad": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1, "flip": False}
+        return {"dw": b.op("conv_weight_grad", v["x"], v["dy"], kernel=(1, 1), **same)}
+
+    out = (size - 1) // stride + 1
+    arrays = {"x": normal(0, batch, 24, size, size), "dy": normal(1, batch, 40, out, out)}
+    check(make, arrays, tiled="weight_gradient:")
+    used = next(key for key in kernels_of(graph_of(make, arrays), host()) if key.startswith("weight_gradient:"))
+    assert f"stripped={size == 16}" in used
 
 
 def test_one_dimension() -> None:

@@ -82,7 +82,7 @@ def gemm(vectors: int, ordered: bool) -> Kernel:
 def weight_gradient(vectors: int, across: int) -> Kernel:
     rows = min(8, most_pixels(host(), vectors) // across)
     tile = BroadcastTile(LANES, vectors, rows, across, 4, False, fenced=True, epilogue=ADD)
-    structure = WeightGradientStructure(tile)
+    structure = WeightGradientStructure(tile, True)
     return emitted(structure.key, partial(emit_weight_gradient, structure))
 
 
