@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -45,6 +45,14 @@ class Executable(Protocol):
 
         The caller has checked names, dtypes and shapes, and every array is C-contiguous. Sizes of symbolic dims are
         taken from the input shapes.
+        """
+        ...
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None:
+        """Promise that the parameters never change again: later calls may bring them as this leaves them.
+
+        Those that no call reads any more, such as weights that are packed for a kernel, are dropped from `params`. Not
+        for graphs with updates.
         """
         ...
 

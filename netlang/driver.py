@@ -8,7 +8,7 @@ The first two are the frontend's, the rest is named below: `stages` lists every 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
@@ -176,6 +176,9 @@ class Code:
         except MemoryError as fault:
             shapes = ", ".join(f"{n} {shape_text(a.shape)}" for n, a in inputs.items() if not n.startswith("$"))
             raise NetError(f"not enough memory for inputs of this size: {shapes}") from fault
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None:
+        self.executable.freeze(params)
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         return self.executable.planned_bytes(sizes)

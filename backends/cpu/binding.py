@@ -16,6 +16,7 @@ from netlang.backends.cpu import control, loader
 from netlang.backends.cpu.homes import External, Home, Homes, storage
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pace import Pace
+from netlang.backends.cpu.pages import reserve
 from netlang.backends.cpu.threads import aligned, pool
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import MemoryPlan, plan
@@ -42,7 +43,7 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
         return index in context.in_place.get(node, ())
 
     found = plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias)
-    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.hoisted))
+    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
 
 
 def kept_bytes(context: LoweringContext, buffer: Buffer) -> int:
@@ -196,7 +197,7 @@ class Binding:
     ) -> None:
         graph = context.graph
         self.plan = plan_memory(context, homes, sizes)
-        self.arena = aligned(self.plan.peak + 64)
+        self.arena = reserve(max(1, self.plan.peak))
         self._layout = Layout(homes, constants, self.plan, self.arena.ctypes.data, context)
         self._layout.place_scratch(sizes)
         self.table = make_table(steps, self._layout, sizes)

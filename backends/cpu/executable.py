@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netlang.backends.base import Array, StepTime
-from netlang.backends.cpu.binding import Binding, Layout, address_of, kept_bytes, make_table, plan_memory, run_table
+from netlang.backends.cpu.binding import Binding, plan_memory
 from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
-from netlang.backends.cpu.homes import External, buffers, find_homes
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Step
+from netlang.backends.cpu.homes import External, buffers, find_homes, storage
+from netlang.backends.cpu.lower import LoweringContext, Step
+from netlang.backends.cpu.prepared import Prepared, Prologue, note_change
 from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
 from netlang.backends.cpu.threads import aligned, entry_points
 from netlang.ir.dims import names
@@ -23,26 +24,6 @@ from netlang.runtime.arrays import bind_sizes
 
 MOST_SIZES = 16
 """For this many different sizes programs and their memory are kept."""
-
-_changes = 0
-"""How often any compiled graph has changed parameters: what was computed from them may be out of date."""
-
-
-class Prepared:
-    """What follows from one set of parameters alone, computed once."""
-
-    def __init__(self, params: Mapping[str, Array], names: Sequence[str], memory: dict[Buffer, np.ndarray[Any, Any]]):
-        self.arrays = [params[name] for name in names]
-        self._ids = list(map(id, self.arrays))
-        self.version = getattr(params, "version", None)
-        self.changes = _changes
-        self.memory = memory
-
-    def fits(self, params: Mapping[str, Array], names: Sequence[str]) -> bool:
-        """Whether these are the same parameters, unchanged as far as can be known without reading them."""
-        same = self.changes == _changes and self.version == getattr(params, "version", None)
-        # The arrays are kept alive, so that their ids are nobody else's. No loop of Python's own: this is every call's.
-        return same and list(map(id, map(params.__getitem__, names))) == self._ids
 
 
 class Executable:
@@ -64,9 +45,7 @@ class Executable:
         self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
         self._symbolic = [v.node.name for v in graph.inputs if any(map(names, v.shape))]
         self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
-        self._prologue_params = sorted(
-            {h.name for s in self._homes.prologue for h in map(self._homes.of, _values(s)) if isinstance(h, External)}
-        )
+        self._prologue = Prologue(context, self._homes, self._constants, threads)
         self._prepared: Prepared | None = None
         kernels = [step.kernel for step in (*self._homes.prologue, *self._steps)]
         build([*kernels, *entry_points(threads)], threads)
@@ -74,7 +53,6 @@ class Executable:
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""
-        global _changes
         key = tuple([inputs[name].shape for name in self._symbolic])
         free = self._bindings.get(key)
         if free is None:
@@ -88,19 +66,19 @@ class Executable:
         outputs = binding.run(inputs, params, self.threads)
         free.append(binding)
         if self.graph.updates:
-            _changes += 1
+            note_change()
         return outputs
 
     def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
         """Time every step in each of so many calls, as `netlang.backends.base.Profiled` describes it."""
-        global _changes
         binding = self._bind({name: array.shape for name, array in inputs.items()})
         clock = StepClock(len(self._steps))
         for _ in range(calls):
             if self._homes.hoisted:
                 self._prepare(binding, params)
             binding.run(inputs, params, self.threads, clock.carry_out)
-            _changes += bool(self.graph.updates)
+            if self.graph.updates:
+                note_change()
         sizes = bind_sizes(self.graph.inputs, {name: array.shape for name, array in inputs.items()})
         moved = [step_bytes(self._context, self._homes, step, sizes) for step in self._steps]
         return [
@@ -113,8 +91,19 @@ class Executable:
         return measured_peak(self.threads)
 
     def invalidate(self) -> None:
-        """Forget what was computed from parameters: they have been changed in place."""
+        """Say that parameters have been changed in place: what was computed from them is out of date everywhere."""
+        note_change()
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None:
+        """Compute what follows from these parameters for good, as `netlang.backends.base.Executable` describes it."""
         self._prepared = None
+        homes = [self._homes.of(v) for step in self._steps for v in _values(step)]
+        homes += [self._homes.of(storage(copy.source)) for copy in self._homes.copies]
+        needed = {home.name for home in homes if isinstance(home, External) and home.kind == "param"}
+        for name in set(params) - needed - set(self._prologue.names):
+            del params[name]
+        self._prepared = self._prologue.freeze(params, needed)
+        self._bindings.clear()  # they keep the arrays of their last call
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
@@ -144,24 +133,12 @@ class Executable:
 
     def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:
         prepared = self._prepared
-        if prepared is None or not prepared.fits(params, self._prologue_params):
-            prepared = self._prepared = self._run_prologue(params)
+        if prepared is None or not prepared.fits(params, self._prologue.names):
+            prepared = self._prepared = self._prologue.compute(params)
         if binding.prepared is not prepared:
             for buffer, memory in prepared.memory.items():
                 binding.table.place(buffer, memory.ctypes.data)
             binding.prepared = prepared
-
-    def _run_prologue(self, params: Mapping[str, Array]) -> Prepared:
-        memory = {b: aligned(kept_bytes(self._context, b) + 64) for b in self._homes.hoisted}
-        prepared = Prepared(params, self._prologue_params, memory)
-        table = make_table(self._homes.prologue, Layout(self._homes, self._constants, None, 0, self._context), {})
-        for home in table.places:
-            if isinstance(home, External):
-                table.place(home, address_of(params[home.name]))
-            else:
-                table.place(home, memory[home].ctypes.data)
-        run_table(table, self.threads)
-        return prepared
 
 
 def _values(step: Step) -> list[Value]:

@@ -44,13 +44,15 @@ def storage(value: Value) -> Value:
 
 @dataclass
 class Homes:
-    """`direct`: storages computed right into the caller's arrays; `hoisted`: buffers filled once per set of params."""
+    """`direct`: storages computed right into the caller's arrays; `hoisted`: buffers filled once per set of params, of
+    which those that `calls` read stay, and the others are there for the steps of the prologue alone."""
 
     graph: Graph
     direct: dict[Value, External] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
     hoisted: set[Buffer] = field(default_factory=set)
     prologue: list[Step] = field(default_factory=list)
+    kept: set[Buffer] = field(default_factory=set)
 
     def of(self, value: Value) -> Home | None:
         """The home of a storage outside the arena; None where it is in the arena, or is a constant."""
@@ -131,6 +133,11 @@ def _hoist(homes: Homes, steps: Steps) -> None:
         chosen = kept
     homes.prologue = chosen
     homes.hoisted = {_root(b) for step in chosen for b in step.writes}
+    inside = set(map(id, chosen))
+    called = {b for step in listed if id(step) not in inside for b in buffers(step)}
+    called |= {storage(copy.source) for copy in homes.copies}
+    final = [step for step in chosen if any(_root(b) in called for b in step.writes)]
+    homes.kept = {_root(b) for step in final for b in step.writes}
 
 
 def _root(buffer: Buffer) -> Buffer:

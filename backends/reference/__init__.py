@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import numpy as np
 
@@ -36,6 +36,9 @@ class ReferenceExecutable:
         for name, value in updates.items():
             np.copyto(params[name], value)
         return outputs
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None:
+        """Nothing: calls read the parameters themselves."""
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """The most bytes of results alive at once, what NumPy takes inside a node apart."""

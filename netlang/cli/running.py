@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> None:
         model.load_weights(args.weights)
     elif learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
+    model.freeze()
     given = read(Path(args.input))
     outputs = model(**given) if isinstance(given, dict) else model(given)
     path = Path(args.output)

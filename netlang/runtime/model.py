@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ class Compiled(Protocol):
     def build(self) -> None: ...
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None: ...
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int: ...
 
@@ -63,6 +65,7 @@ class Model:
         self.store = Store((p.node.name, allocate(p)) for p in net.params)
         initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
         self._ready = not learned(net)
+        self._frozen = False
 
     @property
     def name(self) -> str:
@@ -81,23 +84,43 @@ class Model:
     @property
     def parameters(self) -> Parameters:
         """The parameters by name, read-only; assigning `model.parameters[name] = array` changes the model."""
+        self._check_free("reading parameters")
         return Parameters(self.net.params, self.store)
 
     def init(self, seed: int = 0) -> Model:
         """Give all parameters their initial values: the same for the same seed, on every machine and backend."""
+        self._check_free("initialising")
         initialise(self.net.params, checked_seed(seed), self.store)
         self._ready = True
         return self
 
     def load_weights(self, path: str | os.PathLike[str]) -> Model:
         """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly."""
+        self._check_free("loading weights")
         weights.load(path, learned(self.net), self.store)
         self._ready = True
+        return self
+
+    def freeze(self) -> Model:
+        """Keep the weights only in the form that compiled code reads, for calls alone: about half the memory.
+
+        A model whose weights are packed has them twice otherwise. Afterwards they can be neither read, saved nor
+        changed, and there is no trainer; one that was made before keeps the weights and goes on. Raises NetError where
+        there are no weights yet.
+        """
+        self._check_ready("freezing")
+        if not self._frozen:
+            self.compiled.freeze(self.store)
+            # What is left may be a trainer's too, which goes on changing it.
+            for name in list(self.store):
+                self.store[name] = self.store[name].copy()
+            self._frozen = True
         return self
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file, atomically. Raises NetError where there are no weights yet."""
         self._check_ready("saving")
+        self._check_free("saving")
         weights.save(path, {p.node.name: self.store[p.node.name] for p in learned(self.net)}, {"net": self.name})
 
     def __call__(self, *args: Any, **named: Any) -> Any:
@@ -135,6 +158,7 @@ class Model:
         """
         if self._make_trainer is None:
             raise NetError(f"{self.module.source.name} has no train section, so there is nothing to train for")
+        self._check_free("training")
         if not self._ready:
             self.init(seed)
         return self._make_trainer(self, seed)
@@ -163,6 +187,13 @@ class Model:
     def _check_ready(self, what: str) -> None:
         if not self._ready:
             raise NetError(f"net '{self.name}' has no weights yet", hint=f"call init() or load_weights() before {what}")
+
+    def _check_free(self, what: str) -> None:
+        if self._frozen:
+            raise NetError(
+                f"net '{self.name}' is frozen: its weights are kept for calls only",
+                hint=f"compile it again for {what}",
+            )
 
     def _check_shapes(self, arrays: Mapping[str, Array]) -> None:
         """Raises NetError for shapes that do not fit; remembers those that do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -60,12 +61,28 @@ def load(path: str | os.PathLike[str], wanted: Iterable[Value], store: Mapping[s
         if faults:
             more = [Diagnostic(f"{path}: {len(faults) - MOST_FAULTS} more tensors do not fit")]
             raise NetError(faults if len(faults) <= MOST_FAULTS else faults[:MOST_FAULTS] + more)
-        found = {name: file.get_tensor(name) for name in params}
         metadata = dict(file.metadata() or {})
-    for name, array in found.items():
-        store[name][...] = array
+    _read(path, {name: store[name] for name in params})
     touch()
     return metadata
+
+
+def _read(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Read tensors of a file that was checked right into C-contiguous arrays: no second copy of them in memory.
+
+    A file is the length of its header (8 bytes, little-endian), the header (JSON), and the data, to whose start the
+    header's offsets refer.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+            for name, array in arrays.items():
+                file.seek(8 + length + header[name]["data_offsets"][0])
+                if array.nbytes and file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
+                    raise NetError(f"{path} ended while it was read")
+    except OSError as fault:
+        raise NetError(f"cannot read weights {path}: {fault.strerror or fault}") from fault
 
 
 def metadata(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -1,0 +1,141 @@
+"""Memory for inference beside onnxruntime: how much a fresh process grows by making a model and calling it.
+
+    python -m benchmarks.memory [NET ...] [--batch 1] [--threads 2]
+
+Each figure comes from a process of its own. It imports what it needs, notes its resident set, loads weights from a
+file, makes the model (or session), calls it five times, and notes the resident set again; the highest one on the way
+is the kernel's own count. The machine code is in the cache already: compiling is not what is measured. The input, an
+image or sixteen, is made before. `planned` is what `Model` says of itself: parameters and working memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.networks import NETS, images, load_net, make_model
+from netlang.cli.output import bytes_text, table
+from netlang.driver import assemble, backend_for, options
+
+OWN, HALF, FROZEN, PEER = "netlang", "netlang bfloat16", "netlang frozen", "onnxruntime"
+CALLS = 5
+_COLUMNS = ("net", "who", "grown", "at most", "planned")
+
+
+def resident(key: str) -> int:
+    """Bytes of this process's resident set: `VmRSS` now, `VmHWM` at most."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024
+
+
+def prepare(name: str, folder: Path, batch: int, threads: int) -> None:
+    """Write weights, the input and the ONNX form of a net into `folder`; fill the cache of machine code."""
+    model = make_model(name, threads)
+    model.save_weights(folder / "weights.safetensors")
+    np.save(folder / "image.npy", images(model, batch))
+    assemble(load_net(name), backend_for("cpu", options(weights_as="bfloat16")), threads=threads).compiled.build()
+    if find_spec("onnxruntime") and find_spec("onnx"):
+        layers = import_module("benchmarks.layers").layers(model.net.outputs[0][1])
+        shape = np.load(folder / "image.npy", mmap_mode="r").shape
+        exported = import_module("benchmarks.peers.onnx_peer").export(layers, model.parameters, shape)
+        (folder / "net.onnx").write_bytes(exported)
+
+
+def own(name: str, folder: Path, threads: int, who: str) -> Callable[[], Any]:
+    """What `netlang.compile` and `load_weights` do."""
+    wanted = options(weights_as="bfloat16" if who == HALF else None)
+    image = np.load(folder / "image.npy")
+    start: dict[str, int] = {}
+
+    def work() -> dict[str, int]:
+        model = assemble(load_net(name), backend_for("cpu", wanted), threads=threads)
+        model.compiled.build()
+        model.load_weights(folder / "weights.safetensors")
+        if who == FROZEN:
+            model.freeze()
+        for _ in range(CALLS):
+            model(image)
+        held = sum(array.nbytes for array in model.store.values())
+        start["planned"] = held + model.compiled.planned_bytes({"N": len(image)})
+        return measured(model) | start
+
+    import_module("netlang.backends.cpu")
+    return work
+
+
+def peer(folder: Path, threads: int) -> Callable[[], Any]:
+    runtime: Any = import_module("onnxruntime")
+    image = np.load(folder / "image.npy")
+
+    def work() -> dict[str, int]:
+        wanted = runtime.SessionOptions()
+        wanted.intra_op_num_threads, wanted.inter_op_num_threads = threads, 1
+        session = runtime.InferenceSession(str(folder / "net.onnx"), wanted, providers=["CPUExecutionProvider"])
+        for _ in range(CALLS):
+            session.run(None, {"x": image})
+        return measured(session)
+
+    return work
+
+
+def measured(alive: object) -> dict[str, int]:
+    """The resident set while `alive` still is."""
+    gc.collect()
+    return {"now": resident("VmRSS"), "most": resident("VmHWM"), "alive": int(alive is not None)}
+
+
+def child(name: str, who: str, folder: Path, threads: int) -> None:
+    """What the process of one figure does; prints JSON."""
+    work = peer(folder, threads) if who == PEER else own(name, folder, threads, who)
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the highest resident set so far
+    before = resident("VmRSS")
+    found = work()
+    planned = found.get("planned", 0)
+    print(json.dumps({"grown": found["now"] - before, "at most": found["most"] - before, "planned": planned}))
+
+
+def measure(name: str, batch: int, threads: int) -> list[tuple[str, ...]]:
+    """The lines of one net."""
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        prepare(name, folder, batch, threads)
+        for who in (OWN, FROZEN, HALF, *((PEER,) if (folder / "net.onnx").exists() else ())):
+            command = [sys.executable, "-m", "benchmarks.memory", name, "--child", who, "--folder", place]
+            done = subprocess.run([*command, "--threads", str(threads)], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"{name}, {who}: {done.stderr}")
+            found = json.loads(done.stdout)
+            planned = bytes_text(found["planned"]) if found["planned"] else "-"
+            rows.append((name, who, bytes_text(found["grown"]), bytes_text(found["at most"]), planned))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}; all if none is named")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.nets[0], options.child, options.folder, options.threads)
+        return
+    rows = [row for name in options.nets or NETS for row in measure(name, options.batch, options.threads)]
+    table(f"resident memory, batch {options.batch}", _COLUMNS, rows, text_columns=2)
+
+
+if __name__ == "__main__":
+    main()
