@@ -1,4 +1,4 @@
-"""Lowering of 3x3 convolutions without stride to Winograd's, where that is faster and exact enough."""
+"""Lowering of 3x3 and 5x5 convolutions without stride to Winograd's, where that is faster and exact enough."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
 from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of
 from netlang.backends.cpu.kernels.conv_plan import kernel_fits
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
-from netlang.backends.cpu.kernels.winograd_choice import choose
+from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_plan import plan_winograd
 from netlang.backends.cpu.kernels.winograd_steps import Places, compute_step, pool_of_map, transform_step
 from netlang.backends.cpu.lower import At, LoweringContext, Step, lowering, storage_bytes
+from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Node
 from netlang.ir.types import TensorType
 
 _FLOAT = 4
+TRAINED_IMAGES = 16
+"""Images of a training step where the graph does not say how many: the choice is the same for most batches."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,25 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
         return None
     within = pool is not None and _within(pool, chain)
     result = pool.out if pool and within else problem.out
-    images = chain.main.inputs[0].shape[0]
-    count = images if isinstance(images, int) else 1
-    apart = None if within else pool
-    m = choose(problem, result, count, context.target, apart=apart is not None, pooled=within)
+    count, apart = _expected_images(context, chain), None if within else pool
+    changing = bool(context.graph.updates)
+    given = Circumstances(result, count, available(), within, apart is not None, changing)
+    m = choose(problem, given, context.target)
     return _Parts(chain, problem, result, apart, count, m) if m else None
+
+
+def _expected_images(context: LoweringContext, chain: Chain) -> int:
+    """Images of a call. Where the graph leaves that open, one; in training, a small batch."""
+    images = chain.main.inputs[0].shape[0]
+    if isinstance(images, int):
+        return images
+    return TRAINED_IMAGES if context.graph.updates else 1
 
 
 def suitable(problem: ConvProblem) -> bool:
     """Whether it is a convolution of the kind that Winograd's transforms are for."""
     plain = problem.stride == problem.dilation == (1, 1) and problem.groups == 1 and not problem.phased
-    return plain and problem.kernel == (3, 3)
+    return plain and problem.kernel in ((3, 3), (5, 5))
 
 
 def _within(pool: PoolProblem, chain: Chain) -> bool:

@@ -1,79 +1,99 @@
-"""Whether Winograd's convolution is worth it, and which: a model of what it costs beside the direct kernel.
-
-Costs are in FMAs of whole vectors, of which a core does about one a cycle. The numbers were fitted to measurements of
-single layers; they need not be exact, because layers near the border take about the same time either way.
-"""
+"""Whether Winograd's convolution is worth it, and which: its cost beside that of the direct kernel."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import sqrt
 
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem
+from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, work_of
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.tiles.shapes import most_pixels
+from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
 from netlang.backends.cpu.tiles.winograd_table import VECTORS
 
 MOST_ERROR = 5e-5
 """Relative to the largest result, what a transform's rounding may be expected to cost."""
-ERROR = {2: 6e-8, 4: 1.1e-6}
-"""Measured on 16 to 2048 channels with inputs normal, after a ReLU and all positive: the largest error of a layer is at
-most this times sqrt(input channels). (Of the direct kernel: about 1e-7; F(2, 3) is more exact than that.)"""
+ERROR = {(2, 3): 6e-8, (4, 3): 1.1e-6, (2, 5): 8e-7}
+"""Measured for F(m, taps) on 16 to 2048 channels with inputs normal, after a ReLU and all positive: the largest error
+of a layer is at most this times sqrt(input channels). (Of the direct kernel: about 1e-7; F(2, 3) is more exact.)"""
+NARROW_CHANNELS = 128
+"""Up to this many input channels the products of one channel group are transformed while they are in the cache."""
+GROUP_PATCHES = {True: 28, False: 56}
+"""About how many patches are a group, by whether the input is narrow."""
 _FLOAT = 4
-_EFFICIENCY = 0.85
-_BYTES_PER_UNIT = 8.0
-"""Weights that arrive from memory in the time of one unit."""
-_TRANSFORMS = {2: (70, 60), 4: (190, 200)}
-"""Input and output transform of one patch and vector of channels."""
-_TILE = 4
-"""Storing one vector of products, and what starting a tile takes."""
+_EFFICIENCY = 0.96
+_BYTES_PER_UNIT = 5.0
+"""Weights that a core gets from memory in the time of one FMA."""
 _POOL = 8
 """Storing one vector of the map and reading it again, by a pool that is a kernel of its own."""
+_WEIGHTS = {4: 250, 6: 400}
+"""Transforming the weights of one input channel and vector of output channels, by the size of patches."""
+_PACKING = 20
+"""Packing one vector of weights of the direct kernel."""
 _GAIN = 1.05
 """How much faster it must be: it also needs more memory."""
 
 
-def choose(
-    problem: ConvProblem, result: tuple[int, int], images: int, target: Target, apart: bool, pooled: bool
-) -> int:
-    """m of the transform F(m x m, 3 x 3) to use, or 0 for none. `result` is what its kernel writes, `pooled` if it can
-    do the pool; `apart`: a pool follows that must be a kernel of its own."""
-    costs = {m: winograd_cost(problem, result, images, target, m, pooled) for m in ERROR if exact_enough(problem, m)}
-    if apart:
-        vectors = -(-problem.out_channels // target.lanes(_FLOAT))
-        extra = images * problem.out[0] * problem.out[1] * vectors * _POOL
-        costs = {m: cost + extra for m, cost in costs.items()}
+@dataclass(frozen=True)
+class Circumstances:
+    """What a choice depends on besides the convolution.
+
+    result       the size of what Winograd's kernel writes
+    pooled       it does a pool; or one follows that is a kernel of its own (`apart`)
+    images       how many there are, or are expected
+    transformed  the weights are transformed in every call
+    """
+
+    result: tuple[int, int]
+    images: int
+    threads: int
+    pooled: bool = False
+    apart: bool = False
+    transformed: bool = False
+
+
+def choose(problem: ConvProblem, given: Circumstances, target: Target) -> int:
+    """m of the transform F(m x m, taps x taps) to use, or 0 for none."""
+    taps = problem.kernel[0]
+    able = [m for m, r in ERROR if r == taps and exact_enough(problem, m)]
+    costs = {m: winograd_cost(problem, given, target, m) for m in able}
     best = min(costs, key=lambda m: costs[m], default=0)
-    return best if best and costs[best] * _GAIN < direct_cost(problem, images, target) else 0
+    return best if best and costs[best] * _GAIN < direct_cost(problem, given, target) else 0
 
 
 def exact_enough(problem: ConvProblem, m: int) -> bool:
-    """Whether F(m x m, 3 x 3) is expected to round little enough."""
-    return ERROR[m] * sqrt(problem.channels) <= MOST_ERROR
+    """Whether F(m x m, taps x taps) is expected to round little enough."""
+    return ERROR[m, problem.kernel[0]] * sqrt(problem.channels) <= MOST_ERROR
 
 
-def direct_cost(problem: ConvProblem, images: int, target: Target) -> float:
-    """Of the direct kernel."""
+def direct_cost(problem: ConvProblem, given: Circumstances, target: Target) -> float:
+    """Of the direct kernel, on the busiest thread."""
+    lanes, taps = target.lanes(_FLOAT), problem.kernel[0] * problem.kernel[1]
+    whole = -(-problem.out_channels // lanes)
+    vectors = channel_vectors(target, whole)
+    rows, columns = pixel_block(target, vectors, *problem.out)
+    pixels = -(-problem.out[0] // rows) * rows * -(-problem.out[1] // columns) * columns
+    computed = -(-whole // vectors) * vectors
+    products = given.images * pixels * problem.channels * taps * computed / _EFFICIENCY / given.threads
+    weights = problem.channels * taps * problem.out_channels * _FLOAT / _BYTES_PER_UNIT / min(2, given.threads)
+    packing = problem.channels * taps * whole * _PACKING / given.threads if given.transformed else 0
+    return max(products, weights) + packing
+
+
+def winograd_cost(problem: ConvProblem, given: Circumstances, target: Target, m: int) -> float:
+    """Of F(m x m, taps x taps), on the busiest thread."""
+    work = work_of(problem, given.result, given.images, target, m, given.pooled)
+    cost = best_cut(work, most_patches(problem), given.threads).cost
     vectors = -(-problem.out_channels // target.lanes(_FLOAT))
-    products = images * problem.out[0] * problem.out[1] * problem.channels * 9 * vectors
-    weights = problem.channels * 9 * problem.out_channels * _FLOAT
-    return products / _EFFICIENCY + weights / _BYTES_PER_UNIT
+    if given.apart:
+        cost += given.images * problem.out[0] * problem.out[1] * vectors * _POOL / given.threads
+    return cost + (_transform(work) / given.threads if given.transformed else 0)
 
 
-def winograd_cost(
-    problem: ConvProblem, result: tuple[int, int], images: int, target: Target, m: int, pooled: bool
-) -> float:
-    """Of F(m x m, 3 x 3)."""
-    lanes, positions = target.lanes(_FLOAT), (m + 2) ** 2
-    step = m // 2 if pooled else m
-    patches = images * -(-result[0] // step) * -(-result[1] // step)
-    inputs = -(-problem.channels // lanes)
-    vectors = -(-problem.out_channels // (lanes * VECTORS)) * VECTORS
-    tile = min(patches, most_pixels(target, VECTORS))
-    # Few patches mean few sums at a time: the latency of the FMAs shows.
-    efficiency = _EFFICIENCY * min(1.0, (tile * VECTORS + 4) / 16)
-    products = patches * positions * vectors * (problem.channels / efficiency + _TILE)
-    spare = 32 / target.registers
-    before, after = _TRANSFORMS[m]
-    transforms = patches * (inputs * before + vectors * after) * spare
-    weights = positions * problem.channels * vectors * lanes * _FLOAT
-    return products + transforms + weights / _BYTES_PER_UNIT
+def most_patches(problem: ConvProblem) -> int:
+    """Most patches of a group."""
+    return GROUP_PATCHES[problem.channels <= NARROW_CHANNELS]
+
+
+def _transform(work: Work) -> float:
+    return work.channels * work.groups * VECTORS * _WEIGHTS[work.size]

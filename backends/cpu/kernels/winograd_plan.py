@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem
+from netlang.backends.cpu.kernels.winograd_choice import NARROW_CHANNELS, most_patches
+from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, tile_patches, with_chunks, work_of
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.tiles.shapes import most_pixels
+from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, WinogradStructure
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
 
 _FLOAT = 4
-ENOUGH_TASKS = 4
-"""Channel groups are split into tasks of their own where there are fewer groups of patches."""
-NARROW_CHANNELS = 128
-"""Up to this many input channels the products of one channel group are transformed while they are in the cache."""
-GROUP_PATCHES = {True: 28, False: 56}
-"""About how many patches are a group, by whether the input is narrow."""
 
 
 @dataclass(frozen=True)
 class WinogradPlan:
-    """`numbers` are the entries of the table that depend on nothing but the problem."""
+    """`numbers` are the entries of the table that depend on nothing but the problem. `work` is that of the images it
+    was made for."""
 
     structure: WinogradStructure
     numbers: dict[T, int]
     weight_bytes: int
+    work: Work
 
     def patches(self, images: int) -> int:
         return images * self.numbers[T.DOWN] * self.numbers[T.ACROSS]
 
-    def patch_groups(self, images: int) -> int:
-        return -(-self.patches(images) // self.numbers[T.GROUP_PATCHES])
-
     def chunks(self, images: int) -> int:
         """Parts into which the channel groups are split for this many images."""
-        return max(1, min(self.numbers[T.GROUPS], -(-ENOUGH_TASKS // max(1, self.patch_groups(images)))))
+        if not images:
+            return 1
+        work = replace(self.work, patches=self.patches(images))
+        return with_chunks(work, self.numbers[T.GROUP_PATCHES], available()).chunks
 
     def tasks(self, images: int) -> int:
-        return self.patch_groups(images) * self.chunks(images)
+        return -(-self.patches(images) // self.numbers[T.GROUP_PATCHES]) * self.chunks(images)
 
 
 def plan_winograd(
@@ -52,16 +49,15 @@ def plan_winograd(
     images: int,
     blocked: bool,
 ) -> WinogradPlan:
-    """The plan for F(m x m, 3 x 3). `result` is the size of the result, after the pool if the chain has one; `images`
-    is how many the tile of the products is chosen for, any number can be computed. `blocked`: how the result is
-    stored."""
+    """The plan for F(m x m, taps x taps). `result` is the size of the result, after the pool if the chain has one;
+    `images` is how many the tasks are cut for, any number can be computed. `blocked`: how the result is stored."""
     lanes = target.lanes(_FLOAT)
     step = m // 2 if chain.pool else m
     down, across = (-(-size // step) for size in result)
+    work = work_of(problem, result, images, target, m, chain.pool is not None)
+    group = best_cut(work, most_patches(problem), available()).group
+    structure = _structure(problem, chain, lanes, m, tile_patches(group, work.most), blocked)
     narrow = problem.channels <= NARROW_CHANNELS
-    group = _group_patches(images * down * across, GROUP_PATCHES[narrow])
-    patches = _tile_patches(group, most_pixels(target, VECTORS))
-    structure = _structure(chain, lanes, m, patches, blocked)
     numbers = _sizes(problem, result, lanes, structure.x_blocked) | {
         T.DOWN: down,
         T.ACROSS: across,
@@ -74,24 +70,16 @@ def plan_winograd(
     else:
         numbers |= {T.WEIGHT_POSITION: position, T.WEIGHT_GROUP: group_bytes}
     numbers[T.BATCH] = 1 if narrow else numbers[T.GROUPS]
-    return WinogradPlan(structure, numbers | _slot(structure, numbers), position * structure.positions)
+    return WinogradPlan(structure, numbers | _slot(structure, numbers), position * structure.positions, work)
 
 
-def _group_patches(patches: int, most: int) -> int:
-    """Patches of a group, all groups of about the same size."""
-    return max(1, -(-patches // -(-patches // most)))
-
-
-@cache
-def _tile_patches(count: int, most: int) -> int:
-    """Patches of the tile of the products for groups of `count`: little overlap, few tiles."""
-    return min(range(min(count, most), 0, -1), key=lambda height: -(-count // height) * (height + 1.5))
-
-
-def _structure(chain: Chain, lanes: int, m: int, patches: int, blocked: bool) -> WinogradStructure:
+def _structure(
+    problem: ConvProblem, chain: Chain, lanes: int, m: int, patches: int, blocked: bool
+) -> WinogradStructure:
     return WinogradStructure(
         lanes,
         m,
+        problem.kernel[0],
         patches,
         tuple(chain.before),
         chain.pool is not None,
@@ -137,7 +125,7 @@ def _slot(s: WinogradStructure, numbers: dict[T, int]) -> dict[T, int]:
     m_position = held * VECTORS * line + line
     m_group = m_position * s.positions
     side = min(numbers[T.GROUP_PATCHES], numbers[T.ACROSS])
-    strip_row = (side * s.m + 2) * line
+    strip_row = (side * s.m + s.taps - 1) * line
     map_row = side * s.step * line
     tensor_pitch = map_row * s.step
     slack = s.lanes * line

@@ -46,7 +46,7 @@ def transform_step(plan: WinogradPlan, places: Places, channels: list[Buffer]) -
         W.PITCH: entries["CHANNEL_PITCH"],
     }
     args = [given[w] if w in given else entries[w.name] for w in W if w is not W.COUNT]
-    structure = TransformStructure(plan.structure.lanes, plan.structure.m, len(channels))
+    structure = TransformStructure(plan.structure.lanes, plan.structure.m, plan.structure.taps, len(channels))
     code = emitted(structure.key, partial(emit_weight_transform, structure))
     work = plan.numbers[T.IN_CHANNELS] * plan.numbers[T.OUT_CHANNELS] * plan.structure.positions
     return Step(code, (*args, *channels), (places.packed, places.operands), work)

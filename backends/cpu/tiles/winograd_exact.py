@@ -36,11 +36,11 @@ class ExactPatch:
 
     def emit(self, to: Number, image: Number, channel: Number, row: Number, column: Number) -> None:
         """m by m places of the map from (row, column) on, one vector of output channels, as [row][column][lanes]."""
-        f, e, m = self.f, self.e, self.s.m
+        f, e, m, taps = self.f, self.e, self.s.m, self.s.taps
         moving.emit_clear(e, [raw(to), raw(m * m * e.lanes)])
         mask, step = e.prefix_mask(raw(f[T.OUT_CHANNELS] - channel)), raw(f[T.STRIDE_OUT] * FLOAT_BYTES)
         row, column = row - f[T.PAD_TOP], column - f[T.PAD_LEFT]
-        with f.each(0, f[T.IN_CHANNELS]) as c, f.each(0, 3) as down, f.each(0, 3) as across:
+        with f.each(0, f[T.IN_CHANNELS]) as c, f.each(0, taps) as down, f.each(0, taps) as across:
             place = (
                 channel * f[T.STRIDE_OUT] + c * f[T.STRIDE_IN] + down * f[T.STRIDE_DOWN] + across * f[T.STRIDE_ACROSS]
             )

@@ -9,6 +9,7 @@ which a second kernel adds up and transforms. The same multiplications as in the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
@@ -20,8 +21,6 @@ from netlang.backends.cpu.tiles.winograd_transform import gradient_axis, input_a
 
 UNROLL = 4
 """Patches at a time in the sum."""
-_INPUT_M = 4
-"""B^T depends on the points alone: it is that of F(4, 3) for any m."""
 
 
 class GradientKernel:
@@ -53,10 +52,10 @@ class GradientKernel:
     def _transform(self, slot: Number, start: Number, stop: Number, low: Number, high: Number) -> None:
         """V of all input channels and U of the groups from `low` to `high`."""
         f, e = self.f, self.e
-        x = PatchTransform(e, f, self._x(slot), _INPUT_M, input_axis, f[T.V_POSITION])
+        x = PatchTransform(e, f, self._x(slot), partial(input_axis, e), f[T.V_POSITION])
         with f.each(0, (f[T.IN_CHANNELS] + (e.lanes - 1)) // e.lanes) as block:
             x.emit(slot + block * f[T.V_BLOCK], block, start, stop, e.line)
-        dy = PatchTransform(e, f, self._dy(slot), self.s.m, gradient_axis, f[T.U_POSITION])
+        dy = PatchTransform(e, f, self._dy(slot), partial(gradient_axis, e), f[T.U_POSITION])
         vectors = (f[T.OUT_CHANNELS] + (e.lanes - 1)) // e.lanes
         with f.each(low * VECTORS, (high * VECTORS).at_most(vectors)) as vector:
             group, v = vector // VECTORS - low, vector % VECTORS

@@ -6,6 +6,7 @@ definition, as slowly as may be.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -63,7 +64,8 @@ class GradientSumKernel:
                 guarded=True,
             )[0]
 
-        weights = [w for row in both_axes(e, self.s.m, weight_gradient_axis, (SIZE, SIZE), load) for w in row]
+        axis = partial(weight_gradient_axis, e, self.s.m)
+        weights = [w for row in both_axes(axis, (SIZE, SIZE), load) for w in row]
         (pointer,) = e.pointers(raw(to))
         for i, weight in enumerate(weights):
             e.store(weight, pointer, i * e.line)

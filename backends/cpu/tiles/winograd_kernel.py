@@ -1,4 +1,4 @@
-"""Winograd's convolution of 3x3 kernels without stride: input transform, products, output transform, in the cache.
+"""Winograd's convolution without stride: input transform, products and output transform, in the cache.
 
 for each group of patches:   V = transformed input, for all input channels
     for each batch of output channels:   M[position] = V[position] U[position], for all positions
@@ -11,7 +11,7 @@ from typing import Any
 
 from netlang.backends.cpu.tiles.emitter import Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
-from netlang.backends.cpu.tiles.winograd_input import InputTransform
+from netlang.backends.cpu.tiles.winograd_input import emit_input
 from netlang.backends.cpu.tiles.winograd_output import OutputTransform
 from netlang.backends.cpu.tiles.winograd_products import emit_products
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, WinogradStructure
@@ -35,7 +35,7 @@ class WinogradKernel:
             group, chunk = task // f[T.CHUNKS], task % f[T.CHUNKS]
             first, last = patches * group // groups, patches * (group + 1) // groups
             with f.when(task.equals(begin) | chunk.equals(0)):
-                InputTransform(self.e, f, self.s).emit(slot, first, last)
+                emit_input(self.e, f, self.s, slot, first, last)
             low, high = f[T.GROUPS] * chunk // f[T.CHUNKS], f[T.GROUPS] * (chunk + 1) // f[T.CHUNKS]
             with f.each(0, (high - low + (f[T.BATCH] - 1)) // f[T.BATCH]) as b:
                 start = low + b * f[T.BATCH]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
@@ -122,7 +123,7 @@ class OutputTransform:
         def load(i: int, j: int) -> Any:
             return e.load(products, raw(position * (i * self.s.size + j)))
 
-        y = both_axes(e, m, output_axis, (self.s.size, self.s.size), load)
+        y = both_axes(partial(output_axis, e, m), (self.s.size, self.s.size), load)
         y = self._checked(slot, place, y)
         (to,) = e.pointers(raw(out))
         sources = e.pointers(*map(raw, tensors))

@@ -1,4 +1,4 @@
-"""Patches of a tensor of any layout through a transform of both axes: what Winograd's weight gradient is made from."""
+"""Patches of a tensor of any layout through a transform of both axes: what Winograd's convolutions are made from."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class PatchSource:
 class PatchTransform:
     """Writes the code. Patches that reach beyond the tensor, and all of a plain one, are read from the strip."""
 
-    def __init__(self, e: Emitter, f: Frame, source: PatchSource, m: int, axis: Axis, position: Number) -> None:
-        self.e, self.f, self.s, self.m, self.axis, self.position = e, f, source, m, axis, position
+    def __init__(self, e: Emitter, f: Frame, source: PatchSource, axis: Axis, position: Number) -> None:
+        self.e, self.f, self.s, self.axis, self.position = e, f, source, axis, position
 
     def emit(self, to: Number, block: Number, first: Number, last: Number, pitch: int) -> None:
         """Patches `first` to `last`, counted through all images, of one block of channels; the results of neighbouring
@@ -102,7 +102,7 @@ class PatchTransform:
         rows = e.pointers(*[raw(source + row * i) for i in range(size)])
         (at,) = e.pointers(raw(to))
         position = raw(self.position)
-        for line in both_axes(e, self.m, self.axis, (size, size), lambda i, j: e.load(rows[i], j * e.line)):
+        for line in both_axes(self.axis, (size, size), lambda i, j: e.load(rows[i], j * e.line)):
             for value in line:
                 e.store(value, at)
                 at = e.at(at, position)

@@ -15,8 +15,9 @@ VECTORS = 2
 class WinogradTable(Table):
     """Entries of the table; the addresses of the epilogue's tensors follow after `COUNT`.
 
-    A patch is what one application of the transform computes: m by m places of the map from m + 2 by m + 2 of the
-    input. A task is a group of patches, of all images in a row, and a chunk of the output channels. Its slot holds
+    A patch is what one application of the transform computes: m by m places of the map from size by size of the input,
+    where size is m plus the taps of an axis less 1. A task is a group of patches, of all images in a row, and a chunk
+    of the output channels. Its slot holds
 
         V     transformed input     [position][channel block][patch][lanes]
         M     products              [channel group of a batch][position][patch][VECTORS][lanes]
@@ -94,7 +95,7 @@ class TransformTable(Table):
 class WinogradStructure:
     """What the machine code depends on; everything else is in the table.
 
-    m           2 or 4: F(m x m, 3 x 3)
+    m, taps     F(m x m, taps x taps): 2 or 4 with 3 taps, 2 with 5
     patches     patches of the tile of the products
     before      the epilogue of the map, of which the first `tensors` are its tensors' element types
     pooled      a 2x2 maximum follows, and then `after`
@@ -103,6 +104,7 @@ class WinogradStructure:
 
     lanes: int
     m: int
+    taps: int
     patches: int
     before: Epilogue = ()
     pooled: bool = False
@@ -119,7 +121,7 @@ class WinogradStructure:
     @property
     def size(self) -> int:
         """Rows and columns of input that a patch needs."""
-        return self.m + 2
+        return self.m + self.taps - 1
 
     @property
     def positions(self) -> int:
@@ -146,6 +148,7 @@ class TransformStructure:
 
     lanes: int
     m: int
+    taps: int
     operands: int
 
     @property

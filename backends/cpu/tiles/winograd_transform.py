@@ -1,13 +1,14 @@
-"""Winograd's transforms of one axis, F(2, 3) and F(4, 3) (Winograd 1980; Lavin & Gray 2016), on lists of vectors.
+"""Winograd's transforms of one axis, F(m, r) (Winograd 1980; Lavin & Gray 2016), on lists of vectors.
 
     y = A^T [(G g) * (B^T d)]
 
-With interpolation at 0, 1, -1 (and 2, -2) and infinity: m results from m + 2 inputs d and three weights g. The gradient
-by the weights is the same three linear maps the other way round (they are matrices, transposed):
+m results from m + r - 1 inputs d and r weights g, with interpolation at the points 0, 1, -1 and infinity for four
+inputs, F(2, 3), and at 2 and -2 besides for six: F(4, 3) and F(2, 5). B depends on the points alone. The row of G for a
+point p is 1, p, p^2, ... over the product of its distances to the others; the column of A^T is 1, p, p^2, ...
+
+The gradient by the weights is the same three linear maps the other way round (they are matrices, transposed):
 
     dg = G^T [(A dy) * (B^T d)]
-
-so that the transform of the input serves both, and for the same six points F(2, 5)'s too, with five weights.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 
 from netlang.backends.cpu.tiles.emitter import Emitter
 
-Axis = Callable[[Emitter, int, Sequence[Any]], list[Any]]
+Axis = Callable[[Sequence[Any]], list[Any]]
 
 
-def input_axis(e: Emitter, m: int, d: Sequence[Any]) -> list[Any]:
+def input_axis(e: Emitter, d: Sequence[Any]) -> list[Any]:
     """B^T d."""
     add, sub = e.b.fadd, e.b.fsub
-    if m == 2:
+    if len(d) == 4:
         return [sub(d[0], d[2]), add(d[1], d[2]), sub(d[2], d[1]), sub(d[1], d[3])]
     even, odd = _fma(e, -4, d[2], d[4]), _fma(e, -4, d[1], d[3])
     high, low = sub(d[4], d[2]), sub(d[3], d[1])
@@ -37,48 +38,46 @@ def input_axis(e: Emitter, m: int, d: Sequence[Any]) -> list[Any]:
     ]
 
 
-def weight_axis(e: Emitter, m: int, g: Sequence[Any]) -> list[Any]:
+def weight_axis(e: Emitter, size: int, g: Sequence[Any]) -> list[Any]:
     """G g."""
     add, sub, mul = e.b.fadd, e.b.fsub, e.b.fmul
-    ends = add(g[0], g[2])
-    if m == 2:
+    even, odd = _sum(e, [(1, x) for x in g[::2]]), _sum(e, [(1, x) for x in g[1::2]])
+    if size == 4:
         half = e.constant(0.5)
-        return [g[0], mul(half, add(ends, g[1])), mul(half, sub(ends, g[1])), g[2]]
+        return [g[0], mul(half, add(even, odd)), mul(half, sub(even, odd)), g[-1]]
     sixth = e.constant(-1 / 6)
-    outer = mul(e.constant(1 / 24), _fma(e, 4, g[2], g[0]))
-    inner = mul(e.constant(1 / 12), g[1])
+    outer = mul(e.constant(1 / 24), _sum(e, [(4**k, x) for k, x in enumerate(g[::2])]))
+    inner = mul(e.constant(1 / 12), _sum(e, [(4**k, x) for k, x in enumerate(g[1::2])]))
     return [
         mul(e.constant(0.25), g[0]),
-        mul(sixth, add(ends, g[1])),
-        mul(sixth, sub(ends, g[1])),
+        mul(sixth, add(even, odd)),
+        mul(sixth, sub(even, odd)),
         add(outer, inner),
         sub(outer, inner),
-        g[2],
+        g[-1],
     ]
 
 
 def output_axis(e: Emitter, m: int, x: Sequence[Any]) -> list[Any]:
     """A^T x."""
     add, sub = e.b.fadd, e.b.fsub
-    if m == 2:
+    if len(x) == 4:
         return [add(add(x[0], x[1]), x[2]), sub(sub(x[1], x[2]), x[3])]
     near, near_odd = add(x[1], x[2]), sub(x[1], x[2])
     far, far_odd = add(x[3], x[4]), sub(x[3], x[4])
-    return [
-        add(add(x[0], near), far),
-        _fma(e, 2, far_odd, near_odd),
-        _fma(e, 4, far, near),
-        add(_fma(e, 8, far_odd, near_odd), x[5]),
-    ]
+    first, second = add(add(x[0], near), far), _fma(e, 2, far_odd, near_odd)
+    if m == 2:
+        return [first, add(second, x[5])]
+    return [first, second, _fma(e, 4, far, near), add(_fma(e, 8, far_odd, near_odd), x[5])]
 
 
-def gradient_axis(e: Emitter, m: int, d: Sequence[Any]) -> list[Any]:
-    """A d, of m inputs, for the points 0, 1, -1, 2, -2 and infinity: the transform of the result's gradient."""
+def gradient_axis(e: Emitter, d: Sequence[Any]) -> list[Any]:
+    """A d for the points 0, 1, -1, 2, -2 and infinity: the transform of the gradient of m results."""
     rows = [d[0]]
     for point in (1, 2):
-        even, odd = (_sum(e, [(point**k, d[k]) for k in range(first, m, 2)]) for first in (0, 1))
+        even, odd = (_sum(e, [(point**k, d[k]) for k in range(first, len(d), 2)]) for first in (0, 1))
         rows += [e.b.fadd(even, odd), e.b.fsub(even, odd)]
-    return [*rows, d[m - 1]]
+    return [*rows, d[-1]]
 
 
 def weight_gradient_axis(e: Emitter, m: int, x: Sequence[Any]) -> list[Any]:
@@ -106,10 +105,8 @@ def _fma(e: Emitter, factor: float, x: Any, y: Any) -> Any:
     return e.fma(e.constant(factor), x, y)
 
 
-def both_axes(
-    e: Emitter, m: int, axis: Axis, size: tuple[int, int], load: Callable[[int, int], Any]
-) -> list[list[Any]]:
+def both_axes(axis: Axis, size: tuple[int, int], load: Callable[[int, int], Any]) -> list[list[Any]]:
     """`axis` along the columns and then the rows of a matrix of vectors, given as load(row, column)."""
     rows, columns = size
-    half = [axis(e, m, [load(i, j) for i in range(rows)]) for j in range(columns)]
-    return [axis(e, m, [column[i] for column in half]) for i in range(len(half[0]))]
+    half = [axis([load(i, j) for i in range(rows)]) for j in range(columns)]
+    return [axis([column[i] for column in half]) for i in range(len(half[0]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
@@ -13,7 +14,7 @@ from netlang.backends.cpu.tiles.winograd_transform import both_axes, weight_axis
 
 
 class WeightKernel:
-    """[position][group of output channels][input channel][VECTORS][lanes] from 3x3 weights with any strides; the
+    """[position][group of output channels][input channel][VECTORS][lanes] from weights with any strides; the
     distances of positions and groups are arguments."""
 
     def __init__(self, structure: TransformStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:
@@ -33,7 +34,8 @@ class WeightKernel:
 
     def _vector(self, group: Number, channel: Number, v: int) -> None:
         """One vector of output channels of one input channel; those that do not exist are 0."""
-        f, e, m = self.f, self.e, self.structure.m
+        f, e, taps = self.f, self.e, self.structure.taps
+        size = self.structure.m + taps - 1
         out = group * (VECTORS * e.lanes) + v * e.lanes
         source = f[T.KERNEL] + (out * f[T.STRIDE_OUT] + channel * f[T.STRIDE_IN]) * FLOAT_BYTES
         mask, step = e.prefix_mask(raw(f[T.OUT_CHANNELS] - out)), raw(f[T.STRIDE_OUT] * FLOAT_BYTES)
@@ -43,7 +45,7 @@ class WeightKernel:
             return e.gather(raw(place), step, mask)
 
         at = f[T.PACKED] + group * f[T.WEIGHT_GROUP] + channel * (VECTORS * e.line) + v * e.line
-        for row in both_axes(e, m, weight_axis, (3, 3), load):
+        for row in both_axes(partial(weight_axis, e, size), (taps, taps), load):
             for value in row:
                 e.store(value, *e.pointers(raw(at)))
                 at = at + f[T.WEIGHT_POSITION]
