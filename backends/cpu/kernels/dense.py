@@ -23,6 +23,8 @@ from netlang.ir.types import DType
 _FLOAT = 4
 _PANEL_BYTES = 1 << 19
 """Packed rows of A that a task works on: they should stay in the second-level cache."""
+_SHORT_SUM = 64
+"""Inner indices up to which the result is more to move than the factors are."""
 _ENOUGH_TASKS = 16
 _TILE_START = 1.5
 """What beginning a tile costs, in rows."""
@@ -239,8 +241,12 @@ def _pack_a(product: Product, structure: GemmStructure, a: Buffer, panels: Buffe
 
 
 def _row_parts(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
-    """Parts of the row blocks whose panels fit into the cache."""
+    """Parts of the row blocks whose panels fit into the cache. Where sums are short, writing the result is what takes
+    time: then each block is a part, and its rows are written from end to end."""
     blocks = _blocks(product, structure, sizes)
+    inner, columns = evaluated(product.inner, sizes), evaluated(product.columns, sizes)
+    if inner <= _SHORT_SUM and inner * columns * _FLOAT <= _PANEL_BYTES * 2:
+        return blocks
     panel = _block_bytes(product, structure, sizes)
     return max(1, min(blocks, -(-blocks * panel // _PANEL_BYTES)))
 

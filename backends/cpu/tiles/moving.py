@@ -6,13 +6,17 @@ side. Reading a block back runs past its end: blocks have room for `lanes` more 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from netlang.backends.cpu.tiles.emitter import F32, FLOAT_BYTES, I8, I32, I64, Emitter
 
 ELEMENTS: dict[str, Any] = {"f32": F32, "i32": I32, "i8": I8, "bool": I8}
 """Element types of plain tensors that can be moved; blocks hold 32-bit elements."""
+
+
+Stored = Callable[[Any, Any, int], None]
+"""Writes a vector to an address plus so many bytes."""
 
 
 def element_bytes(element: str) -> int:
@@ -70,12 +74,18 @@ def _chunks(e: Emitter, pixels: Any, pointers: Sequence[Any], strides: Sequence[
 
 
 def emit_block(
-    e: Emitter, element: str, arguments: Sequence[Any], pixel_bytes: int | None = None, plain_step: Any = None
+    e: Emitter,
+    element: str,
+    arguments: Sequence[Any],
+    pixel_bytes: int | None = None,
+    plain_step: Any = None,
+    stored: Stored | None = None,
 ) -> None:
     """(plain, block, pixels, channels, channel_bytes): `pixels` of up to `lanes` channels into a block.
 
     The block holds floats, whatever the element; lanes without a channel are 0. Its pixels are side by side, or
     `pixel_bytes` apart; those of the plain tensor are side by side, or (floats) `plain_step` bytes apart, an i64.
+    `stored(value, base, offset)` writes a pixel in another way than as floats.
     """
     step = pixel_bytes or e.line
     plain, block = e.pointers(*arguments[:2])
@@ -93,22 +103,25 @@ def emit_block(
             else:
                 address = e.b.ptrtoint(e.at(pointers[0], place), I64)
                 rows.append(e.gather(address, plain_step, mask))
-        store_pixels(e, e.transpose(rows), pointers[1], left, step)
+        store_pixels(e, e.transpose(rows), pointers[1], left, step, stored)
 
     advance = e.mul(e.lanes, size if plain_step is None else plain_step)
     _chunks(e, pixels, [plain, block], [advance, e.lanes * step], chunk)
 
 
-def store_pixels(e: Emitter, columns: Sequence[Any], block: Any, left: Any, step: int) -> None:
+def store_pixels(
+    e: Emitter, columns: Sequence[Any], block: Any, left: Any, step: int, stored: Stored | None = None
+) -> None:
     """`lanes` pixels of a block, `step` bytes apart, or as many as are left."""
+    store = stored or e.store
     with e.b.if_else(e.b.icmp_signed(">=", left, I64(e.lanes))) as (whole, part):
         with whole:
             for p, column in enumerate(columns):
-                e.store(column, block, p * step)
+                store(column, block, p * step)
         with part:
             for p, column in enumerate(columns[:-1]):
                 with e.b.if_then(e.b.icmp_signed(">", left, I64(p))):
-                    e.store(column, block, p * step)
+                    store(column, block, p * step)
 
 
 def _as_float(e: Emitter, value: Any) -> Any:

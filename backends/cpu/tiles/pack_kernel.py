@@ -56,8 +56,25 @@ class PackKernel:
         with f.each(0, f[T.TAPS_DOWN]) as row, f.each(0, f[T.TAPS_ACROSS]) as column:
             tap = source + (row * f[T.STRIDE_DOWN] + column * f[T.STRIDE_ACROSS]) * FLOAT_BYTES
             at = to + (row * f[T.TAPS_ACROSS] + column) * channels * self.group
-            with f.each(0, channels) as c:
-                self._channel(at + c * self.group, tap + c * f[T.STRIDE_IN] * FLOAT_BYTES, out)
+            with f.either(f[T.STRIDE_IN].equals(1)) as (side_by_side, apart):
+                with side_by_side:
+                    self._transposed(at, tap, channels, out)
+                with apart, f.each(0, channels) as c:
+                    self._channel(at + c * self.group, tap + c * f[T.STRIDE_IN] * FLOAT_BYTES, out)
+
+    def _transposed(self, to: Number, source: Number, channels: Number, out: Number) -> None:
+        """Input channels that are side by side, as those of a matrix: squares are read by rows. Gathering their columns
+        would read as many lines of memory for each vector, and often lines that push each other out of the cache."""
+        f, e = self.f, self.e
+        step = f[T.STRIDE_OUT] * FLOAT_BYTES
+        for v in range(self.structure.vectors):
+            held = f[T.GROUP_OUT] - out - v * self.lanes
+            values = (source + v * self.lanes * step, to + v * self.line, channels, held, step)
+            moving.emit_block(e, "f32", [raw(n) for n in values], pixel_bytes=self.group, stored=self._store)
+
+    def _store(self, value: Any, base: Any, offset: int) -> None:
+        store = self.e.store_bf16 if self.structure.w_bytes == BF16_BYTES else self.e.store
+        store(value, base, offset)
 
     def _channel(self, to: Number, source: Number, out: Number) -> None:
         """The output channels of one input channel and tap; those that do not exist are 0."""
@@ -66,8 +83,12 @@ class PackKernel:
         for v in range(self.structure.vectors):
             (target,) = e.pointers((to + v * self.line).value)
             mask = e.prefix_mask((f[T.GROUP_OUT] - out - v * self.lanes).value)
-            store = e.store_bf16 if self.structure.w_bytes == BF16_BYTES else e.store
-            store(e.gather((source + v * self.lanes * step).value, step.value, mask), target)
+            place = source + v * self.lanes * step
+            with f.either(f[T.STRIDE_OUT].equals(1)) as (side_by_side, apart):
+                with side_by_side:
+                    self._store(e.load_masked(mask, *e.pointers(place.value)), target, 0)
+                with apart:
+                    self._store(e.gather(place.value, step.value, mask), target, 0)
 
     def _operand(self, k: int) -> None:
         f, e = self.f, self.e
