@@ -109,6 +109,41 @@ def separable(n: int, c: int, h: int, wide: int, stride: int = 1) -> Case:
     return Case(f"separable block {c}->{wide}->{c}, {h}x{h} stride {stride}, batch {n}", arrays, make, peer, flops)
 
 
+def response(n: int, c: int, h: int, pool: bool) -> Case:
+    """A convolution with ReLU, local response normalisation, and perhaps a 3x3 max pool of stride 2 (AlexNet)."""
+    point: dict[str, Any] = {"stride": (1, 1), "pad": ((0, 0),) * 2, "dilation": (1, 1)}
+
+    def make(b: Builder, v: Values) -> Value:
+        y = b.op("relu", b.add(b.op("conv", v["x"], v["w"], **point), b.along(v["b"], 4, 1)))
+        y = b.op("local_response_norm", y, size=5)
+        window = {"kernel": (3, 3), "stride": (2, 2), "pad": ((0, 0),) * 2, "dilation": (1, 1)}
+        return b.op("max_pool", y, **window) if pool else y
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        y = torch.nn.functional.conv2d(t["x"], t["w"], t["b"]).relu_()
+        y = torch.nn.functional.local_response_norm(y, 5)
+        return torch.nn.functional.max_pool2d(y, 3, 2) if pool else y
+
+    arrays = {"x": draw(0, n, 16, h, h), "w": draw(1, c, 16, 1, 1), "b": draw(2, c)}
+    text = f"1x1, response norm{' + pool' if pool else ''} {c}, {h}x{h}, batch {n}"
+    return Case(text, arrays, make, peer, 2 * n * c * h * h * (16 + 7))
+
+
+def response_gradient(n: int, c: int, h: int) -> Case:
+    """The gradient of local response normalisation."""
+
+    def make(b: Builder, v: Values) -> Value:
+        return b.op("local_response_norm_grad", v["x"], v["dy"], size=5)
+
+    def peer(t: Mapping[str, Any]) -> Any:
+        with torch.inference_mode(False), torch.enable_grad():
+            x = t["x"].clone().requires_grad_()
+            return torch.autograd.grad(torch.nn.functional.local_response_norm(x, 5), x, t["dy"].clone())[0]
+
+    arrays = {"x": draw(0, n, c, h, h), "dy": draw(1, n, c, h, h)}
+    return Case(f"response norm gradient {c}, {h}x{h}, batch {n}", arrays, make, peer, 2 * n * c * h * h * 14)
+
+
 def conv_gradient(n: int, c: int, h: int, o: int, k: int, stride: int = 1, of: str = "weight", groups: int = 1) -> Case:
     """The gradient of a convolution by its weights or its input."""
     size = (h + 2 * (k // 2) - k) // stride + 1
@@ -165,6 +200,9 @@ def cases() -> Iterator[Case]:
     yield grouped(16, 1024, 7, 1024)
     yield grouped(1, 128, 56, 32)
     yield grouped(1, 256, 28, 32)
+    yield response(1, 96, 55, pool=True)
+    yield response(1, 96, 55, pool=False)
+    yield response_gradient(16, 96, 55)
     yield separable(1, 32, 56, 192)
     yield separable(1, 64, 14, 384)
     for of in ("weight", "data"):

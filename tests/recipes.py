@@ -22,7 +22,7 @@ from tests.drawing import (
     tensor,
     truths,
 )
-from tests.recipes_windows import WINDOW_RECIPES
+from tests.recipes_windows import RESPONSE_RECIPES, WINDOW_RECIPES
 
 INDEX_TYPES = (DType.I64, DType.I32, DType.I8)
 ANY_TYPE = (DType.F32, DType.F32, DType.F32, DType.I32, DType.BOOL, DType.F64, DType.BF16)
@@ -254,6 +254,7 @@ RECIPES: dict[str, Recipe] = {
     "scatter_add": Recipe(scatter_add),
     "one_hot": Recipe(one_hot, (0, 4)),
     **WINDOW_RECIPES,
+    **RESPONSE_RECIPES,
 }
 
 
@@ -266,7 +267,7 @@ CHAINS: dict[str, Recipe] = {
     **{op: RECIPES[op] for op in ("add", "sub", "mul", "max", "min", "prelu", "where")},
     **{op: RECIPES[op] for op in ("reduce_sum", "reduce_mean", "reduce_max", "softmax", "log_softmax")},
     **{op: RECIPES[op] for op in ("matmul", "batchnorm", "batchnorm_train", "concat", "gather")},
-    **{op: RECIPES[op] for op in ("conv", "max_pool", "avg_pool", "sum_pool", "l2_pool")},
+    **{op: RECIPES[op] for op in ("conv", "max_pool", "avg_pool", "sum_pool", "l2_pool", "local_response_norm")},
     "reshape": float_movement(reshaped),
     "broadcast": float_movement(spread, (0, 4)),
     "transpose": float_movement(permuted),

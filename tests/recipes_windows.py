@@ -155,4 +155,20 @@ _MAKERS: dict[str, Callable[[Draw, Shape], Case]] = {
     "l2_pool": pool(),
 }
 
+
+def response(count: int) -> Callable[[Draw, Shape], Case]:
+    """Local response normalisation, of x alone, or the gradient of x and dy."""
+
+    def make(d: Draw, shape: Shape) -> Case:
+        attrs = {"size": d.pick(5, 3, 2, 1, 9, 40), "alpha": d.pick(0.5, 1e-4), "k": d.pick(1.0, 2.0)}
+        return Case((tensor(shape),) * count, {**attrs, "beta": d.pick(0.75, 0.5, 1.0, 0.6)})
+
+    return make
+
+
+RESPONSE_RECIPES = {
+    "local_response_norm": Recipe(response(1), (3, 5)),
+    "local_response_norm_grad": Recipe(response(2), (3, 5)),
+}
+
 WINDOW_RECIPES = {op: Recipe(make, (3, 5), _static_channels) for op, make in _MAKERS.items()}

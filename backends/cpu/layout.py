@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from netlang.backends.base import Options
-from netlang.backends.cpu.kernels import conv, pool
+from netlang.backends.cpu.kernels import conv, local_response, pool
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.ir.build import make_node
@@ -34,6 +34,8 @@ from netlang.passes.manager import Pass
 ORIGIN = "layout"
 _FLOAT = 4
 _POOLS = frozenset({"max_pool", "avg_pool", "sum_pool"})
+_KINDS: Mapping[str, str] = {**dict.fromkeys(_POOLS, "pool"), "local_response_norm": "response"}
+"""Which kind of fused node a bare one becomes; others are convolutions."""
 
 
 def run(graph: Graph, target: Target | None = None, options: Options | None = None) -> Graph:
@@ -75,6 +77,8 @@ def writable(context: LoweringContext, node: Node) -> tuple[Value, ...]:
     """The results that a node's kernel can write in blocks."""
     if conv.is_convolution(node) and conv.writes_blocks(context, node):
         return (conv.result_of(node),)
+    if local_response.is_response(node) and local_response.fits(context, node):
+        return (node.out,)
     return (node.out,) if node.op in _POOLS and pool.fits(context, node) else ()
 
 
@@ -83,6 +87,8 @@ def _reads_blocks(context: LoweringContext, node: Node, value: Value) -> bool:
     if conv.is_convolution(node) and conv.fits(context, node):
         readable = conv.blockable_inputs(context, node)
         return all(i in readable for i, v in enumerate(node.inputs) if v == value)
+    if local_response.is_response(node):
+        return local_response.fits(context, node)
     return node.op in _POOLS and pool.fits(context, node)
 
 
@@ -100,7 +106,7 @@ def _between_layouts(node: Node, inputs: tuple[Value, ...], blocked: list[bool],
         (name, make_node("layout", [v], {"to": layout}, origin=ORIGIN).out if wanted else v)
         for (name, v), wanted in zip(body.outputs, blocked, strict=True)
     ]
-    kind = node.attrs["kind"] if node.body else "pool" if node.op in _POOLS else "conv"
+    kind = node.attrs["kind"] if node.body else _KINDS.get(node.op, "conv")
     whole = Graph(kind, inputs=tuple(outer), outputs=tuple(outputs))
     attrs: Mapping[str, object] = {"kind": kind}
     return make_node("fused", inputs, dict(attrs), spans=node.spans, name=node.name, origin=ORIGIN, body=whole)

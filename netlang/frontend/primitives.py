@@ -179,6 +179,13 @@ def _pool(op: str, **more: Any) -> Primitive:
     return Primitive(Signature.of(op, "x", "kernel", stride=None, pad="valid", ceil_mode=False, **more), 1, build)
 
 
+def _local_response_norm(site: Site, arguments: Arguments) -> Value:
+    x = _one(arguments["x"])
+    _spatial(x, "local_response_norm")
+    numbers = {key: _number(arguments[key], key) for key in ("alpha", "beta", "k")}
+    return site.emit("local_response_norm", x, size=_count(arguments["size"], "size"), **numbers)
+
+
 # ---- movement
 
 
@@ -298,6 +305,12 @@ def _positive(value: Any, what: str) -> float:
     return float(value)
 
 
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise Fault(f"{what} must be a number of at least 0, not {describe(value)}")
+    return float(value)
+
+
 def _dtype(value: Any) -> DType:
     if not isinstance(value, DType):
         raise Fault(f"expected an element type such as f32, got {describe(value)}")
@@ -321,6 +334,9 @@ def _listed() -> list[Primitive]:
         _pool("avg_pool", count_include_pad=True),
         _pool("sum_pool"),
         _pool("l2_pool"),
+        Primitive(
+            Signature.of("local_response_norm", "x", "size", alpha=1e-4, beta=0.75, k=1.0), 1, _local_response_norm
+        ),
         Primitive(Signature.of("reshape", "x", "shape"), 1, _reshape),
         Primitive(Signature.of("broadcast", "x", "shape"), 1, _broadcast),
         Primitive(Signature.of("transpose", "x", axes=None), 1, _transpose),

@@ -10,8 +10,8 @@ Before                                        After
     %6 = add(%5, %b2)
     %7 = softmax(%6)
 
-What each kind of body may hold is stated where it is made: `fuse_conv`, `fuse_dense`, `fuse_loops`, in this order of
-preference. A fused body runs the same ops on the same values: the results are the same, bit for bit.
+What each kind of body may hold is stated where it is made: `fuse_conv`, `fuse_dense`, `fuse_response`, `fuse_loops`, in
+this order of preference. A fused body runs the same ops on the same values: the results are the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from netlang.ir.graph import Graph
 from netlang.passes.fuse_conv import fuse_conv
 from netlang.passes.fuse_dense import fuse_dense
 from netlang.passes.fuse_loops import fuse_loops
+from netlang.passes.fuse_response import fuse_response
 from netlang.passes.fusing import Plan, fuse_groups
 from netlang.passes.manager import Pass
 from netlang.passes.partition import Partition
 
 
 def run(graph: Graph) -> Graph:
-    """`graph` with fused nodes of the kinds "conv", "dense" and "loop"; what is fused already stays as it is."""
+    """`graph` with fused nodes of the kinds "conv", "dense", "response" and "loop"; what is fused already stays."""
     partition = Partition(graph)
     plans: dict[int, Plan] = {}
     fuse_conv(partition, plans)
     fuse_dense(partition, plans)
+    fuse_response(partition, plans)
     fuse_loops(partition, plans)
     return fuse_groups(partition, plans)
 

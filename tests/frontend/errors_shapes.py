@@ -113,6 +113,28 @@ net n() {
         Found(3, 19, "stride must be at least 1, got 0"),
     ),
     Case(
+        "response_of_a_matrix",
+        """\
+net n() {
+  input x: f32[N, 3]
+  output y = x -> local_response_norm(5)
+}
+""",
+        Found(
+            3, 19, "local_response_norm expects [N, channels, ...spatial], got [N, 3]", "spatial dimensions come last"
+        ),
+    ),
+    Case(
+        "response_exponent",
+        """\
+net n() {
+  input x: f32[N, 3, 8]
+  output y = x -> local_response_norm(5, beta = -1)
+}
+""",
+        Found(3, 19, "beta must be a number of at least 0, not -1"),
+    ),
+    Case(
         "pad_word",
         """\
 net n() {

@@ -92,6 +92,18 @@ def test_pools() -> None:
     assert out["e"].shape == (1, 1, 2, 2) and out["f"].shape == (1, 1, 4, 2)
 
 
+def test_local_response_norm_in_both_conventions() -> None:
+    """PyTorch divides alpha by the size; the paper (Krizhevsky et al. 2012) does not."""
+    x = np.arange(6.0).reshape(1, 6, 1)
+    out = results(
+        "output a = x -> local_response_norm(5, alpha = 0.5, beta = 0.5)\n"
+        "output b = x -> local_response_norm(size = 3, alpha = 3 * 0.1, k = 2)",
+        {"x": x},
+    )
+    np.testing.assert_allclose(out["a"][0, 2, 0], 2 / np.sqrt(1 + 0.5 / 5 * (0 + 1 + 4 + 9 + 16)))
+    np.testing.assert_allclose(out["b"][0, 5, 0], 5 / (2 + 0.1 * (16 + 25)) ** 0.75)
+
+
 def test_shapes() -> None:
     x = normal(2, 3, 4, 5)
     out = results(

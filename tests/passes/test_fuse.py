@@ -89,6 +89,17 @@ def test_the_whole_pipeline_leaves_a_training_step_the_same(optimizer: Call) -> 
     fused(switches.run(graph))
 
 
+def test_a_normalisation_takes_its_pool_and_leaves_the_rest_to_the_convolution() -> None:
+    net = Net()
+    _, y = conv_net(net)
+    make = net.line()
+    y = make.op("local_response_norm", make.op("relu", y), size=5)
+    window = {"kernel": (2, 2), "stride": (2, 2), "pad": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    graph = fused(net.graph(y=net.line().op("max_pool", y, **window)))
+    assert kinds(graph) == ["fused.conv", "fused.response"]
+    assert inside(nodes_of(graph, "fused")[1]) == ["local_response_norm", "max_pool"]
+
+
 def conv_net(net: Net) -> tuple[Value, Value]:
     x = net.input("x", 2, 3, 8, 8)
     return x, net.conv("c", x, 4, 3, pad=1)

@@ -84,11 +84,12 @@ def pool_step(
     context: LoweringContext, structure: PoolStructure, problem: PoolProblem, large: TensorType, places: dict[T, Arg]
 ) -> Step:
     """The step of a pool of the map `large`. `places` are the addresses of the map (X) and the result (OUT), and as far
-    as the structure asks for them of dy (WEIGHTS), the positions (SWITCHES) and the epilogue's operands."""
+    as the structure asks for them of dy (WEIGHTS), the positions (SWITCHES) and the epilogue's operands. A kernel
+    that needs a larger slot than a pool says so there too."""
     numbers: dict[T, Arg] = dict.fromkeys(T, 0)
-    numbers |= _sizes(problem, large, structure.tile.lanes, whole=bool(structure.backward))
-    scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
+    numbers |= pool_sizes(problem, large, structure.tile.lanes, whole=bool(structure.backward))
     numbers |= {T.WEIGHTS: places[T.X], T.SWITCHES: places[T.OUT]} | places
+    scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
     numbers |= {T.SCRATCH: scratch, T.SLOTS: available(), T.IMAGES: large.shape[0]}
     writes = [places[T.OUT]] + ([places[T.SWITCHES]] if structure.switch and not structure.backward else [])
     buffers = tuple(b for b in (*writes, scratch) if isinstance(b, Value | Scratch))
@@ -103,7 +104,7 @@ def _switch(node: Node) -> Value | None:
     return node.inputs[1] if node.op == "max_unpool" else None
 
 
-def _sizes(problem: PoolProblem, large: TensorType, lanes: int, whole: bool) -> dict[T, int]:
+def pool_sizes(problem: PoolProblem, large: TensorType, lanes: int, whole: bool) -> dict[T, int]:
     """Sizes of windows, map, result and slot. `whole`: planes are not cut into rows."""
     line, slack = lanes * _FLOAT, lanes * lanes * _FLOAT
     height, width = problem.size

@@ -1,7 +1,7 @@
 """Elementary functions of float32 vectors, as LLVM IR: no calls, so they run at the full width of the machine.
 
-Polynomials are those of the Cephes library (Moshier, `expf`, `tanhf`) and of Abramowitz & Stegun 7.1.26 (`erf`).
-NaN stays NaN; results are within 2e-7 of the largest magnitude that the function takes nearby.
+Polynomials are those of the Cephes library (Moshier, `expf`, `logf`, `tanhf`) and of Abramowitz & Stegun 7.1.26
+(`erf`). NaN stays NaN; results are within 2e-7 of the largest magnitude that the function takes nearby.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from netlang.backends.cpu.tiles.emitter import Emitter
 _LOG2_E = 1.44269504088896341
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+_LOG = (
+    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+    2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+)  # fmt: skip
 _TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 _ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 _ERF_P = 0.3275911
@@ -55,6 +59,25 @@ def exp(e: Emitter, x: Any) -> Any:
     low = e.b.fcmp_ordered("<", x, e.constant(-104.0))
     value = e.b.select(high, e.constant(float("inf")), value)
     return e.b.select(low, e.zero, value)
+
+
+def log(e: Emitter, x: Any) -> Any:
+    """The natural logarithm of normal numbers, 0 and infinity; NaN below 0."""
+    bits = e.b.bitcast(x, e.vector_i32)
+    whole = e.b.sub(e.b.ashr(bits, e.constant_i32(23)), e.constant_i32(126))
+    fraction = e.b.or_(e.b.and_(bits, e.constant_i32(0x007FFFFF)), e.constant_i32(0x3F000000))
+    m = e.b.bitcast(fraction, e.vector)  # x = m * 2**whole with m in [0.5, 1)
+    small = e.b.fcmp_ordered("<", m, e.constant(_SQRT_HALF))
+    n = e.b.sitofp(e.b.sub(whole, e.b.zext(small, e.vector_i32)), e.vector)
+    r = e.b.fsub(e.b.select(small, e.b.fadd(m, m), m), e.constant(1))
+    square = e.b.fmul(r, r)
+    series = e.fma(n, e.constant(_LN2_LOW), e.b.fmul(e.b.fmul(square, r), polynomial(e, r, _LOG)))
+    value = e.fma(n, e.constant(_LN2_HIGH), e.b.fadd(r, e.fma(square, e.constant(-0.5), series)))
+    value = e.b.select(e.b.fcmp_ordered("==", x, e.zero), e.constant(float("-inf")), value)
+    inside = e.b.and_(e.b.fcmp_ordered(">=", x, e.zero), e.b.fcmp_ordered("<", x, e.constant(float("inf"))))
+    # Infinity stays what it is; NaN and what is below 0 become NaN.
+    outside = e.b.select(e.b.fcmp_ordered(">", x, e.zero), x, e.constant(float("nan")))
+    return e.b.select(inside, value, outside)
 
 
 def expm1(e: Emitter, x: Any) -> Any:
