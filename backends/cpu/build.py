@@ -1,8 +1,8 @@
 """Compiling many kernels at once: forked processes share the work and leave objects in the cache on disk.
 
-LLVM is used under a lock, so threads of one process would wait for each other. A fork has Numba imported already, and
-the cache is where its results go anyway: whatever a child does not deliver, for whatever reason, is compiled by the
-parent when it links. Nothing depends on a child but the time it takes.
+LLVM is used under a lock, so threads of one process would wait for each other. The cache is where results go anyway:
+whatever a child does not deliver, for whatever reason, is compiled by the parent when it links. Nothing depends on a
+child but the time it takes. Numba takes longest to import, so the parent alone begins with the kernels that need it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu import loader
-from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.kernel import Emitted, Kernel
 
 FEWEST = 4
 """Fewer missing kernels than this are not worth a process."""
@@ -34,11 +34,7 @@ def build(kernels: Iterable[Kernel], processes: int) -> None:
     missing = [k for k in wanted if not loader.is_there(k)]
     count = min(processes, len(missing) // 2)
     if len(missing) >= FEWEST and count > 1 and can_fork() and objects.is_writable():
-        missing.sort(key=_cost)
-        # What Numba sets up for its first kernel is inherited by the children.
-        loader.compile_now(missing.pop(0))
-        missing.reverse()
-        _together(missing, count)
+        _together(sorted(missing, key=_cost, reverse=True), count)
     for kernel in wanted:
         loader.address(kernel)
 
@@ -55,13 +51,17 @@ def _cost(kernel: Kernel) -> int:
 
 def _together(kernels: Sequence[Kernel], processes: int) -> None:
     """Every process takes the first kernel that nobody has taken. Two may take the same one, which does no harm."""
+    plain = [i for i, k in enumerate(kernels) if isinstance(k.source, Emitted)]
+    others = [i for i, k in enumerate(kernels) if not isinstance(k.source, Emitted)]
+    mine = [*others, *plain]
     with mmap.mmap(-1, len(kernels)) as taken:
         children: list[int] = []
         try:
-            for i in range(1, processes):
-                taken[i] = 1  # the child's first one, so that it does not meet the others there
-                children.append(_fork(kernels, taken, i))
-            _work(kernels, taken, 0)
+            # Each child has a first one of its own, so that it does not meet the others there.
+            for first in [i for i in (*plain, *others) if i != mine[0]][: processes - 1]:
+                taken[first] = 1
+                children.append(_fork(kernels, taken, [first, *plain, *others]))
+            _work(kernels, taken, mine)
         except BaseException:
             for child in children:
                 os.kill(child, signal.SIGKILL)
@@ -71,17 +71,15 @@ def _together(kernels: Sequence[Kernel], processes: int) -> None:
                 _join(child)
 
 
-def _work(kernels: Sequence[Kernel], taken: mmap.mmap, first: int) -> None:
-    taken[first] = 1
-    loader.compile_now(kernels[first])
-    for i, kernel in enumerate(kernels):
-        if not taken[i]:
+def _work(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int]) -> None:
+    for place, i in enumerate(order):
+        if place == 0 or not taken[i]:
             taken[i] = 1
-            loader.compile_now(kernel)
+            loader.compile_now(kernels[i])
 
 
-def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, first: int) -> int:
-    """Start a child and return its number."""
+def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int]) -> int:
+    """Start a child that takes kernels in this order, and return its number."""
     with warnings.catch_warnings():
         # Later Pythons warn of threads that NumPy's libraries and this backend have: they know what a fork is.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -91,7 +89,7 @@ def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, first: int) -> int:
         try:
             # An interrupt is the parent's to handle.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _work(kernels, taken, first)
+            _work(kernels, taken, order)
             status = 0
         finally:
             # Nothing of the parent's may be closed, flushed or printed twice; the parent meets a fault again itself.

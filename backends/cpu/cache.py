@@ -1,8 +1,8 @@
 """Object code on disk: a second process compiles nothing and does not import Numba.
 
 One file per kernel under `<cache>/kernels`: the symbol in a line of its own, then the object. The file's name is the
-hash of everything the code depends on: the kernel's key, the sources of this package, the versions of Numba and
-llvmlite, the processor and its features. Whatever does not read back as it was written is compiled again.
+hash of everything the code depends on: the kernel's key, the sources that make it (see `revision`), the versions of
+Numba and llvmlite, the processor and its features. Whatever does not read back as it was written is compiled again.
 """
 
 from __future__ import annotations
@@ -10,32 +10,20 @@ from __future__ import annotations
 import os
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 from netlang import config, storage
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.revision import revision
 from netlang.backends.cpu.target import Target
 
 _KIND = "kernel-2"
 
 
 @cache
-def revision() -> str:
-    """A hash of this package's sources and of the versions of what compiles them."""
-    seen = sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        seen.update(str(path.relative_to(root)).encode())
-        seen.update(path.read_bytes())
-    for library in ("numba", "llvmlite"):
-        seen.update(version(library).encode())
-    return seen.hexdigest()
-
-
 def digest(kernel: Kernel, target: Target) -> str:
     """The name of a kernel's object code on this machine."""
-    parts = (kernel.key, repr(kernel.fastmath), kernel.signature, target.cpu, target.features, revision())
+    parts = (kernel.key, repr(kernel.fastmath), kernel.signature, target.cpu, target.features, revision(kernel))
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 

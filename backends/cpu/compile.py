@@ -1,48 +1,64 @@
-"""From a kernel to object code, through Numba. Imported only where no cache has the object: needs Numba."""
+"""From a kernel to object code. Imported only where no cache has the object."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import numba
+import llvmlite.binding as llvm
 
-from netlang.backends.cpu.kernel import Kernel
-from netlang.backends.cpu.loader import LIBM
+from netlang.backends.cpu.codegen import machine, optimized
+from netlang.backends.cpu.kernel import Emitted, Kernel, Native
+from netlang.backends.cpu.target import LIBM
 
 ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "clock_gettime", "memset", "memcpy", "memmove"))
 """What object code may leave to the linker."""
 
-_DECLARED = re.compile(r'^declare [^@]*@"?((?!llvm\.)[\w.$]+)"?\(', re.MULTILINE)
-
 
 @dataclass(frozen=True)
 class Compiled:
-    """`symbol` is the C entry point in `object`, a relocatable object file for this machine."""
+    """`symbol` is the C entry point in `object`, a relocatable object file for this machine; `module` is LLVM's."""
 
     symbol: str
     object: bytes
-    library: Any
+    module: Any
 
     @property
     def assembly(self) -> str:
-        return str(self.library.get_asm_str())
+        return str(machine().emit_assembly(self.module))
 
     @property
     def llvm(self) -> str:
-        return str(self.library.get_llvm_str())
+        return str(self.module)
 
 
 def compile_kernel(kernel: Kernel, name: str) -> Compiled:
     """Compile a kernel. `name` must be an identifier that no other kernel of any process has: symbols contain it."""
-    function = kernel.build()
+    if isinstance(kernel.source, Emitted):
+        module = optimized(kernel.source.emit, name)
+        compiled = Compiled(name, machine().emit_object(module), module)
+    else:
+        compiled = _through_numba(kernel, kernel.source, name)
+    declared = {f.name for f in _functions(compiled.module) if f.is_declaration and not f.name.startswith("llvm.")}
+    if foreign := sorted(declared - ALLOWED):
+        raise RuntimeError(f"kernel {kernel.key} would need {', '.join(foreign)}: it must not call the interpreter")
+    return compiled
+
+
+def _through_numba(kernel: Kernel, source: Native, name: str) -> Compiled:
+    numba = import_module("numba")  # kernels that are IR do without
+    function = source.build()
     function.__name__ = function.__qualname__ = name
     # Inlined into its C entry point, a function that cannot fail loses the code that would report its failure.
     options: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "forceinline": True}
-    compiled: Any = numba.cfunc(kernel.signature, fastmath=set(kernel.fastmath) or False, **options)(function)
+    compiled = numba.cfunc(kernel.signature, fastmath=set(kernel.fastmath) or False, **options)(function)
     library = compiled._library
-    foreign = sorted(set(_DECLARED.findall(library.get_llvm_str())) - ALLOWED)
-    if foreign:
-        raise RuntimeError(f"kernel {kernel.key} would need {', '.join(foreign)}: it must not call the interpreter")
-    return Compiled(compiled.native_name, library._get_compiled_object(), library)
+    module = llvm.parse_assembly(library.get_llvm_str())
+    return Compiled(compiled.native_name, library._get_compiled_object(), module)
+
+
+def _functions(module: Any) -> Iterable[Any]:
+    found: Iterable[Any] = module.functions
+    return found

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netlang import config
 from netlang.backends.cpu.homes import storage
@@ -13,6 +14,9 @@ from netlang.backends.cpu.lower import Arg, At, Scratch, Step
 from netlang.diagnostics import NetError
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node, Value
+
+if TYPE_CHECKING:
+    from netlang.backends.cpu.compile import Compiled
 
 
 def dump_steps(graph: Graph, prologue: Sequence[Step], steps: Sequence[Step]) -> None:
@@ -24,10 +28,10 @@ def dump_steps(graph: Graph, prologue: Sequence[Step], steps: Sequence[Step]) ->
         _put(f"{re.sub(r'[^A-Za-z0-9_$.-]', '_', graph.name)}.cpu-steps.txt", "\n".join(lines) + "\n")
 
 
-def dump_kernel(name: str, key: str, code: str) -> None:
+def dump_kernel(name: str, key: str, compiled: Compiled) -> None:
     """Show the LLVM IR of a kernel that has just been compiled."""
     if config.get("NETLANG_DUMP"):
-        _put(f"kernels/{name}.ll", f"; {key}\n{code}")
+        _put(f"kernels/{name}.ll", f"; {key}\n{compiled.llvm}")
 
 
 def _put(name: str, text: str) -> None:

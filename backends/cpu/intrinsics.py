@@ -16,7 +16,6 @@ from llvmlite import ir
 from numba import extending, types
 
 from netlang.backends.cpu import halves
-from netlang.backends.cpu.kernel import KernelFunction
 from netlang.backends.cpu.target import FUTEX_NUMBER
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
@@ -45,23 +44,6 @@ _NUMBA: Mapping[str, Any] = {
     "f64": types.float64,
 }
 """Numba's type of a loaded element."""
-
-
-def function_of_ir(emit: Callable[..., None]) -> KernelFunction:
-    """A Numba function of (args, tid, threads) whose body `emit(builder, args, tid, threads)` writes."""
-
-    @intrinsic
-    def body(typing_context: Any, args: Any, tid: Any, threads: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            emit(builder, *values)
-            return context.get_dummy_value()
-
-        return types.void(types.int64, types.int64, types.int64), codegen
-
-    def kernel(args: int, tid: int, threads: int) -> None:
-        body(args, tid, threads)
-
-    return kernel
 
 
 def _element(builder: Any, kind: Any, address: Any, index: Any) -> Any:

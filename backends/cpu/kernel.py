@@ -1,4 +1,4 @@
-"""What a kernel is: a structure that names it, and how to build its machine code when no cache has it.
+"""What a kernel is: a structure that names it, and where its machine code comes from when no cache has it.
 
 Machine code has the C signature `void(int64 *args, int64 tid, int64 threads)`. `args` points to a table of addresses
 and sizes; thread `tid` of `threads` does its share. Three promises that everything else relies on:
@@ -8,13 +8,14 @@ and sizes; thread `tid` of `threads` does its share. Three promises that everyth
 - no Python object, no exception, no allocation: nothing that needs the interpreter.
 
 A kernel is keyed by structure (op, element types, which strides are zero, tile shape); sizes are arguments. The key
-must say everything that `build` depends on, except the target and the sources of this package, which the cache adds.
+must say everything that the code depends on, except the target and the sources it is made by, which the cache adds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 KernelFunction = Callable[..., Any]
@@ -24,15 +25,35 @@ SIGNATURE = "void(int64, int64, int64)"
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """`build` is called only if the object code is not in the cache; only there may Numba be imported.
+class Emitted:
+    """LLVM IR: `emit(builder, args, tid, threads)` writes it into an open builder. Needs llvmlite, not Numba."""
 
-    fastmath    LLVM's floating-point flags for the whole kernel, such as `("contract",)`; part of the key
+    emit: Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Native:
+    """A Numba function: `maker(*parameters)` of a module, which is imported only to compile, returns it."""
+
+    module: str
+    maker: str
+    parameters: tuple[Any, ...] = ()
+
+    def build(self) -> KernelFunction:
+        function: KernelFunction = getattr(import_module(self.module), self.maker)(*self.parameters)
+        return function
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """`source` is looked into only if the object code is not in the cache.
+
+    fastmath    LLVM's floating-point flags for a whole Numba function, such as `("contract",)`; part of the key
     signature   Numba's name for the machine code's type; only the walker's entry points have another one
     """
 
     key: str
-    build: Callable[[], KernelFunction] = field(compare=False, repr=False)
+    source: Emitted | Native = field(compare=False, repr=False)
     fastmath: tuple[str, ...] = ()
     signature: str = SIGNATURE
 
@@ -41,15 +62,10 @@ def emitted(key: str, emit: Callable[..., None]) -> Kernel:
     """A kernel whose body is LLVM IR: `emit(builder, args, tid, threads)` writes it into an open llvmlite builder.
 
     `builder` is an `llvmlite.ir.IRBuilder`, the other three are i64 values; `emit` may add blocks and must leave the
-    builder at the end of the block where the kernel continues.
+    builder at the end of the block where the kernel continues. It is a module's function, or a `partial` or closure
+    of such with what it needs: the cache looks there for the sources that the code depends on.
     """
-
-    def build() -> KernelFunction:
-        from netlang.backends.cpu.intrinsics import function_of_ir
-
-        return function_of_ir(emit)
-
-    return Kernel(key, build)
+    return Kernel(key, Emitted(emit))
 
 
 def native(
@@ -58,12 +74,5 @@ def native(
     """A kernel written as a Numba function: `maker(*parameters)` of module `netlang.backends.cpu.native.<module>`
     returns it. The module is imported only to compile; the parameters are part of the key.
     """
-
-    def build() -> KernelFunction:
-        from importlib import import_module
-
-        function: KernelFunction = getattr(import_module(f"netlang.backends.cpu.native.{module}"), maker)(*parameters)
-        return function
-
-    key = f"{module}.{maker}({', '.join(map(repr, parameters))})"
-    return Kernel(key, build, fastmath, signature)
+    source = Native(f"netlang.backends.cpu.native.{module}", maker, parameters)
+    return Kernel(f"{module}.{maker}({', '.join(map(repr, parameters))})", source, fastmath, signature)

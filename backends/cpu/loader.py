@@ -14,11 +14,8 @@ import llvmlite.binding as llvm
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.dump import dump_kernel
 from netlang.backends.cpu.kernel import Kernel
-from netlang.backends.cpu.target import host
+from netlang.backends.cpu.target import LIBM, host, initialize
 from netlang.runtime.interruption import deferred
-
-LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf")
-"""Functions of the C library that double-precision kernels may call."""
 
 _lock = threading.RLock()
 _addresses: dict[str, int] = {}
@@ -27,9 +24,7 @@ _addresses: dict[str, int] = {}
 @cache
 def _engine() -> Any:
     """One JIT linker for the process, never freed: threads may be inside its code until the very end."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    llvm.initialize_native_asmparser()  # kernels contain inline assembly; Numba does not initialise the parser
+    initialize()
     library = ctypes.CDLL(ctypes.util.find_library("m"))
     for name in LIBM:
         llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
@@ -64,12 +59,12 @@ def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
     found = objects.read(name)
     if found is not None:
         return found
-    # Imported here because it imports Numba, which a warm cache makes unnecessary.
+    # Imported here because a warm cache makes it unnecessary.
     from netlang.backends.cpu.compile import compile_kernel
 
     with deferred():
         compiled = compile_kernel(kernel, f"netlang_{name}")
-    dump_kernel(name, kernel.key, compiled.llvm)
+    dump_kernel(name, kernel.key, compiled)
     objects.write(name, compiled.symbol, compiled.object)
     return compiled.symbol, compiled.object
 

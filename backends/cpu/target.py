@@ -12,6 +12,10 @@ FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 """Linux's number of the system call `futex` by machine."""
 
 
+LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf")
+"""Functions of the C library that double-precision kernels may call."""
+
+
 @dataclass(frozen=True)
 class Target:
     """cpu and features are LLVM's; vector_bytes and registers describe the widest vector registers."""
@@ -39,3 +43,11 @@ def host() -> Target:
     else:
         width, registers = 16, 32 if arch in ("aarch64", "arm64") else 16
     return Target(llvm.get_host_cpu_name(), features.flatten(), arch, width, registers)
+
+
+@cache
+def initialize() -> None:
+    """Make LLVM ready to generate and to link code for this machine."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # kernels contain inline assembly; Numba does not initialise the parser

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netlang.backends.cpu import cache
-from netlang.backends.cpu.kernel import Kernel, native
+from netlang.backends.cpu.kernel import emitted, native
 from netlang.backends.cpu.target import host
 
 PROGRAM = """
@@ -77,8 +79,11 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch
     assert cache.read("0" * 40) is None
 
 
+def nothing(builder: Any, args: Any, tid: Any, threads: Any) -> None:
+    """A kernel without work."""
+
+
 def test_names_depend_on_structure_and_flags() -> None:
-    plain = Kernel("a", lambda: print)
-    kernels = [plain, Kernel("b", lambda: print), Kernel("a", lambda: print, fastmath=("contract",))]
-    kernels += [native("walker", "alone", signature="void(int64)"), native("walker", "alone")]
+    kernels = [emitted("a", nothing), emitted("b", nothing), native("walker", "alone")]
+    kernels += [replace(kernels[0], fastmath=("contract",)), native("walker", "alone", signature="void(int64)")]
     assert len({cache.digest(k, host()) for k in kernels}) == len(kernels)
