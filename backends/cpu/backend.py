@@ -14,7 +14,8 @@ from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.homes import find_homes
 from netlang.backends.cpu.lower import LoweringContext, Step, lower
-from netlang.backends.cpu.target import host
+from netlang.backends.cpu.slices import find_slices
+from netlang.backends.cpu.target import Target, host
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import VIEWS, MemoryPlan
@@ -39,17 +40,21 @@ class Cpu:
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
         """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
         count = threads or config.get("NETLANG_THREADS") or pool.available()
-        context, steps = _lowered(graph, self.options)
+        context, steps = lowered(graph, host(), self.options)
         return Executable(graph, context, steps, count)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""
-        context, steps = _lowered(graph, self.options)
+        context, steps = lowered(graph, host(), self.options)
         return plan_memory(context, find_homes(context, steps), sizes)
 
 
-def _lowered(graph: Graph, options: Options) -> tuple[LoweringContext, dict[Node, list[Step]]]:
-    context = LoweringContext(graph, host(), options=options)
+def lowered(
+    graph: Graph, target: Target, options: Options | None = None
+) -> tuple[LoweringContext, dict[Node, list[Step]]]:
+    """The steps of every node of a prepared graph."""
+    context = LoweringContext(graph, target, options=options or Options())
+    find_slices(context)
     return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from netlang.backends.base import Array
 from netlang.backends.cpu import control, loader
-from netlang.backends.cpu.homes import External, Home, Homes, storage
+from netlang.backends.cpu.homes import External, Home, Homes
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pace import Pace
 from netlang.backends.cpu.pages import reserve
@@ -42,7 +42,8 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
     def may_alias(node: Node, index: int) -> bool:
         return index in context.in_place.get(node, ())
 
-    found = plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias)
+    within = {value: found.whole for value, found in context.slices.items()}
+    found = plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within)
     return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
 
 
@@ -111,9 +112,10 @@ class Layout:
                 offset += _aligned(evaluated(scratch.bytes, sizes))
 
     def of(self, buffer: Buffer) -> int | Home:
+        """The place of a buffer's storage; the buffer may start some bytes after it."""
         if isinstance(buffer, Scratch):
             return self.scratch.get(buffer, buffer)
-        root = storage(buffer)
+        root = self.context.storage(buffer)
         if root in self.constants:
             return self.constants[root]
         home = self.homes.of(root)
@@ -145,6 +147,7 @@ def _word(arg: Any, layout: Layout, sizes: Sizes, places: dict[Home, list[tuple[
         arg, offset = arg.buffer, evaluated(arg.offset, sizes)
     if not isinstance(arg, Value | Scratch):
         return evaluated(arg, sizes)
+    offset += evaluated(layout.context.start(arg), sizes)
     address = layout.of(arg)
     if isinstance(address, int):
         return address + offset
@@ -249,7 +252,7 @@ class Binding:
 
     def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
         """The elements of a value after the last step."""
-        root = storage(value)
+        root = self._layout.context.storage(value)
         if root.node.op == "const":
             return np.asarray(root.node.attrs["value"])
         home = self._layout.of(root)

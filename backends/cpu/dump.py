@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlang import config
-from netlang.backends.cpu.homes import storage
-from netlang.backends.cpu.lower import Arg, At, Scratch, Step
+from netlang.backends.cpu.lower import Arg, At, Scratch, Step, storage
 from netlang.diagnostics import NetError
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node, Value

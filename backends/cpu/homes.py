@@ -7,11 +7,11 @@ computes it; an update too, where nothing reads the old value any more. What can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Step, evaluated
-from netlang.ir.graph import Graph, Node, Value
+from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Step, evaluated, storage
+from netlang.ir.graph import Node, Value
 from netlang.passes.memory import VIEWS
 
 
@@ -35,19 +35,12 @@ Home = External | Buffer
 Steps = Mapping[Node, Sequence[Step]]
 
 
-def storage(value: Value) -> Value:
-    """The value whose bytes these are: a reshape is a view."""
-    while value.node.op in VIEWS:
-        value = value.node.inputs[0]
-    return value
-
-
 @dataclass
 class Homes:
     """`direct`: storages computed right into the caller's arrays; `hoisted`: buffers filled once per set of params, of
     which those that `calls` read stay, and the others are there for the steps of the prologue alone."""
 
-    graph: Graph
+    context: LoweringContext
     direct: dict[Value, External] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
     hoisted: set[Buffer] = field(default_factory=set)
@@ -55,7 +48,8 @@ class Homes:
     kept: set[Buffer] = field(default_factory=set)
 
     def of(self, value: Value) -> Home | None:
-        """The home of a storage outside the arena; None where it is in the arena, or is a constant."""
+        """The home of a value's storage outside the arena; None where it is in the arena, or is a constant."""
+        value = self.context.storage(value)
         if value in self.direct:
             return self.direct[value]
         if value.node.op in ("input", "param"):
@@ -64,26 +58,26 @@ class Homes:
 
     def in_arena(self, value: Value) -> bool:
         """Whether the planner must find a place for this value."""
-        root = storage(value)
+        root = self.context.storage(value)
         return root.node.op not in ("input", "param", "const") and root not in self.direct and root not in self.hoisted
 
 
 def find_homes(context: LoweringContext, steps: Steps) -> Homes:
     """Decide on homes for a lowered graph."""
     graph = context.graph
-    homes = Homes(graph)
+    homes = Homes(context)
     for name, value in graph.outputs:
         _claim(homes, value, External("output", name), allowed=True)
     order = {node: i for i, node in enumerate(graph.nodes)}
     for name, value in graph.updates:
-        allowed = _may_overwrite(context, graph.param(name), storage(value), order)
+        allowed = _may_overwrite(context, graph.param(name), context.storage(value), order)
         _claim(homes, value, External("param", name), allowed)
     _hoist(homes, steps)
     return homes
 
 
 def _claim(homes: Homes, value: Value, target: External, allowed: bool) -> None:
-    root = storage(value)
+    root = homes.context.storage(value)
     leaf = root.node.op in ("input", "param", "const")
     if leaf or root in homes.direct or not allowed:
         homes.copies.append(Copy(value, target))
@@ -94,10 +88,10 @@ def _claim(homes: Homes, value: Value, target: External, allowed: bool) -> None:
 def _may_overwrite(context: LoweringContext, param: Value, result: Value, order: Mapping[Node, int]) -> bool:
     """Whether `result` can be computed right over `param`: nobody needs the old value from that step on."""
     graph = context.graph
-    if any(storage(v) == param for v in graph.roots):
+    if any(context.storage(v) == param for v in graph.roots):
         return False
     for node in graph.nodes:
-        reads = [i for i, v in enumerate(node.inputs) if storage(v) == param]
+        reads = [i for i, v in enumerate(node.inputs) if context.storage(v) == param]
         if not reads or node.op in VIEWS:
             continue
         if node is result.node:
@@ -112,17 +106,17 @@ def _may_overwrite(context: LoweringContext, param: Value, result: Value, order:
 
 
 def buffers(step: Step) -> list[Buffer]:
-    """The buffers among a step's arguments."""
+    """The buffers among a step's arguments; views are what they are views of, slices themselves."""
     found = [a.buffer if isinstance(a, At) else a for a in step.args]
     return [storage(b) if isinstance(b, Value) else b for b in found if isinstance(b, Value | Scratch)]
 
 
 def _hoist(homes: Homes, steps: Steps) -> None:
     """Find the steps that depend on params and constants alone, in graphs that do not change params."""
-    graph = homes.graph
+    graph = homes.context.graph
     listed = [step for node in graph.nodes for step in steps.get(node, ())]
     # Constants inside fused bodies are no nodes of the graph, so they are looked for in the steps.
-    read = {b for step in listed for b in buffers(step) if isinstance(b, Value)}
+    read = {b for step in listed for b in _roots(homes, buffers(step)) if isinstance(b, Value)}
     leaves = ("const",) if graph.updates else ("const", "param")
     fixed = {v for v in read if v.node.op in leaves}
     chosen = [s for s in listed if _is_static(s)]
@@ -132,27 +126,31 @@ def _hoist(homes: Homes, steps: Steps) -> None:
             break
         chosen = kept
     homes.prologue = chosen
-    homes.hoisted = {_root(b) for step in chosen for b in step.writes}
+    homes.hoisted = {b for step in chosen for b in _roots(homes, step.writes)}
     inside = set(map(id, chosen))
-    called = {b for step in listed if id(step) not in inside for b in buffers(step)}
-    called |= {storage(copy.source) for copy in homes.copies}
-    final = [step for step in chosen if any(_root(b) in called for b in step.writes)]
-    homes.kept = {_root(b) for step in final for b in step.writes}
+    called = {b for step in listed if id(step) not in inside for b in _roots(homes, buffers(step))}
+    called |= {homes.context.storage(copy.source) for copy in homes.copies}
+    final = [step for step in chosen if not called.isdisjoint(_roots(homes, step.writes))]
+    homes.kept = {b for step in final for b in _roots(homes, step.writes)}
 
 
-def _root(buffer: Buffer) -> Buffer:
-    return storage(buffer) if isinstance(buffer, Value) else buffer
+def _roots(homes: Homes, found: Iterable[Buffer]) -> list[Buffer]:
+    """The storages of some buffers."""
+    return [homes.context.storage(b) if isinstance(b, Value) else b for b in found]
 
 
 def _closed(chosen: list[Step], listed: list[Step], fixed: set[Value], homes: Homes) -> list[Step]:
     """The chosen steps that read and write nothing that a step outside the choice writes."""
     inside = set(map(id, chosen))
-    elsewhere = {_root(b) for s in listed if id(s) not in inside for b in s.writes}
-    made = {_root(b) for s in chosen for b in s.writes}
+    elsewhere = {b for s in listed if id(s) not in inside for b in _roots(homes, s.writes)}
+    made = {b for s in chosen for b in _roots(homes, s.writes)}
     return [
         s
         for s in chosen
-        if all((b in fixed or b in made) and b not in elsewhere and b not in homes.direct for b in buffers(s))
+        if all(
+            (b in fixed or b in made) and b not in elsewhere and b not in homes.direct
+            for b in _roots(homes, buffers(s))
+        )
     ]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netlang.backends.cpu.homes import storage
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lower, lowering
+from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lower, lowering, storage
 from netlang.backends.cpu.moves import copy_steps
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value

@@ -11,9 +11,15 @@ Before                                                 After
                                                              output r0 = %1 }        f32[N, 64, 28, 28]
                                                            %2 = reshape(%1)
 
-The kernels of convolutions and pools read and write either layout, so the two meet inside them: a `layout` node in a
-body says how a tensor is stored on the other side of it, and no tensor is copied only to be stored another way. A
-tensor is blocked where its maker can write it so and all its readers can read it so; what leaves the graph is plain.
+The kernels of convolutions, pools, loops and concatenations read and write either layout, so the two meet inside them:
+a `layout` node in a body says how a tensor is stored on the other side of it, and no tensor is copied only to be stored
+another way. What leaves the graph is plain. Of everything else as much is blocked as can be:
+
+- convolutions and pools read and write each tensor as it comes;
+- a loop goes over its tensors in one order, so those of its shape are all blocked or all plain;
+- a concatenation has the layout of its result, the parts of which are whole blocks; plain inputs are converted when
+  they are copied;
+- whatever else reads a tensor reads it plain.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from netlang.backends.base import Options
-from netlang.backends.cpu.kernels import conv, local_response, pool
+from netlang.backends.cpu.kernels import conv, local_response, loops, pool
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.ir.build import make_node
@@ -34,15 +40,20 @@ from netlang.passes.manager import Pass
 ORIGIN = "layout"
 _FLOAT = 4
 _POOLS = frozenset({"max_pool", "avg_pool", "sum_pool"})
-_KINDS: Mapping[str, str] = {**dict.fromkeys(_POOLS, "pool"), "local_response_norm": "response"}
-"""Which kind of fused node a bare one becomes; others are convolutions."""
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(_POOLS, "pool"),
+    **dict.fromkeys(conv.CONVOLUTIONS, "conv"),
+    "local_response_norm": "response",
+    "concat": "concat",
+}
+"""Which kind of fused node a bare one becomes; others are loops."""
 
 
 def run(graph: Graph, target: Target | None = None, options: Options | None = None) -> Graph:
-    """`graph` with blocked tensors between convolutions and pools."""
+    """`graph` with blocked tensors wherever all who read and write them can."""
     context = LoweringContext(graph, target or host(), options=options or Options())
     layout = f"c{context.target.lanes(_FLOAT)}"
-    chosen = {v for n in graph.nodes for v in writable(context, n) if _wanted(context, v)}
+    chosen = _Choice(context).values()
     rewritten: dict[Value, Value] = {}
     for node in graph.nodes:
         inputs = tuple(rewritten.get(v, v) for v in node.inputs)
@@ -63,33 +74,87 @@ def layout_pass(options: Options) -> Pass:
     return Pass("layout", partial(run, options=options), ensures=frozenset({"layout"}))
 
 
-def _wanted(context: LoweringContext, value: Value) -> bool:
-    """Whether everybody who reads a value can read it in blocks, and the blocks are not mostly padding."""
-    graph, lanes = context.graph, context.target.lanes(_FLOAT)
-    channels = value.shape[1]
-    if value in graph.escaping or value not in graph.uses or not isinstance(channels, int):
-        return False
-    padded = -(-channels // lanes) * lanes
-    return 3 * padded <= 4 * channels and all(_reads_blocks(context, n, value) for n in graph.uses[value])
+class _Choice:
+    """All that could be blocked, less what somebody would have to read or write otherwise, until nothing changes."""
 
+    def __init__(self, context: LoweringContext) -> None:
+        self.context, self.graph = context, context.graph
+        self.lanes = context.target.lanes(_FLOAT)
+        self._order = {node: i for i, node in enumerate(self.graph.nodes)}
+        self.alike: dict[Node, tuple[Value, ...]] = {}
+        """The tensors of a loop that have one layout."""
+        self.inputs: dict[Node, frozenset[int]] = {}
+        """The inputs of a convolution that may be blocked."""
+        self.chosen: set[Value] = {v for n in self.graph.nodes for v in self._writable(n) if self._may_be(v)}
 
-def writable(context: LoweringContext, node: Node) -> tuple[Value, ...]:
-    """The results that a node's kernel can write in blocks."""
-    if conv.is_convolution(node) and conv.writes_blocks(context, node):
-        return (conv.result_of(node),)
-    if local_response.is_response(node) and local_response.fits(context, node):
-        return (node.out,)
-    return (node.out,) if node.op in _POOLS and pool.fits(context, node) else ()
+    def values(self) -> set[Value]:
+        """The values to be blocked."""
+        before = -1
+        while before != len(self.chosen):
+            before = len(self.chosen)
+            for value in sorted(self.chosen, key=self._position):
+                if not (self._is_written(value) and all(self._is_read(n, value) for n in self.graph.uses[value])):
+                    self.chosen.remove(value)
+        return self.chosen
 
+    def _position(self, value: Value) -> int:
+        return -self._order[value.node]
 
-def _reads_blocks(context: LoweringContext, node: Node, value: Value) -> bool:
-    """Whether a node's kernel can read `value`, wherever it is among its inputs, in blocks."""
-    if conv.is_convolution(node) and conv.fits(context, node):
-        readable = conv.blockable_inputs(context, node)
-        return all(i in readable for i, v in enumerate(node.inputs) if v == value)
-    if local_response.is_response(node):
-        return local_response.fits(context, node)
-    return node.op in _POOLS and pool.fits(context, node)
+    def _writable(self, node: Node) -> tuple[Value, ...]:
+        """The results that a node's kernel can write in blocks; notes what it can read."""
+        if conv.is_convolution(node):
+            if not conv.fits(self.context, node):
+                return ()
+            self.inputs[node] = conv.blockable_inputs(self.context, node)
+            return (conv.result_of(node),) if conv.writes_blocks(self.context, node) else ()
+        if node.op in _POOLS:
+            return (node.out,) if pool.fits(self.context, node) else ()
+        if local_response.is_response(node):
+            return (node.out,) if local_response.fits(self.context, node) else ()
+        if node.op == "concat":
+            return (node.out,) if self._at_whole_blocks(node) else ()
+        self.alike[node] = loops.in_one_layout(self.context, node)
+        return tuple(v for v in self.alike[node] if v.node is node)
+
+    def _may_be(self, value: Value) -> bool:
+        """Whether blocks would not be mostly padding, and all who read a value know of layouts."""
+        channels = value.shape[1]
+        if value in self.graph.escaping or value not in self.graph.uses or not isinstance(channels, int):
+            return False
+        return 3 * self._padded(channels) <= 4 * channels
+
+    def _padded(self, channels: int) -> int:
+        return -(-channels // self.lanes) * self.lanes
+
+    def _at_whole_blocks(self, concat: Node) -> bool:
+        """Whether every input but the last has whole blocks of channels."""
+        sizes = [v.shape[1] for v in concat.inputs]
+        return concat.attrs["axis"] == 1 and all(isinstance(c, int) and c % self.lanes == 0 for c in sizes[:-1])
+
+    def _is_written(self, value: Value) -> bool:
+        """Whether its maker can write a value in blocks, as things stand."""
+        node = value.node
+        if node.op == "concat":
+            last = node.inputs[-1]
+            convertible = last in self.chosen or last.shape[1] == self._padded(conv.whole_number(last.shape[1]))
+            return convertible and any(v in self.chosen for v in node.inputs)
+        return self._is_one(node)
+
+    def _is_read(self, node: Node, value: Value) -> bool:
+        """Whether a node can read a value, wherever it is among its inputs, in blocks."""
+        if node in self.inputs:
+            return all(i in self.inputs[node] for i, v in enumerate(node.inputs) if v == value)
+        if node.op == "concat":
+            return node.out in self.chosen
+        if node.op in _POOLS:
+            return pool.fits(self.context, node)
+        if local_response.is_response(node):
+            return local_response.fits(self.context, node)
+        return value in self.alike.get(node, ()) and self._is_one(node)
+
+    def _is_one(self, node: Node) -> bool:
+        """Whether the tensors of a loop are all blocked."""
+        return all(v in self.chosen for v in self.alike.get(node, ()))
 
 
 def _between_layouts(node: Node, inputs: tuple[Value, ...], blocked: list[bool], layout: str) -> Node:
@@ -106,7 +171,7 @@ def _between_layouts(node: Node, inputs: tuple[Value, ...], blocked: list[bool],
         (name, make_node("layout", [v], {"to": layout}, origin=ORIGIN).out if wanted else v)
         for (name, v), wanted in zip(body.outputs, blocked, strict=True)
     ]
-    kind = node.attrs["kind"] if node.body else _KINDS.get(node.op, "conv")
+    kind = node.attrs["kind"] if node.body else _KINDS.get(node.op, "loop")
     whole = Graph(kind, inputs=tuple(outer), outputs=tuple(outputs))
     attrs: Mapping[str, object] = {"kind": kind}
     return make_node("fused", inputs, dict(attrs), spans=node.spans, name=node.name, origin=ORIGIN, body=whole)

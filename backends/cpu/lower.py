@@ -12,7 +12,7 @@ The name is an op's, or `fused.<kind>` for a fused node. Among the lowerings of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netlang import config
@@ -20,9 +20,10 @@ from netlang.backends.base import Options
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
-from netlang.ir.dims import Dim, Sym, evaluate, size
+from netlang.ir.dims import Dim, Shape, Sym, evaluate, size
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import DType, TensorType
+from netlang.passes.memory import VIEWS
 
 Sizes = Mapping[str, int]
 Number = Dim | Callable[[Sizes], int]
@@ -73,12 +74,27 @@ class Step:
     parallel: bool = True
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Where a value is that has no memory of its own: some channels of `whole`, a value that is no slice itself.
+
+    start    elements from the start of `whole` to the value's first one
+    pitch    elements from an image (an index of the first axis) to the next, those of `whole`
+    """
+
+    whole: Value
+    start: Dim
+    pitch: Dim
+
+
 @dataclass
 class LoweringContext:
     """What a lowering may ask for. One context serves one graph; `scratches` collects requests by node."""
 
     graph: Graph
     target: Target
+    slices: dict[Value, Slice] = field(default_factory=dict)
+    """Values of the graph that are slices of others. Only kernels that ask for `image_bytes` meet them."""
     scratches: dict[Node, list[Scratch]] = field(default_factory=dict)
     aliases: dict[Value, Buffer] = field(default_factory=dict)
     """Where values of a fused body live when the body is lowered op by op."""
@@ -113,6 +129,26 @@ class LoweringContext:
         """Where a value lives: itself, or what a value of a fused body stands for."""
         return self.aliases.get(value, value)
 
+    def storage(self, value: Value) -> Value:
+        """The value whose bytes these are: a reshape is a view, a slice lies in its whole."""
+        root = storage(value)
+        return self.slices[root].whole if root in self.slices else root
+
+    def start(self, buffer: Buffer) -> Dim:
+        """Bytes from the start of a buffer's storage to its first element."""
+        found = self.slices.get(storage(buffer)) if isinstance(buffer, Value) else None
+        return found.start * found.whole.dtype.size if found else 0
+
+    def image_elements(self, buffer: Buffer, type: TensorType) -> Dim:
+        """Elements from one index of the first axis to the next, of a tensor of `type` that is in `buffer`."""
+        if isinstance(buffer, Value) and buffer in self.slices:
+            return self.slices[buffer].pitch
+        return size(stored_shape(type)[1:])
+
+    def image_bytes(self, buffer: Buffer, type: TensorType) -> Dim:
+        """The same in bytes."""
+        return self.image_elements(buffer, type) * type.dtype.size
+
     def allow_in_place(self, *inputs: int) -> None:
         """Say that the node being lowered reads each element of these inputs before it writes it, and never again."""
         assert self.owner is not None
@@ -128,14 +164,31 @@ class LoweringContext:
 
 
 def storage_bytes(type: TensorType) -> Dim:
-    """Bytes of a tensor in memory. A layout `c16` holds channels (axis 1) in blocks of 16, the last one padded."""
-    if not type.layout:
-        return type.bytes
-    if not type.layout.startswith("c"):
-        raise ValueError(f"unknown layout {type.layout}")
-    block = int(type.layout[1:])
+    """Bytes of a tensor in memory."""
+    return size(stored_shape(type)) * type.dtype.size
+
+
+def stored_shape(type: TensorType) -> Shape:
+    """The shape with the padding of the layout: `c16` holds channels (axis 1) in blocks of 16, the last one padded."""
+    block = block_of(type)
+    if not block:
+        return type.shape
     n, channels, *spatial = type.shape
-    return size((n, (channels + (block - 1)) // block * block, *spatial)) * type.dtype.size
+    return (n, (channels + (block - 1)) // block * block, *spatial)
+
+
+def block_of(type: TensorType) -> int:
+    """Channels of a block of the layout; 0 for plain tensors."""
+    if type.layout and not type.layout.startswith("c"):
+        raise ValueError(f"unknown layout {type.layout}")
+    return int(type.layout[1:]) if type.layout else 0
+
+
+def storage(value: Value) -> Value:
+    """The value that a value is a view of: a reshape has its input's bytes."""
+    while value.node.op in VIEWS:
+        value = value.node.inputs[0]
+    return value
 
 
 Lowering = Callable[[LoweringContext, Node], Sequence[Step]]
@@ -143,10 +196,22 @@ Match = Callable[[LoweringContext, Node], bool]
 
 
 @dataclass(frozen=True)
+class Sliceable:
+    """The inputs and results of a node, by position, that its kernels find by `image_bytes`: they may be slices."""
+
+    inputs: Collection[int] = ()
+    results: Collection[int] = ()
+
+
+SliceRule = Callable[[LoweringContext, Node], Sliceable]
+
+
+@dataclass(frozen=True)
 class _Entry:
     priority: int
     match: Match
     lower: Lowering
+    slices: SliceRule
 
 
 _TABLE: dict[str, list[_Entry]] = {}
@@ -156,13 +221,20 @@ def _always(context: LoweringContext, node: Node) -> bool:
     return True
 
 
-def lowering(*names: str, priority: int = 0, match: Match = _always) -> Callable[[Lowering], Lowering]:
-    """Register the decorated function as a way to carry out the ops (or `fused.<kind>`) called `names`."""
+def _no_slices(context: LoweringContext, node: Node) -> Sliceable:
+    return Sliceable()
+
+
+def lowering(
+    *names: str, priority: int = 0, match: Match = _always, slices: SliceRule = _no_slices
+) -> Callable[[Lowering], Lowering]:
+    """Register the decorated function as a way to carry out the ops (or `fused.<kind>`) called `names`; `slices` says
+    which tensors of a node may be slices of others."""
 
     def register(function: Lowering) -> Lowering:
         for name in names:
             entries = _TABLE.setdefault(name, [])
-            entries.append(_Entry(priority, match, function))
+            entries.append(_Entry(priority, match, function, slices))
             entries.sort(key=lambda e: -e.priority)
         return function
 
@@ -179,10 +251,22 @@ def lowered_names() -> frozenset[str]:
     return frozenset(_TABLE)
 
 
+def _entry(context: LoweringContext, node: Node) -> _Entry | None:
+    """The best lowering that matches."""
+    entries = _TABLE.get(lowering_name(node), []) + _TABLE.get(node.op if node.op == "fused" else "", [])
+    return next((entry for entry in entries if entry.match(context, node)), None)
+
+
+def sliceable(context: LoweringContext, node: Node) -> Sliceable:
+    """Which tensors of a node may be slices of others, by the lowering that will carry it out."""
+    entry = _entry(context, node)
+    return entry.slices(context, node) if entry else Sliceable()
+
+
 def lower(context: LoweringContext, node: Node) -> list[Step]:
     """The steps that carry out `node`, from the best lowering that matches. Raises NetError if there is none."""
-    for entry in _TABLE.get(lowering_name(node), []) + _TABLE.get(node.op if node.op == "fused" else "", []):
-        if entry.match(context, node):
-            return list(entry.lower(context, node))
+    entry = _entry(context, node)
+    if entry is not None:
+        return list(entry.lower(context, node))
     types = ", ".join(str(v.type) for v in node.inputs)
     raise error(f"the cpu backend cannot carry out {lowering_name(node)} on ({types})", *node.spans)

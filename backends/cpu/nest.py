@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netlang.backends.cpu.emit import BYTES
-from netlang.backends.cpu.lower import Arg, At, Buffer, Number
+from netlang.backends.cpu.lower import Arg, At, Buffer
 from netlang.ir.dims import Dim, size
 
 REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
@@ -55,10 +55,11 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Axis:
-    """One loop: how often, and whether reductions go over it."""
+    """One loop: how often, whether reductions go over it, whether it is the `lanes` of blocked channels."""
 
     size: Dim
     reduced: bool
+    lanes: bool = False
 
 
 @dataclass
@@ -134,7 +135,10 @@ def collapsed(nest: Nest) -> Nest:
             kept[-1].append(axis)
         else:
             kept.append([axis])
-    axes = [Axis(size(nest.axes[a].size for a in group), nest.axes[group[0]].reduced) for group in kept]
+    axes = [
+        Axis(size(nest.axes[a].size for a in g), nest.axes[g[0]].reduced, len(g) == 1 and nest.axes[g[0]].lanes)
+        for g in kept
+    ]
     place = {group[0]: i for i, group in enumerate(kept)}
     inner = [group[-1] for group in kept]
 
@@ -167,6 +171,8 @@ def _at_least_one_axis(nest: Nest) -> Nest:
 
 CHUNK = 16384
 """Elements that one thread takes at a time from a long axis; results do not depend on it unless it splits a sum."""
+VECTOR_CHUNK = 256
+"""The same in vectors, along an axis before the lanes of blocked channels."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,8 @@ class OperandCode:
 class NestCode:
     """The structure of a nest, which is what its kernel is compiled for.
 
-    axes    `k` (kept) or `r` (reduced) per axis
+    axes    per axis `k` (kept), `r` (reduced), `l` (kept, and gone along inside a unit of work) or, for a last axis
+            that is kept and one vector long, `v`
     split   the only axis is reduced in chunks, each with results of its own
     """
 
@@ -202,7 +209,7 @@ def code_of(nest: Nest, split: bool = False) -> NestCode:
         return OperandCode(o.dtype, "".join(marks))
 
     return NestCode(
-        "".join("r" if a.reduced else "k" for a in nest.axes),
+        _axis_kinds(nest),
         tuple(map(operand, nest.loads)),
         tuple(nest.instructions),
         tuple((operand(o), at) for o, at in nest.stores),
@@ -211,13 +218,23 @@ def code_of(nest: Nest, split: bool = False) -> NestCode:
     )
 
 
-def arguments(nest: Nest, chunk: Number = CHUNK) -> list[Arg]:
+def _axis_kinds(nest: Nest) -> str:
+    """The structure of the axes. Single vectors of lanes are too little for a unit of work: pixels are taken along."""
+    kinds = ["r" if a.reduced else "k" for a in nest.axes]
+    if nest.axes[-1].lanes and kinds[-1] == "k":
+        kinds[-1] = "v"
+        if "r" not in kinds and len(kinds) > 1:
+            kinds[-2] = "l"
+    return "".join(kinds)
+
+
+def arguments(nest: Nest) -> list[Arg]:
     """The argument table: sizes of the axes, chunk, numbers, then per operand its address and its run-time strides.
 
     Strides are in bytes. `NestEmitter` reads them in the same order.
     """
     args: list[Arg] = [a.size for a in nest.axes]
-    args.append(chunk)
+    args.append(VECTOR_CHUNK if "l" in _axis_kinds(nest) else CHUNK)
     args += nest.numbers
     for o in nest.operands:
         width = BYTES[o.dtype]

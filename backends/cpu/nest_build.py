@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netlang.backends.cpu.axes import Axes, Place, widest
 from netlang.backends.cpu.expansions import EXPANSIONS
 from netlang.backends.cpu.expressions import EXPRESSIONS
-from netlang.backends.cpu.lower import Buffer
+from netlang.backends.cpu.lower import Buffer, LoweringContext, block_of
 from netlang.backends.cpu.nest import Axis, Nest, Operand
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
 from netlang.ir.types import DType
 
-_VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient"})
+_VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient", "layout"})
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
 _CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "uniform", "const", "extent"})
 
@@ -26,12 +26,18 @@ def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
     return tuple(size(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def build_nest(inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]) -> Nest | None:
-    """The nest that computes `targets` (values and where to put them) from `inputs`, or None if it takes several."""
+def build_nest(
+    context: LoweringContext, inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]
+) -> Nest | None:
+    """The nest that computes `targets` (values and where to put them) from `inputs`, or None if it takes several.
+
+    Where tensors have their channels in blocks, the axis of the channels becomes two: blocks, at its place, and lanes,
+    the last axis of all.
+    """
     nodes, targets = _expanded(inputs, targets)
     axes = Axes()
     for node in nodes:
-        if node.op not in _CARRIED_OUT or any(t.layout for t in node.types) or not axes.visit(node):
+        if node.op not in _CARRIED_OUT or not axes.visit(node):
             return None
     computed = [v for node in nodes for v in node.results]
     order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes if n.op != "uniform" for v in n.inputs])
@@ -41,7 +47,29 @@ def build_nest(inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Bu
     kept = {c for c in order if c not in reduced}
     if any(set(axes.classes(v)) not in (kept, set(order)) for v, _ in targets):
         return None
-    return _NestBuilder(axes, order, reduced, inputs).build(nodes, targets)
+    found = {(axes.of(v)[1], block_of(v.type)) for v in (*inputs, *(v for v, _ in targets)) if v.type.layout}
+    blocked = _Blocked(None, 1)
+    if found:
+        (channels, lanes), *others = found
+        if others or channels is None or any(n.op == "one_hot" for n in nodes):
+            return None
+        if lanes != context.target.lanes(4) or not _divides(lanes, channels):
+            return None
+        blocked = _Blocked(channels, lanes)
+    return _NestBuilder(context, axes, order, reduced, inputs, blocked).build(nodes, targets)
+
+
+@dataclass(frozen=True)
+class _Blocked:
+    """The class of the channels, if they are in blocks of so many `lanes`."""
+
+    channels: Place | None
+    lanes: int
+
+
+def _divides(lanes: int, place: Place) -> bool:
+    dim = place[0].shape[place[1]]
+    return isinstance(dim, int) and dim % lanes == 0
 
 
 def _expanded(
@@ -83,9 +111,22 @@ def _reduced(axes: Axes, nodes: Sequence[Node]) -> set[Place] | None:
 
 
 class _NestBuilder:
-    def __init__(self, axes: Axes, order: list[Place], reduced: set[Place], inputs: Mapping[Value, Buffer]) -> None:
-        self.axes, self.order, self.reduced, self.inputs = axes, order, reduced, inputs
-        self.nest = Nest([Axis(value.shape[i], (value, i) in reduced) for value, i in order])
+    def __init__(
+        self,
+        context: LoweringContext,
+        axes: Axes,
+        order: list[Place],
+        reduced: set[Place],
+        inputs: Mapping[Value, Buffer],
+        blocked: _Blocked,
+    ) -> None:
+        self.context, self.axes, self.order, self.inputs, self.blocked = context, axes, order, inputs, blocked
+        lanes, channels = blocked.lanes, blocked.channels
+        self.nest = Nest(
+            [Axis(v.shape[i] // (lanes if (v, i) == channels else 1), (v, i) in reduced) for v, i in order]
+        )
+        if channels is not None:
+            self.nest.axes.append(Axis(lanes, channels in reduced, lanes=True))
         self.positions: dict[Value, int] = {}
 
     def build(self, nodes: Sequence[Node], targets: Sequence[tuple[Value, Buffer]]) -> Nest:
@@ -101,8 +142,20 @@ class _NestBuilder:
         return self.positions[value]
 
     def _operand(self, value: Value, buffer: Buffer) -> Operand:
-        own = dict(zip(self.axes.of(value), row_major(value.shape), strict=True))
-        return Operand(buffer, value.dtype.value, tuple(own.get(c, 0) for c in self.order))
+        own = dict(zip(self.axes.of(value), self._strides(value, buffer), strict=True))
+        channels, lanes = self.blocked.channels, self.blocked.lanes
+        last: tuple[Dim, ...] = ()
+        if channels is not None:
+            step = own.get(channels, 0)
+            last = (1 if value.type.layout else step,)
+            own[channels] = step * (1 if value.type.layout else lanes)
+        return Operand(buffer, value.dtype.value, (*(own.get(c, 0) for c in self.order), *last))
+
+    def _strides(self, value: Value, buffer: Buffer) -> tuple[Dim, ...]:
+        """Elements between neighbours along every axis; along blocked channels, between blocks."""
+        inner, lanes = value.shape[1:], block_of(value.type)
+        strides = row_major((*inner, lanes))[:-1] if lanes else row_major(inner)
+        return (self.context.image_elements(buffer, value.type), *strides) if value.rank else ()
 
     def _instruction(self, node: Node) -> int:
         dtype = node.out.dtype.value

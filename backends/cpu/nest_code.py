@@ -5,7 +5,8 @@ The kept axes but the last loop are units of work that threads share; the last a
 walking   the last axis is reduced, or nothing is: a unit walks along the last axis, vector by vector. Reductions have
           accumulators in vectors, combined across lanes at the end in a fixed order.
 standing  the last axis is kept and others are reduced: a unit is a few vectors of the last axis that stand still
-          while the reduced loops run; the accumulators are the results.
+          while the reduced loops run; the accumulators are the results. Where the last axis is one vector, the lanes
+          of blocked channels, and nothing is reduced, pixels are what a unit goes along.
 
 Reductions make sweeps: sweep s computes those whose input depends on reductions of earlier sweeps only; element
 results are stored in the first sweep that can. What a later sweep needs is computed again from memory, except where
@@ -49,6 +50,8 @@ class NestEmitter:
         self.code, self.e, self.b = code, emitter, emitter.b
         self.plan: Plan = plan_sweeps(code)
         self.last = len(code.axes) - 1
+        self.along = code.axes.find("l") if "l" in code.axes else self.last
+        self.span: tuple[Any, Any] = (I64(0), I64(0))
         self.walking = self.plan.walking
         self.sweep = 0
         self._read_arguments(args)
@@ -86,7 +89,7 @@ class NestEmitter:
         step = self._unit_length()
         blocks = None
         if step is not None:
-            blocks = b.udiv(b.add(self.sizes[self.last], b.sub(step, I64(1))), step)
+            blocks = b.udiv(b.add(self.sizes[self.along], b.sub(step, I64(1))), step)
             total = b.mul(total, blocks)
         first = b.udiv(b.mul(total, tid), threads)
         stop = b.udiv(b.mul(total, b.add(tid, I64(1))), threads)
@@ -98,15 +101,17 @@ class NestEmitter:
         self.e.loop(first, stop, 1, [], unit)
 
     def _unit_length(self) -> Any:
-        """How far along the last axis one unit goes; None: all of it, as it is reduced."""
+        """How far along its axis one unit goes; None: all of it, as it is reduced or one vector."""
+        if "l" in self.code.axes:
+            return self.chunk
         if not self.walking:
-            return I64(self.plan.unroll * self.e.lanes)
+            return None if self.code.axes[-1] == "v" else I64(self.plan.unroll * self.e.lanes)
         return self.chunk if self.code.axes[-1] == "k" or self.code.split else None
 
     def _unit(self, index: Any, outer: Sequence[int], blocks: Any, step: Any) -> None:
         b = self.b
         number = index
-        start, stop = I64(0), self.sizes[self.last]
+        start, stop = I64(0), self.sizes[self.along]
         if blocks is not None:
             start = b.mul(b.urem(index, blocks), step)
             stop = self.e.smaller(b.add(start, step), stop)
@@ -123,6 +128,9 @@ class NestEmitter:
                 self.bases_of_unit[i] = b.add(self.bases_of_unit[i], b.mul(number, width))
         if self.walking:
             self._walk(start, stop)
+        elif self.code.axes[-1] == "v":
+            self.span = start, stop
+            self._stand_on([_Slot(I64(0), None)])
         else:
             self._stand(start, stop)
 
@@ -223,16 +231,17 @@ class NestEmitter:
             self._value(position, unit, slot, self.places)
 
     def _reduced_loops(self, carried: list[Any], body: Callable[[dict[int, Any], list[Any]], list[Any]]) -> list[Any]:
-        """Loops over the reduced axes (but the last, if that is walked along) around `body(places, carried)`."""
-        axes = [a for a in range(self.last + (not self.walking)) if self.code.axes[a] == "r"]
+        """Loops over the axes inside a unit (but the last, if that is walked along) around `body(places, carried)`."""
+        axes = [a for a in range(self.last + (not self.walking)) if self.code.axes[a] in "rl"]
 
         def nested(depth: int, places: dict[int, Any], held: list[Any]) -> list[Any]:
             if depth == len(axes):
                 return body(places, held)
             axis = axes[depth]
-            return self.e.loop(
-                I64(0), self.sizes[axis], 1, held, lambda i, inner: nested(depth + 1, {**places, axis: i}, inner)
-            )[:-1]
+            start, stop = self.span if self.code.axes[axis] == "l" else (I64(0), self.sizes[axis])
+            return self.e.loop(start, stop, 1, held, lambda i, inner: nested(depth + 1, {**places, axis: i}, inner))[
+                :-1
+            ]
 
         return nested(0, dict(self.places), carried)
 

@@ -74,7 +74,8 @@ def measured_peak(threads: int) -> float:
     kernel = emitted(f"fma_peak({lanes}, {sums}, {_PEAK_ROUNDS})", partial(_emit_peak, lanes, sums))
     step = Step(kernel, (), (), 10 * _PEAK_ROUNDS * sums)
     empty = Graph("peak", (), (), ())
-    table = make_table([step], Layout(Homes(empty), {}, None, 0, LoweringContext(empty, host())), {})
+    context = LoweringContext(empty, host())
+    table = make_table([step], Layout(Homes(context), {}, None, 0, context), {})
     clock = StepClock(1)
     for _ in range(_PEAK_CALLS):
         clock.carry_out(table, threads)

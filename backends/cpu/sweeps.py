@@ -15,8 +15,9 @@ _EXPENSIVE = frozenset({"exp", "log", "tanh", "erf", "sigmoid", "gelu", "softplu
 class Plan:
     """What to do when.
 
-    A value is `fixed` if it is the same all along the loops inside a unit: the reduced axes, and the last axis where
-    the nest walks along it. Fixed values are computed once per unit, before the sweep that first needs them.
+    A value is `fixed` if it is the same all along the loops inside a unit: the axes that are reduced or gone along, and
+    the last axis where the nest walks along it. Fixed values are computed once per unit, before the sweep that first
+    needs them.
 
     reductions  per sweep: the reductions (positions of instructions) it completes
     stores      per sweep: the element results (numbers of stores) it writes
@@ -42,8 +43,9 @@ class Plan:
 
 def plan_sweeps(code: NestCode) -> Plan:
     """Assign reductions and stores to as few sweeps as their dependences allow."""
-    walking = code.axes[-1] == "r" or "r" not in code.axes
-    inside = [i for i, kind in enumerate(code.axes) if kind == "r" or (walking and i == len(code.axes) - 1)]
+    loops = set(code.axes) & {"r", "l"}
+    walking = code.axes[-1] == "r" or (not loops and code.axes[-1] == "k")
+    inside = [i for i, kind in enumerate(code.axes) if kind in "rl" or (walking and i == len(code.axes) - 1)]
     fixed, level = _analysed(code, inside)
     element = [s for s, (operand, _) in enumerate(code.stores) if _moves(operand, inside)]
     reductions = [i for i, x in enumerate(code.instructions) if x.op in REDUCTIONS]
@@ -82,7 +84,7 @@ def _analysed(code: NestCode, inside: list[int]) -> tuple[list[bool], list[int]]
 
 def _unroll(code: NestCode, walking: bool) -> int:
     """Enough vectors to hide the latency of the accumulators, few enough to stay in registers."""
-    if "r" not in code.axes:
+    if "r" not in code.axes or code.axes[-1] == "v":
         return 1
     sums = sum(x.op in REDUCTIONS for x in code.instructions)
     weight = len(code.instructions) + 8 * sum(x.op in _EXPENSIVE for x in code.instructions)

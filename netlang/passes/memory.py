@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Node, Value
@@ -58,18 +59,21 @@ def plan(
     size_of: Callable[[Value], int] | None = None,
     scratch: Callable[[Node], int] = lambda node: 0,
     may_alias: Callable[[Node, int], bool] = lambda node, index: False,
+    within: Mapping[Value, Value] = MappingProxyType({}),
 ) -> MemoryPlan:
     """Plan the memory of one call of `graph` with the given sizes of its symbolic dims.
 
     size_of    (value) -> bytes of its buffer; 0 gives it no place in the arena. Default: its elements' bytes.
     scratch    (node) -> bytes of working memory while it runs
     may_alias  (node, i) -> whether the node may write a result of the same type over its input i
+    within     values that are parts of others and have no place of their own; what they are part of is there from the
+               first part on. No part of anything is a whole itself, and parts of one whole do not overlap.
 
     Raises KeyError for a symbolic dim without a size.
     """
     nodes = graph.nodes
     sizing = size_of or (lambda value: dims.evaluate(value.type.bytes, sizes))
-    storages = _Storages(graph, sizing, may_alias)
+    storages = _Storages(graph, sizing, may_alias, within)
     for time, node in enumerate(nodes):
         storages.visit(time, node)
     extra = {node: align(scratch(node)) for node in nodes}
@@ -103,9 +107,18 @@ class _Storages:
     `first`, `last` and `bytes` speak of storages in the arena, by the value that opened them.
     """
 
-    def __init__(self, graph: Graph, sizing: Callable[[Value], int], may_alias: Callable[[Node, int], bool]) -> None:
-        self._sizing, self._may_alias = sizing, may_alias
+    def __init__(
+        self,
+        graph: Graph,
+        sizing: Callable[[Value], int],
+        may_alias: Callable[[Node, int], bool],
+        within: Mapping[Value, Value],
+    ) -> None:
+        self._sizing, self._may_alias, self._within = sizing, may_alias, within
         self._last_use = _last_uses(graph)
+        self._last_of_parts: dict[Value, int] = {}
+        for part, whole in within.items():
+            self._last_of_parts[whole] = max(self._last_of_parts.get(whole, 0), self._last_use.get(part, 0))
         self.storage: dict[Value, Value] = {}
         self.first: dict[Value, int] = {}
         self.last: dict[Value, int] = {}
@@ -118,16 +131,22 @@ class _Storages:
         outside = "leaf" in opdef(node.op).traits and node.op != "extent"
         taken: set[Value] = set()
         for result in node.results:
-            host = None if outside else self._host(node, result, time, taken)
+            whole = self._within.get(result, result)
+            if whole in self.storage:
+                self._join(result, whole, time)
+                continue
+            part = result != whole
+            host = None if outside or part else self._host(node, result, time, taken)
             if host is not None:
                 taken.add(self.storage[host])
                 self._join(result, host, time)
                 continue
-            self.storage[result] = result
+            self.storage[result] = self.storage[whole] = whole
             if not outside:
-                self.first[result] = time
-                self.last[result] = max(time, self._last_use.get(result, time))
-                self.bytes[result] = align(self._sizing(result))
+                ends = (time, self._last_use.get(whole, time), self._last_of_parts.get(whole, time))
+                self.first[whole] = time
+                self.last[whole] = max(ends)
+                self.bytes[whole] = align(self._sizing(whole))
 
     def _join(self, value: Value, host: Value, time: int) -> None:
         root = self.storage[host]
@@ -140,6 +159,8 @@ class _Storages:
         size = self._sizing(result)
         for value in node.inputs:
             root = self.storage[value]
+            if value in self._within:
+                continue
             ends_here = root in self.last and self.last[root] == time
             if not ends_here or root in taken or value.type != result.type or not 0 < size <= self.bytes[root]:
                 continue

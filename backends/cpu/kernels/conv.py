@@ -11,7 +11,7 @@ from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, s
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.kernels.depthwise import by_lanes, kernels_by_lanes, plan_by_lanes, source_of
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lowering
+from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Sliceable, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
@@ -91,7 +91,17 @@ def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
     return frozenset(i for i, v in enumerate(inputs) if v in able)
 
 
-@lowering("conv", "conv_data_grad", "fused.conv", priority=10, match=fits)
+def sliceable(context: LoweringContext, node: Node) -> Sliceable:
+    """The map and the result of a convolution by any of these kernels, but of no phase: it shares its planes."""
+    parts = _parts(context, node)
+    assert parts is not None
+    x = stored(parts.chain.main.inputs[0])
+    inputs = node.body.inputs if node.body else node.inputs
+    written = () if parts.problems[0].phased else (result_of(node).index,)
+    return Sliceable([i for i, v in enumerate(inputs) if v == x], written)
+
+
+@lowering("conv", "conv_data_grad", "fused.conv", priority=10, match=fits, slices=sliceable)
 def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     """Pack weights and per-channel operands, then compute. The first is hoisted where weights do not change."""
     parts = _parts(context, node)
@@ -101,7 +111,8 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
 
 def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvProblem) -> list[Step]:
     """The two steps of one problem."""
-    chain = parts.chain
+    chain, x = parts.chain, parts.chain.main.inputs[0]
+    assert chain.result is not None
     outer = OuterValues(context, node)
     weights = outer(chain.main.inputs[1])
     lanewise = by_lanes(problem, context.target)
@@ -109,7 +120,7 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
         plan = plan_by_lanes(problem, parts.pool, chain, context.target)
     else:
         plan = plan_conv(problem, parts.pool, chain, context.target, _weight_bytes(context, problem, weights))
-    images = chain.main.inputs[0].shape[0]
+    images = x.shape[0]
     packed = context.scratch(plan.weight_floats * plan.structure.tile.w_bytes + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
     pack = pack_step(problem, plan, weights, [outer(v) for v in chain.channels], packed, operands)
@@ -118,7 +129,9 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
     results = results_of(context, node, chain)
     numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {
-        T.X: outer(chain.main.inputs[0]),
+        T.X: outer(x),
+        T.X_IMAGE: context.image_bytes(outer(x), stored(x).type),
+        T.OUT_IMAGE: context.image_bytes(results[0], chain.result.type),
         T.WEIGHTS: packed,
         T.CHANNELS: operands,
         T.POOL_CHANNELS: At(operands, chain.channels_before * plan.channel_pitch),

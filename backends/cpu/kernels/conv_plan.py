@@ -111,7 +111,7 @@ def _blocked_input(problem: ConvProblem, plain: dict[T, int], lanes: int) -> dic
     blocks = -(-problem.channels // lanes)
     per_channel = (T.X_CHANNEL, T.X_ROW, T.IN_WIDTH, T.PAD_LEFT, T.STRIP_WIDTH, T.STRIP_ROW, T.ACROSS)
     numbers = {entry: plain[entry] * lanes for entry in per_channel}
-    return numbers | {T.IN_CHANNELS: blocks, T.X_IMAGE: blocks * numbers[T.X_CHANNEL]}
+    return numbers | {T.IN_CHANNELS: blocks}
 
 
 def needs_strip(problem: ConvProblem) -> bool:
@@ -135,7 +135,6 @@ def geometry_numbers(problem: ConvProblem, pool: PoolProblem | None) -> dict[T, 
     strip_width = (wide - 1) * problem.stride[1] + (problem.kernel[1] - 1) * problem.dilation[1] + 1
     out = pool.out if pool else problem.out
     numbers = {
-        T.X_IMAGE: problem.channels * height * width * _FLOAT,
         T.X_CHANNEL: height * width * _FLOAT,
         T.X_ROW: width * _FLOAT,
         T.IN_CHANNELS: problem.channels,

@@ -71,7 +71,7 @@ def _columns(problem: ConvProblem, target: Target) -> int:
     return columns if used > _BETTER * channels / lanes else 0
 
 
-@lowering("conv", "fused.conv", priority=30, match=fits)
+@lowering("conv", "fused.conv", priority=30, match=fits, slices=conv.sliceable)
 def row_conv(context: LoweringContext, node: Node) -> list[Step]:
     """The steps of the direct kernel, the second with another machine code."""
     structure = structure_for(context, node)

@@ -62,7 +62,7 @@ def plan_by_lanes(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, 
     if source.blocked:
         row = problem.size[1] * line
         plane = problem.size[0] * row
-        numbers |= {T.X_ROW: row, T.X_CHANNEL: plane, T.X_IMAGE: -(-problem.channels // lanes) * plane}
+        numbers |= {T.X_ROW: row, T.X_CHANNEL: plane}
     group_floats = source.inputs * problem.kernel[0] * problem.kernel[1] * lanes
     numbers |= {T.ROWS: task_rows, T.ROW_TASKS: row_tasks, T.GROUPS: groups, T.CHANNEL_GROUPS: groups}
     numbers |= {T.CHANNEL_PITCH: groups * line, T.WEIGHT_GROUP: group_floats * _FLOAT}

@@ -11,7 +11,7 @@ from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, s
 from netlang.backends.cpu.kernels.conv import results_of
 from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pair, pool_problem, static
 from netlang.backends.cpu.kernels.pool import pool_sizes, pool_step
-from netlang.backends.cpu.lower import Arg, LoweringContext, Step, evaluated, lowering
+from netlang.backends.cpu.lower import Arg, LoweringContext, Sliceable, Step, evaluated, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure
@@ -66,7 +66,12 @@ def fits(context: LoweringContext, node: Node) -> bool:
     return _parts(context, node) is not None
 
 
-@lowering("fused.response", priority=10, match=fits)
+def _sliceable(context: LoweringContext, node: Node) -> Sliceable:
+    """The map and the result, not its positions."""
+    return Sliceable((0,), (0,))
+
+
+@lowering("fused.response", priority=10, match=fits, slices=_sliceable)
 def response_by_blocks(context: LoweringContext, node: Node) -> list[Step]:
     """Normalise and pool; either tensor may have its channels in blocks."""
     parts = _parts(context, node)
@@ -87,7 +92,14 @@ def response_by_blocks(context: LoweringContext, node: Node) -> list[Step]:
     structure = ResponseStructure(_response(chain.main), pool, chain.pool is not None)
     sizes = pool_sizes(problem, large, lanes, whole=False)
     pitch = -(-(sizes[T.MAP_VECTOR] + lanes * lanes * _FLOAT) // 64) * 64
-    places: dict[T, Arg] = {T.X: OuterValues(context, node)(chain.main.inputs[0]), T.OUT: results[0]}
+    x = OuterValues(context, node)(chain.main.inputs[0])
+    assert chain.result is not None
+    places: dict[T, Arg] = {
+        T.X: x,
+        T.X_IMAGE: context.image_bytes(x, stored(chain.main.inputs[0]).type),
+        T.OUT: results[0],
+        T.OUT_IMAGE: context.image_bytes(results[0], chain.result.type),
+    }
     if switch:
         places[T.SWITCHES] = results[1]
     if not pool.x_blocked:

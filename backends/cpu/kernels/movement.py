@@ -1,4 +1,4 @@
-"""Lowerings of ops that move elements: slices, pads, concatenations as strided copies."""
+"""Lowerings of ops that move elements: slices, pads, reversals as strided copies."""
 
 from __future__ import annotations
 
@@ -46,17 +46,6 @@ def pad(context: LoweringContext, node: Node) -> list[Step]:
         target = _along(target, axis, low, 1)
     steps = fill(context, node.out, node.attrs["value"])
     return steps + copy(context, node.inputs[0].shape, view(node.inputs[0]), target)
-
-
-@lowering("concat")
-def concat(context: LoweringContext, node: Node) -> list[Step]:
-    steps: list[Step] = []
-    start: Dim = 0
-    for value in node.inputs:
-        target = _along(view(node.out), node.attrs["axis"], start, 1)
-        steps += copy(context, value.shape, view(value), target)
-        start = start + value.shape[node.attrs["axis"]]
-    return steps
 
 
 @lowering("reshape", "stop_gradient", priority=-10)

@@ -8,7 +8,7 @@ from functools import partial
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import POOLS
 from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pool_problem
-from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Scratch, Step, lowering
+from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Scratch, Sliceable, Step, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure, emit_pool
@@ -44,23 +44,28 @@ def fits(context: LoweringContext, node: Node) -> bool:
     return _problem(node) is not None
 
 
-@lowering("fused.pool", priority=10)
+def _sliceable(context: LoweringContext, node: Node) -> Sliceable:
+    """Map and result of a pool; of a gradient nothing."""
+    return Sliceable() if node.op in _BACKWARD else Sliceable((0,), (0,))
+
+
+@lowering("fused.pool", priority=10, slices=_sliceable)
 def pool_between_layouts(context: LoweringContext, node: Node) -> list[Step]:
     """A pool that reads or writes channels in blocks, as the layout pass makes it."""
     assert node.body is not None
     pool = next(n for n in node.body.nodes if n.op in POOLS)
     x, out = node.inputs[0], node.out
-    return _steps(context, pool, context.buffer(x), context.buffer(out), (bool(x.type.layout), bool(out.type.layout)))
+    return _steps(context, pool, x, out)
 
 
-@lowering("max_pool", "max_pool_switch", "avg_pool", "sum_pool", *_BACKWARD, priority=10, match=fits)
+@lowering("max_pool", "max_pool_switch", "avg_pool", "sum_pool", *_BACKWARD, priority=10, match=fits, slices=_sliceable)
 def blocked_pool(context: LoweringContext, node: Node) -> list[Step]:
     """One step: blocks of channels are pooled, or spread, by themselves."""
-    return _steps(context, node, context.buffer(node.inputs[0]), context.buffer(node.out), (False, False))
+    return _steps(context, node, node.inputs[0], node.out)
 
 
-def _steps(context: LoweringContext, node: Node, x: Buffer, out: Buffer, blocked: tuple[bool, bool]) -> list[Step]:
-    """The steps of a pool node whose map is at `x`, result at `out`; `blocked`: which of them is."""
+def _steps(context: LoweringContext, node: Node, source: Value, result: Value) -> list[Step]:
+    """The steps of a pool node that reads `source` and writes `result`, as they are stored."""
     found = _problem(node)
     assert found is not None
     problem, large = found
@@ -69,10 +74,17 @@ def _steps(context: LoweringContext, node: Node, x: Buffer, out: Buffer, blocked
     tile = pool_tile(context.target.lanes(_FLOAT), kind, problem.kernel, problem.stride[1])
     mode = "" if not backward else "found" if node.op == "max_pool_grad" else "given"
     switch = _switch(node)
+    blocked = bool(source.type.layout), bool(result.type.layout)
     structure = PoolStructure(
         tile, problem.kernel, problem.count_pad, mode, str(switch.dtype) if switch else "", *blocked
     )
-    places: dict[T, Arg] = {T.X: x, T.OUT: out}
+    x, out = context.buffer(source), context.buffer(result)
+    places: dict[T, Arg] = {
+        T.X: x,
+        T.X_IMAGE: context.image_bytes(x, source.type),
+        T.OUT: out,
+        T.OUT_IMAGE: context.image_bytes(out, result.type),
+    }
     if node.op == "max_pool_grad":
         places[T.WEIGHTS] = context.buffer(node.inputs[2])
     if switch is not None:
@@ -83,9 +95,9 @@ def _steps(context: LoweringContext, node: Node, x: Buffer, out: Buffer, blocked
 def pool_step(
     context: LoweringContext, structure: PoolStructure, problem: PoolProblem, large: TensorType, places: dict[T, Arg]
 ) -> Step:
-    """The step of a pool of the map `large`. `places` are the addresses of the map (X) and the result (OUT), and as far
-    as the structure asks for them of dy (WEIGHTS), the positions (SWITCHES) and the epilogue's operands. A kernel
-    that needs a larger slot than a pool says so there too."""
+    """The step of a pool of the map `large`. `places` are the addresses of the map (X) and the result (OUT) and their
+    images' distances, and as far as the structure asks for them the addresses of dy (WEIGHTS), the positions (SWITCHES)
+    and the epilogue's operands. A kernel that needs a larger slot than a pool says so there too."""
     numbers: dict[T, Arg] = dict.fromkeys(T, 0)
     numbers |= pool_sizes(problem, large, structure.tile.lanes, whole=bool(structure.backward))
     numbers |= {T.WEIGHTS: places[T.X], T.SWITCHES: places[T.OUT]} | places

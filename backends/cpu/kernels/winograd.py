@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
-from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of
+from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
+from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of, sliceable
 from netlang.backends.cpu.kernels.conv_plan import kernel_fits
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
@@ -93,7 +93,7 @@ def _fits(context: LoweringContext, node: Node) -> bool:
     return _parts(context, node) is not None
 
 
-@lowering("conv", "conv_data_grad", "fused.conv", priority=20, match=_fits)
+@lowering("conv", "conv_data_grad", "fused.conv", priority=20, match=_fits, slices=sliceable)
 def winograd(context: LoweringContext, node: Node) -> list[Step]:
     """Transform the weights, compute, and pool where that is a step of its own. The first is hoisted where weights do
     not change."""
@@ -108,17 +108,21 @@ def winograd(context: LoweringContext, node: Node) -> list[Step]:
     operands = context.scratch(max(64, len(chain.channels) * pitch))
     x, weights = (outer(v) for v in chain.main.inputs)
     kernel, after = At(weights, problem.weight_start * _FLOAT), At(operands, chain.channels_before * pitch)
-    places = Places(x, kernel, packed, operands, after)
+    x_image = context.image_bytes(x, stored(chain.main.inputs[0]).type)
+    places = Places(x, x_image, kernel, packed, operands, after)
     transform = transform_step(plan, places, [outer(v) for v in chain.channels])
     results = results_of(context, node, chain)
-    map_ = context.scratch(_blocked_bytes(context, chain.main.out.type)) if apart else results[0]
+    map_type = _blocked(context, chain.main.out.type)
+    assert chain.result is not None
+    map_ = context.scratch(storage_bytes(map_type)) if apart else results[0]
+    out_image = context.image_bytes(map_, map_type if apart else chain.result.type)
     images, tensors = chain.main.inputs[0].shape[0], [outer(v) for v in chain.tensors]
-    compute = compute_step(context, problem, plan, images, places, tensors, map_)
+    compute = compute_step(context, problem, plan, images, places, tensors, map_, out_image)
     if apart is None:
         return [transform, compute]
-    return [transform, compute, pool_of_map(context, chain, apart, pitch, places, map_, results)]
+    return [transform, compute, pool_of_map(context, chain, apart, pitch, places, map_, out_image, results)]
 
 
-def _blocked_bytes(context: LoweringContext, plain: TensorType) -> Dim:
-    """Bytes of a tensor with its channels in blocks."""
-    return storage_bytes(TensorType(plain.dtype, plain.shape, f"c{context.target.lanes(_FLOAT)}"))
+def _blocked(context: LoweringContext, plain: TensorType) -> TensorType:
+    """The type with channels in blocks."""
+    return plain.with_layout(f"c{context.target.lanes(_FLOAT)}")

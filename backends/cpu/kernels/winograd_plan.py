@@ -58,7 +58,7 @@ def plan_winograd(
     group = best_cut(work, most_patches(problem), available()).group
     structure = _structure(problem, chain, lanes, m, tile_patches(group, work.most), blocked)
     narrow = problem.channels <= NARROW_CHANNELS
-    numbers = _sizes(problem, result, lanes, structure.x_blocked) | {
+    numbers = _sizes(problem, result, lanes) | {
         T.DOWN: down,
         T.ACROSS: across,
         T.GROUP_PATCHES: group,
@@ -91,15 +91,13 @@ def _structure(
     )
 
 
-def _sizes(problem: ConvProblem, result: tuple[int, int], lanes: int, x_blocked: bool) -> dict[T, int]:
+def _sizes(problem: ConvProblem, result: tuple[int, int], lanes: int) -> dict[T, int]:
     """Sizes of input, weights and result."""
     height, width = problem.size
-    stored_channels = -(-problem.channels // lanes) * lanes if x_blocked else problem.channels
     groups = -(-problem.out_channels // (VECTORS * lanes))
     _, by_out, by_in, row, column = problem.weight_strides
     return {
         T.IN_CHANNELS: problem.channels,
-        T.X_IMAGE: stored_channels * height * width * _FLOAT,
         T.IN_HEIGHT: height,
         T.IN_WIDTH: width,
         T.PAD_TOP: problem.pad[0],

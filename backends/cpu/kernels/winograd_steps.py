@@ -26,10 +26,11 @@ from netlang.ir.dims import Dim
 
 @dataclass(frozen=True)
 class Places:
-    """Where the operands of a convolution are: x, the weights as they are and transformed, per-channel operands, and
-    those of them that belong to what follows the pool."""
+    """Where the operands of a convolution are: x, whose images are `x_image` bytes apart, the weights as they are and
+    transformed, per-channel operands, and those of them that belong to what follows the pool."""
 
     x: Buffer
+    x_image: Dim
     kernel: At
     packed: Scratch
     operands: Scratch
@@ -60,8 +61,9 @@ def compute_step(
     places: Places,
     tensors: list[Buffer],
     out: Buffer,
+    out_image: Dim,
 ) -> Step:
-    """Input transform, products and output transform, of so many images, into `out`."""
+    """Input transform, products and output transform, of so many images, into `out`: one every `out_image` bytes."""
 
     def slots(sizes: Sizes) -> int:
         return min(available(), plan.tasks(evaluated(images, sizes)))
@@ -70,11 +72,13 @@ def compute_step(
     numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {
         T.X: places.x,
+        T.X_IMAGE: places.x_image,
         T.KERNEL: places.kernel,
         T.WEIGHTS: places.packed,
         T.CHANNELS: places.operands,
         T.POOL_CHANNELS: places.after,
         T.OUT: out,
+        T.OUT_IMAGE: out_image,
         T.SCRATCH: scratch,
         T.SLOTS: slots,
         T.PATCHES: lambda sizes: plan.patches(evaluated(images, sizes)),
@@ -94,10 +98,11 @@ def pool_of_map(
     pitch: int,
     places: Places,
     map_: Buffer,
+    map_image: Dim,
     results: tuple[Buffer, ...],
 ) -> Step:
-    """The pool of a blocked map, with what follows it; `pitch` is the distance of per-channel operands."""
-    assert chain.pool is not None
+    """The pool of a blocked map, whose images are `map_image` bytes apart, with what follows it; `pitch` is the distance of per-channel operands."""
+    assert chain.pool is not None and chain.result is not None
     lanes = context.target.lanes(4)
     kind = "max" if pool.kind == "switch" and chain.switch is None else pool.kind
     tile = pool_tile(lanes, kind, pool.kernel, pool.stride[1], tuple(chain.after))
@@ -105,7 +110,9 @@ def pool_of_map(
     structure = PoolStructure(tile, pool.kernel, pool.count_pad, "", switch, True, bool(chain.out_layout))
     entries: dict[ConvTable, Arg] = {
         ConvTable.X: map_,
+        ConvTable.X_IMAGE: map_image,
         ConvTable.OUT: results[0],
+        ConvTable.OUT_IMAGE: context.image_bytes(results[0], chain.result.type),
         ConvTable.SWITCHES: results[-1],
         ConvTable.POOL_CHANNELS: places.after,
         ConvTable.CHANNEL_PITCH: pitch,

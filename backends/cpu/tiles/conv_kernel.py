@@ -18,9 +18,8 @@ from netlang.backends.cpu.tiles.strip import Strip, StripFiller
 
 @dataclass(frozen=True)
 class Place:
-    """Rows `row` to `stop` of the channels from `channel` on, in a tensor whose planes are `height` by `width`."""
+    """Rows `row` to `stop` of the channels from `channel` on, in an image whose planes are `height` by `width`."""
 
-    image: Number
     channel: Number
     row: Number
     stop: Number
@@ -102,26 +101,33 @@ class ConvKernel:
                 at = to + k * f[T.TENSOR_PITCH] + v * f[T.MAP_VECTOR]
                 pixels, channel = (last - first) * width, (group * self.vectors + v) * self.lanes
                 if self.structure.tensors_blocked[k]:
-                    source = f[T.COUNT + k] + self._block_at(image, group, v, plane, first * width)
+                    source = self._tensor(k, image) + self._block_at(group, v, plane, first * width)
                     with f.when(channel < f[T.OUT_CHANNELS]):
                         moving.emit_copy(self.e, [raw(n) for n in (at, source, pixels * self.lanes)])
                 else:
-                    place = Place(image, channel, first, last, f[T.MAP_HEIGHT], width)
-                    self._plain(element, f[T.COUNT + k], at, place, load=True)
+                    place = Place(channel, first, last, f[T.MAP_HEIGHT], width)
+                    self._plain(element, self._tensor(k, image), at, place, load=True)
+
+    def _tensor(self, k: int, image: Number) -> Number:
+        """Where an image of one of the epilogue's tensors is."""
+        f, structure = self.f, self.structure
+        plane = f[T.PHASE_PLANE] if structure.phased else f[T.MAP_HEIGHT] * f[T.MAP_WIDTH]
+        channels = self._blocks() * self.lanes if structure.tensors_blocked[k] else f[T.OUT_CHANNELS]
+        return f[T.COUNT + k] + image * channels * plane * moving.element_bytes(structure.tensors[k])
 
     def _plain(self, element: str, tensor: Number, block: Number, place: Place, load: bool) -> None:
-        """Some rows of some channels of a plain tensor into a block, or back."""
+        """Some rows of some channels of an image of a plain tensor into a block, or back."""
         f, size, width = self.f, moving.element_bytes(element), place.width
         move = moving.emit_block if load else moving.emit_unblock
-        channels, held = place.image * f[T.OUT_CHANNELS] + place.channel, f[T.OUT_CHANNELS] - place.channel
+        held = f[T.OUT_CHANNELS] - place.channel
         if not self.structure.phased:
             plane = place.height * width
-            at = tensor + (channels * plane + place.row * width) * size
+            at = tensor + (place.channel * plane + place.row * width) * size
             ends = (at, block) if load else (block, at)
             move(self.e, element, [raw(n) for n in (*ends, (place.stop - place.row) * width, held, plane * size)])
             return
         plane = f[T.PHASE_PLANE]
-        start = tensor + (channels * plane + f[T.PHASE_START]) * size
+        start = tensor + (place.channel * plane + f[T.PHASE_START]) * size
         with f.each(place.row, place.stop) as r:
             at, row = start + r * f[T.PHASE_ROW] * size, block + (r - place.row) * width * self.line
             ends = (at, row) if load else (row, at)
@@ -129,10 +135,13 @@ class ConvKernel:
             step = f[T.PHASE_PIXEL] * size
             move(self.e, element, [raw(n) for n in values], plain_step=raw(step))
 
-    def _block_at(self, image: Number, group: Number, v: Number | int, plane: Number, pixel: Number) -> Number:
-        """Bytes from the start of a blocked tensor of the result's channels to a pixel of a group's vector."""
-        blocks = (self.f[T.OUT_CHANNELS] + (self.lanes - 1)) // self.lanes
-        return ((image * blocks + group * self.vectors + v) * plane + pixel) * self.line
+    def _blocks(self) -> Number:
+        """Blocks of the result's channels."""
+        return (self.f[T.OUT_CHANNELS] + (self.lanes - 1)) // self.lanes
+
+    def _block_at(self, group: Number, v: Number | int, plane: Number, pixel: Number) -> Number:
+        """Bytes from the start of an image of a blocked tensor to a pixel of a group's vector."""
+        return ((group * self.vectors + v) * plane + pixel) * self.line
 
     # ---- work
 
@@ -154,8 +163,9 @@ class ConvKernel:
         values |= {"w": f[T.WEIGHTS] + group * f[T.WEIGHT_GROUP]}
         if self.structure.direct:
             plane = f[T.MAP_HEIGHT] * width
-            start_out = self._block_at(image, group, 0, plane, first * width)
-            out, tensor = f[T.OUT] + start_out, (f[T.COUNT] + start_out if self.structure.tensors else start_out)
+            first_block = self._block_at(group, 0, plane, first * width)
+            out = f[T.OUT] + image * f[T.OUT_IMAGE] + first_block
+            tensor = self._tensor(0, image) + first_block if self.structure.tensors else first_block
             if len(self.structure.tensors) > 1:
                 values["tensor_pitch"] = f[T.COUNT + 1] - f[T.COUNT]
             values["out_vector"] = plane * self.line
@@ -182,15 +192,17 @@ class ConvKernel:
         if structure.pool is None:
             skipped = (row - first) * f[T.MAP_WIDTH] * self.line
             rows = slot + f[T.MAP_AT] + skipped
-            self._write("f32", rows, f[T.MAP_VECTOR], f[T.OUT], image, group, row, stop)
+            self._write("f32", rows, f[T.MAP_VECTOR], f[T.OUT] + image * f[T.OUT_IMAGE], group, row, stop)
             return
         self._pool(structure.pool, slot, image, group, first, row, stop)
         vector = f[T.POOLED_VECTOR]
         if not structure.out_blocked:
-            self._write("f32", slot + f[T.POOLED_AT], vector, f[T.OUT], image, group, row, stop)
+            out = f[T.OUT] + image * f[T.OUT_IMAGE]
+            self._write("f32", slot + f[T.POOLED_AT], vector, out, group, row, stop)
         if structure.switch:
-            at = slot + f[T.SWITCHES_AT]
-            self._write(structure.switch, at, vector, f[T.SWITCHES], image, group, row, stop)
+            plane = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH] * moving.element_bytes(structure.switch)
+            to = f[T.SWITCHES] + image * f[T.OUT_CHANNELS] * plane
+            self._write(structure.switch, slot + f[T.SWITCHES_AT], vector, to, group, row, stop)
 
     def _pool(
         self, pool: PoolTile, slot: Number, image: Number, group: Number, first: Number, row: Number, stop: Number
@@ -202,7 +214,7 @@ class ConvKernel:
             offset = v * f[T.POOLED_VECTOR]
             if self.structure.out_blocked:
                 plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
-                out = f[T.OUT] + self._block_at(image, group, v, plane, row * width)
+                out = f[T.OUT] + image * f[T.OUT_IMAGE] + self._block_at(group, v, plane, row * width)
             else:
                 out = slot + f[T.POOLED_AT] + offset
             operands = f[T.POOL_CHANNELS] + (group * self.vectors + v) * self.line
@@ -210,28 +222,20 @@ class ConvKernel:
             rows.emit(map_, out, slot + f[T.SWITCHES_AT] + offset, operands, row, stop)
 
     def _write(
-        self,
-        element: str,
-        blocks: Number,
-        vector: Number,
-        to: Number,
-        image: Number,
-        group: Number,
-        row: Number,
-        stop: Number,
+        self, element: str, blocks: Number, vector: Number, to: Number, group: Number, row: Number, stop: Number
     ) -> None:
-        """Blocks of result rows into a plain tensor."""
+        """Blocks of result rows into an image of a tensor."""
         f = self.f
         plane, width = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH], f[T.OUT_WIDTH]
         with f.each(0, self.vectors) as v:
             channel = (group * self.vectors + v) * self.lanes
             held, pixels = f[T.OUT_CHANNELS] - channel, (stop - row) * width
             if self.structure.out_blocked and element == "f32":
-                at = to + self._block_at(image, group, v, plane, row * width)
+                at = to + self._block_at(group, v, plane, row * width)
                 with f.when(held > 0):
                     moving.emit_copy(self.e, [raw(n) for n in (at, blocks + v * vector, pixels * self.lanes)])
             else:
-                place = Place(image, channel, row, stop, f[T.OUT_HEIGHT], width)
+                place = Place(channel, row, stop, f[T.OUT_HEIGHT], width)
                 self._plain(element, to, blocks + v * vector, place, load=False)
 
 

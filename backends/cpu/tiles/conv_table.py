@@ -31,6 +31,7 @@ class ConvTable(Table):
     X_IMAGE = auto()
     X_CHANNEL = auto()
     X_ROW = auto()
+    OUT_IMAGE = auto()  # from an image of the result to the next, which may be parts of larger ones
     IN_CHANNELS = auto()
     GROUP_CHANNELS = auto()  # input channels of one convolution group
     CHANNEL_GROUPS = auto()  # groups of output channels in one convolution group

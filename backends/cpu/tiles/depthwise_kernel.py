@@ -94,9 +94,10 @@ class DepthwiseKernel(ConvKernel):
         f, tensors = self.f, len(self.structure.tensors)
         if not self.structure.direct:
             return slot + f[T.MAP_AT], slot + f[T.TENSORS_AT], f[T.TENSOR_PITCH]
-        start = self._block_at(image, group, 0, f[T.MAP_HEIGHT] * f[T.MAP_WIDTH], first * f[T.MAP_WIDTH])
+        start = self._block_at(group, 0, f[T.MAP_HEIGHT] * f[T.MAP_WIDTH], first * f[T.MAP_WIDTH])
         pitch = f[T.COUNT + 1] - f[T.COUNT] if tensors > 1 else f[T.TENSOR_PITCH]
-        return f[T.OUT] + start, f[T.COUNT] + start if tensors else start, pitch
+        tensor = self._tensor(0, image) + start if tensors else start
+        return f[T.OUT] + image * f[T.OUT_IMAGE] + start, tensor, pitch
 
 
 class LanePackKernel(PackKernel):

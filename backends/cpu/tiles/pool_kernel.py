@@ -66,23 +66,25 @@ class PoolKernel:
     def _forward(self, slot: Number, image: Number, group: Number, held: Number, row: Number, stop: Number) -> None:
         """Rows `row` to `stop`; blocked tensors are read and written where they are."""
         f, structure = self.f, self.structure
-        channel, block = image * f[T.OUT_CHANNELS] + group * self.lanes, image * f[T.GROUPS] + group
+        channel = group * self.lanes
+        x, result = f[T.X] + image * f[T.X_IMAGE], f[T.OUT] + image * f[T.OUT_IMAGE]
         if structure.x_blocked:
-            map_ = f[T.X] + block * f[T.MAP_HEIGHT] * f[T.MAP_WIDTH] * self.line
+            map_ = x + group * f[T.MAP_HEIGHT] * f[T.MAP_WIDTH] * self.line
         else:
             step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
             first = (row * step - top).at_least(0)
             last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
-            self._load("f32", T.X, slot + f[T.MAP_AT], self._map, channel, held, first, last)
+            self._load("f32", x, slot + f[T.MAP_AT], self._map, channel, held, first, last)
             map_ = slot + f[T.MAP_AT] - first * f[T.MAP_WIDTH] * self.line
         out, switches = slot + f[T.POOLED_AT], slot + f[T.SWITCHES_AT]
         if structure.out_blocked:
-            out = f[T.OUT] + (block * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] * self.line
+            out = result + (group * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] * self.line
         self._pool(map_, out, switches, group, row, stop)
         if not structure.out_blocked:
-            self._store("f32", out, T.OUT, self._pooled, channel, held, row, stop)
+            self._store("f32", out, result, self._pooled, channel, held, row, stop)
         if structure.switch:
-            self._store(structure.switch, switches, T.SWITCHES, self._pooled, channel, held, row, stop)
+            channel = image * f[T.OUT_CHANNELS] + channel
+            self._store(structure.switch, switches, f[T.SWITCHES], self._pooled, channel, held, row, stop)
 
     def _pool(self, map_: Number, out: Number, switches: Number, group: Number, row: Number, stop: Number) -> None:
         f, structure = self.f, self.structure
@@ -94,17 +96,17 @@ class PoolKernel:
         rows, height = f[T.OUT_HEIGHT], f[T.MAP_HEIGHT]
         start, switches, map_ = f[T.OUT_HEIGHT] * 0, slot + f[T.SWITCHES_AT], slot + f[T.MAP_AT]
         if structure.backward == "found":
-            self._load("f32", T.X, map_, self._map, channel, held, start, height)
+            self._load("f32", f[T.X], map_, self._map, channel, held, start, height)
             self._pool(map_, slot + f[T.POOLED_AT], switches, group, start, rows)
             self._as_floats(switches)
         elif structure.switch:
-            self._load(structure.switch, T.SWITCHES, switches, self._pooled, channel, held, start, rows)
+            self._load(structure.switch, f[T.SWITCHES], switches, self._pooled, channel, held, start, rows)
         dy = slot + f[T.POOLED_AT]
-        self._load("f32", T.WEIGHTS, dy, self._pooled, channel, held, start, rows)
+        self._load("f32", f[T.WEIGHTS], dy, self._pooled, channel, held, start, rows)
         moving.emit_clear(self.e, [raw(map_), raw(f[T.MAP_VECTOR] // FLOAT_BYTES)])
         kind = structure.tile.kind
         SpreadRows(self.e, f, kind, structure.kernel, structure.count_pad).emit(map_, dy, switches)
-        self._store("f32", map_, T.OUT, self._map, channel, held, start, height)
+        self._store("f32", map_, f[T.OUT], self._map, channel, held, start, height)
 
     def _as_floats(self, block: Number) -> None:
         """Positions found by the pool are integers; those that are read become floats."""
@@ -122,17 +124,17 @@ class PoolKernel:
         return self.f[T.OUT_HEIGHT], self.f[T.OUT_WIDTH]
 
     def _plain(
-        self, element: str, entry: T, size: tuple[Number, Number], channel: Number, row: Number, stop: Number
+        self, element: str, tensor: Number, size: tuple[Number, Number], channel: Number, row: Number, stop: Number
     ) -> tuple[Number, Number, Number]:
         """Address of the first row, number of pixels, distance of channels, of rows of a plain tensor."""
         bytes = moving.element_bytes(element)
         plane = size[0] * size[1]
-        return self.f[entry] + (channel * plane + row * size[1]) * bytes, (stop - row) * size[1], plane * bytes
+        return tensor + (channel * plane + row * size[1]) * bytes, (stop - row) * size[1], plane * bytes
 
     def _load(
         self,
         element: str,
-        entry: T,
+        tensor: Number,
         to: Number,
         size: tuple[Number, Number],
         channel: Number,
@@ -140,21 +142,21 @@ class PoolKernel:
         row: Number,
         stop: Number,
     ) -> None:
-        address, pixels, pitch = self._plain(element, entry, size, channel, row, stop)
+        address, pixels, pitch = self._plain(element, tensor, size, channel, row, stop)
         moving.emit_block(self.e, element, [raw(n) for n in (address, to, pixels, held, pitch)])
 
     def _store(
         self,
         element: str,
         block: Number,
-        entry: T,
+        tensor: Number,
         size: tuple[Number, Number],
         channel: Number,
         held: Number,
         row: Number,
         stop: Number,
     ) -> None:
-        address, pixels, pitch = self._plain(element, entry, size, channel, row, stop)
+        address, pixels, pitch = self._plain(element, tensor, size, channel, row, stop)
         moving.emit_unblock(self.e, element, [raw(n) for n in (block, address, pixels, held, pitch)])
 
 

@@ -40,7 +40,7 @@ class ResponseKernel(PoolKernel):
 
     def _forward(self, slot: Number, image: Number, group: Number, held: Number, row: Number, stop: Number) -> None:
         f, structure = self.f, self.structure
-        channel, block = image * f[T.OUT_CHANNELS] + group * self.lanes, image * f[T.GROUPS] + group
+        channel, result = group * self.lanes, f[T.OUT] + image * f[T.OUT_IMAGE]
         step, top = f[T.POOL_STRIDE_DOWN], f[T.POOL_TOP]
         first = (row * step - top).at_least(0)
         last = ((stop - 1) * step - top + f[T.POOL_DOWN]).at_most(f[T.MAP_HEIGHT])
@@ -48,29 +48,31 @@ class ResponseKernel(PoolKernel):
         blocks = self._blocks(slot, image, group, first, last)
         out, switches = slot + f[T.POOLED_AT], slot + f[T.SWITCHES_AT]
         if structure.out_blocked:
-            out = f[T.OUT] + (block * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] * self.line
+            out = result + (group * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] * self.line
         map_ = slot + f[T.MAP_AT]
         self._normalise(blocks, map_ if self.pooled else out, group, held, pixels)
         if self.pooled:
             self._pool(map_ - first * f[T.MAP_WIDTH] * self.line, out, switches, group, row, stop)
         if not structure.out_blocked:
-            self._store("f32", out, T.OUT, self._pooled, channel, held, row, stop)
+            self._store("f32", out, result, self._pooled, channel, held, row, stop)
         if structure.switch:
-            self._store(structure.switch, switches, T.SWITCHES, self._pooled, channel, held, row, stop)
+            channel = image * f[T.OUT_CHANNELS] + channel
+            self._store(structure.switch, switches, f[T.SWITCHES], self._pooled, channel, held, row, stop)
 
     def _blocks(self, slot: Number, image: Number, group: Number, first: Number, last: Number) -> list[Number]:
         """Addresses of map row `first` in the block before, the group's own and the one after. Where there is none it
         is an address that may be read."""
         f = self.f
+        x = f[T.X] + image * f[T.X_IMAGE]
         neighbours = [(group - 1).at_least(0), group, (group + 1).at_most(f[T.GROUPS] - 1)]
         if self.structure.x_blocked:
-            planes = ((image * f[T.GROUPS] + n) * f[T.MAP_HEIGHT] + first for n in neighbours)
-            return [f[T.X] + plane * f[T.MAP_WIDTH] * self.line for plane in planes]
+            planes = (n * f[T.MAP_HEIGHT] + first for n in neighbours)
+            return [x + plane * f[T.MAP_WIDTH] * self.line for plane in planes]
         found = []
         for i, neighbour in enumerate(neighbours):
             to, channel = slot + f[T.TENSORS_AT] + i * f[T.TENSOR_PITCH], neighbour * self.lanes
             held = (f[T.OUT_CHANNELS] - channel).at_most(self.lanes)
-            self._load("f32", T.X, to, self._map, image * f[T.OUT_CHANNELS] + channel, held, first, last)
+            self._load("f32", x, to, self._map, channel, held, first, last)
             found.append(to)
         return found
 

@@ -120,8 +120,8 @@ class RowKernel(ConvKernel):
     def _line_of(self, image: Number, output: int, row: Number, column: Number) -> Any:
         """The address of a pixel of the result."""
         f = self.f
-        plane = image * f[T.OUT_CHANNELS] + output
-        at = f[T.OUT] + ((plane * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] + column) * FLOAT_BYTES
+        pixel = (f[T.OUT_HEIGHT] * output + row) * f[T.OUT_WIDTH] + column
+        at = f[T.OUT] + image * f[T.OUT_IMAGE] + pixel * FLOAT_BYTES
         return self.e.pointers(raw(at))[0]
 
     def _store(self, sums: Sequence[Any], image: Number, row: Number, column: Number) -> None:

@@ -60,16 +60,28 @@ class OutputTransform:
         with f.either(whole) as (inside, cut):
             with inside:
                 at = self._blocked_at(place)
-                tensors = [f[T.COUNT + k] + at for k in range(len(self.s.tensors))]
-                self._patch(slot, source, place, f[T.OUT] + at, tensors, f[T.OUT_WIDTH] * self.e.line)
+                tensors = [self._tensor(k, place.image) + at for k in range(len(self.s.tensors))]
+                self._patch(slot, source, place, self._out(place.image) + at, tensors, f[T.OUT_WIDTH] * self.e.line)
             with cut:
                 self._several(slot, source, Number(f.builder, raw(1)), place)
 
-    def _blocked_at(self, place: Place) -> Number:
-        """Bytes from the start of a blocked tensor like the result."""
+    def _out(self, image: Number) -> Number:
+        """Where an image of the result is."""
+        return self.f[T.OUT] + image * self.f[T.OUT_IMAGE]
+
+    def _tensor(self, k: int, image: Number) -> Number:
+        """Where an image of one of the epilogue's tensors is."""
         f, lanes = self.f, self.e.lanes
-        blocks = (f[T.OUT_CHANNELS] + (lanes - 1)) // lanes
-        plane = (place.image * blocks + place.channel // lanes) * f[T.OUT_HEIGHT]
+        channels = f[T.OUT_CHANNELS]
+        if self.s.tensors_blocked[k]:
+            channels = (channels + (lanes - 1)) // lanes * lanes
+        size = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH] * moving.element_bytes(self.s.tensors[k])
+        return f[T.COUNT + k] + image * channels * size
+
+    def _blocked_at(self, place: Place) -> Number:
+        """Bytes from the start of an image of a blocked tensor."""
+        f, lanes = self.f, self.e.lanes
+        plane = place.channel // lanes * f[T.OUT_HEIGHT]
         return ((plane + place.row) * f[T.OUT_WIDTH] + place.column) * self.e.line
 
     def _several(self, slot: Number, source: Number, count: Number, place: Place) -> None:
@@ -83,19 +95,23 @@ class OutputTransform:
             here = Place(place.image, place.channel, place.row + r, place.column)
             for n, element in enumerate(self.s.tensors):
                 blocked = self.s.tensors_blocked[n]
-                self._move(element, f[T.COUNT + n], maps[n] + r * f[T.MAP_ROW], here, columns, blocked, load=True)
+                self._move(
+                    element, self._tensor(n, place.image), maps[n] + r * f[T.MAP_ROW], here, columns, blocked, load=True
+                )
         with f.each(0, count) as k:
             skip = k * (step * e.line)
             patch = source + k * (VECTORS * e.line)
             self._patch(slot, patch, self._right(place, k), out + skip, [t + skip for t in maps], f[T.MAP_ROW])
         with f.each(0, rows) as r:
             here = Place(place.image, place.channel, place.row + r, place.column)
-            self._move("f32", f[T.OUT], out + r * f[T.MAP_ROW], here, columns, self.s.out_blocked, load=False)
+            self._move(
+                "f32", self._out(place.image), out + r * f[T.MAP_ROW], here, columns, self.s.out_blocked, load=False
+            )
 
     def _move(
         self, element: str, tensor: Number, block: Number, place: Place, count: Number, blocked: bool, load: bool
     ) -> None:
-        """`count` pixels of a row from a tensor like the result into a map, or back."""
+        """`count` pixels of a row from an image of a tensor like the result into a map, or back."""
         f, e = self.f, self.e
         if blocked:
             at = tensor + self._blocked_at(place)
@@ -103,7 +119,7 @@ class OutputTransform:
             moving.emit_copy(e, [raw(n) for n in (to, source, count * e.lanes)])
             return
         size, channels = moving.element_bytes(element), f[T.OUT_CHANNELS]
-        plane = (place.image * channels + place.channel) * f[T.OUT_HEIGHT] + place.row
+        plane = place.channel * f[T.OUT_HEIGHT] + place.row
         at = tensor + (plane * f[T.OUT_WIDTH] + place.column) * size
         pitch = f[T.OUT_HEIGHT] * f[T.OUT_WIDTH] * size
         source, to = (at, block) if load else (block, at)

@@ -47,6 +47,7 @@ class WinogradTable(Table):
     PAD_TOP = auto()
     PAD_LEFT = auto()
     OUT_CHANNELS = auto()
+    OUT_IMAGE = auto()  # from an image of the result to the next, which may be parts of larger ones
     OUT_HEIGHT = auto()
     OUT_WIDTH = auto()
     GROUPS = auto()  # groups of VECTORS * lanes output channels

@@ -13,6 +13,7 @@ import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.kernels.loops import nest_of
 from netlang.backends.cpu.loader import _engine
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.nest import collapsed
 from netlang.backends.cpu.target import host
 from netlang.ir.build import make_node
@@ -103,11 +104,12 @@ def test_a_long_sum_is_taken_in_chunks() -> None:
 def test_contiguous_axes_are_one_loop() -> None:
     x = B.input("x", TensorType(DType.F32, (sym("N"), 3, 5, 7)))
     node = B.node("relu", x)
-    nest = nest_of(node)
+    context = LoweringContext(graph_of([x], node.out), host())
+    nest = nest_of(context, node)
     assert nest is not None
     assert [str(a.size) for a in collapsed(nest).axes] == ["105*N"]
     bias = B.input("b", TensorType(DType.F32, (3, 1, 1)))
-    nest = nest_of(B.node("add", x, bias))
+    nest = nest_of(context, B.node("add", x, bias))
     assert nest is not None
     assert [str(a.size) for a in collapsed(nest).axes] == ["N", "3", "35"]
 

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.base import Array
-from netlang.backends.cpu.backend import lower_node
+from netlang.backends.cpu.backend import lowered
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
 from netlang.passes import fuse
-from netlang.passes.memory import VIEWS
 
 NARROW = Target(host().cpu, host().features, host().arch, 32, 16)
 """AVX2's shape of registers on whatever machine this is: tiles come out as they would there."""
@@ -36,17 +34,14 @@ def graph_of(make: Make, arrays: Mapping[str, Array], fused: bool = True) -> Gra
 
 def compiled(graph: Graph, target: Target, threads: int) -> Executable:
     """As `Cpu.compile`, for a given target."""
-    context = LoweringContext(graph, target)
-    idle = {"input", "param", "const", *VIEWS}
-    steps = {node: lower_node(context, node) for node in graph.nodes if node.op not in idle}
+    context, steps = lowered(graph, target)
     return Executable(graph, context, steps, threads)
 
 
 def kernels_of(graph: Graph, target: Target) -> list[str]:
     """The keys of the kernels that a graph is lowered to."""
-    context = LoweringContext(graph, target)
-    idle = {"input", "param", "const", *VIEWS}
-    return [s.kernel.key for n in graph.nodes if n.op not in idle for s in lower_node(context, n)]
+    _, steps = lowered(graph, target)
+    return [step.kernel.key for own in steps.values() for step in own]
 
 
 def assert_close(got: Array, wanted: Array, what: str, tolerance: float = 1e-4) -> None:
