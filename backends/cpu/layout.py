@@ -136,7 +136,7 @@ class _Choice:
         node = value.node
         if node.op == "concat":
             last = node.inputs[-1]
-            convertible = last in self.chosen or last.shape[1] == self._padded(conv.whole_number(last.shape[1]))
+            convertible = last in self.chosen or last.shape[1] % self.lanes == 0
             return convertible and any(v in self.chosen for v in node.inputs)
         return self._is_one(node)
 

@@ -208,3 +208,30 @@ def test_by_node_and_at_peak_account_for_every_byte() -> None:
     assert max(found.by_node.values()) == found.lower_bound == sum(size for _, size in found.at_peak)
     conv1 = graph.param("conv1.weight").node
     assert any(node.spans == conv1.spans for node, _ in found.at_peak)
+
+
+def test_parts_lie_in_their_whole_from_the_first_to_the_last() -> None:
+    """%1 and %3 are parts of %4: its place is taken when %1 is made, and nobody else's until %5 has read it."""
+    b = Builder()
+    x = b.input("x", tensor(1, 16))
+    first = b.op("exp", x)
+    other = b.op("tanh", first)
+    second = b.op("neg", other)
+    whole = b.op("concat", first, second, axis=1)
+    y = b.op("abs", whole)
+    graph = Graph("g", (x,), (), (("y", y),))
+    found = plan(graph, {}, may_alias=elementwise, within={first: whole, second: whole})
+    assert found.storage[first] == found.storage[second] == found.storage[y] == whole
+    assert found.offsets[first] == found.offsets[second] == found.offsets[whole]
+    assert found.storage[other] == other and found.offsets[other] != found.offsets[whole]
+    assert found.peak == found.lower_bound == 128 + 64
+
+
+def test_parts_of_what_leaves_the_graph_have_no_place_in_the_arena() -> None:
+    b = Builder()
+    x = b.input("x", tensor(1, 16))
+    part = b.op("exp", x)
+    whole = b.op("concat", part, b.op("neg", part), axis=1)
+    parts = {v: whole for v in whole.node.inputs}
+    found = plan(Graph("g", (x,), (), (("y", whole),)), {}, size_of=lambda v: 0, within=parts)
+    assert found.peak == 0 and not found.offsets
