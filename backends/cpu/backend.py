@@ -14,7 +14,7 @@ from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.homes import find_homes
 from netlang.backends.cpu.lower import LoweringContext, Step, lower
-from netlang.backends.cpu.slices import find_slices
+from netlang.backends.cpu.slices import with_slices
 from netlang.backends.cpu.target import Target, host
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
@@ -53,8 +53,7 @@ def lowered(
     graph: Graph, target: Target, options: Options | None = None
 ) -> tuple[LoweringContext, dict[Node, list[Step]]]:
     """The steps of every node of a prepared graph."""
-    context = LoweringContext(graph, target, options=options or Options())
-    find_slices(context)
+    context = with_slices(LoweringContext(graph, target, options=options or Options()))
     return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 

@@ -127,9 +127,10 @@ class _Choice:
         return -(-channels // self.lanes) * self.lanes
 
     def _at_whole_blocks(self, concat: Node) -> bool:
-        """Whether every input but the last has whole blocks of channels."""
-        sizes = [v.shape[1] for v in concat.inputs]
-        return concat.attrs["axis"] == 1 and all(isinstance(c, int) and c % self.lanes == 0 for c in sizes[:-1])
+        """Whether channels of maps are joined, and every input but the last has whole blocks of them."""
+        if concat.attrs["axis"] != 1 or concat.out.rank < 3:
+            return False
+        return all(isinstance(v.shape[1], int) and v.shape[1] % self.lanes == 0 for v in concat.inputs[:-1])
 
     def _is_written(self, value: Value) -> bool:
         """Whether its maker can write a value in blocks, as things stand."""

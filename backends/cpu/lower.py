@@ -87,7 +87,7 @@ class Slice:
     pitch: Dim
 
 
-@dataclass
+@dataclass(eq=False)
 class LoweringContext:
     """What a lowering may ask for. One context serves one graph; `scratches` collects requests by node."""
 

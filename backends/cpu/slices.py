@@ -18,6 +18,8 @@ last reader of any of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlang.backends.cpu.lower import LoweringContext, Slice, Sliceable, block_of, sliceable, stored_shape
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
@@ -43,13 +45,15 @@ def part_of(context: LoweringContext, whole: Value, channel: Dim) -> Slice:
     return Slice(found.whole, found.start + channels, found.pitch)
 
 
-def find_slices(context: LoweringContext) -> None:
-    """Fill `context.slices`. Later concatenations come first, so that a chain of them ends in one whole."""
-    finder = _Finder(context)
+def with_slices(context: LoweringContext) -> LoweringContext:
+    """A context like this one in which `slices` are found. Nothing must have been lowered yet."""
+    finder = _Finder(LoweringContext(context.graph, context.target, options=context.options))
+    # Later concatenations come first, so that a chain of them ends in one whole.
     for node in reversed(context.graph.nodes):
         concat = concat_of(node)
         if concat is not None and concat.attrs["axis"] == 1:
             finder.visit(node)
+    return replace(context, slices=finder.context.slices)
 
 
 class _Finder:

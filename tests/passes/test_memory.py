@@ -232,6 +232,6 @@ def test_parts_of_what_leaves_the_graph_have_no_place_in_the_arena() -> None:
     x = b.input("x", tensor(1, 16))
     part = b.op("exp", x)
     whole = b.op("concat", part, b.op("neg", part), axis=1)
-    parts = {v: whole for v in whole.node.inputs}
+    parts = dict.fromkeys(whole.node.inputs, whole)
     found = plan(Graph("g", (x,), (), (("y", whole),)), {}, size_of=lambda v: 0, within=parts)
     assert found.peak == 0 and not found.offsets

@@ -14,7 +14,6 @@ from netlang.backends.cpu.kernels.winograd_steps import Places, compute_step, po
 from netlang.backends.cpu.lower import At, LoweringContext, Step, lowering, storage_bytes
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
-from netlang.ir.dims import Dim
 from netlang.ir.graph import Node
 from netlang.ir.types import TensorType
 

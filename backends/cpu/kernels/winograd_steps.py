@@ -101,7 +101,8 @@ def pool_of_map(
     map_image: Dim,
     results: tuple[Buffer, ...],
 ) -> Step:
-    """The pool of a blocked map, whose images are `map_image` bytes apart, with what follows it; `pitch` is the distance of per-channel operands."""
+    """The pool of a blocked map, whose images are `map_image` bytes apart, with what follows it; `pitch` is the
+    distance of per-channel operands."""
     assert chain.pool is not None and chain.result is not None
     lanes = context.target.lanes(4)
     kind = "max" if pool.kind == "switch" and chain.switch is None else pool.kind
