@@ -12,8 +12,8 @@ from netlang.backends.base import Array, StepTime
 from netlang.backends.cpu.binding import Binding, plan_memory
 from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
-from netlang.backends.cpu.homes import External, buffers, find_homes, storage
-from netlang.backends.cpu.lower import LoweringContext, Step
+from netlang.backends.cpu.homes import External, buffers, find_homes
+from netlang.backends.cpu.lower import LoweringContext, Step, storage
 from netlang.backends.cpu.prepared import Prepared, Prologue, note_change
 from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
 from netlang.backends.cpu.threads import aligned, entry_points

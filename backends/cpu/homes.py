@@ -140,9 +140,10 @@ def _roots(homes: Homes, found: Iterable[Buffer]) -> list[Buffer]:
 
 
 def _closed(chosen: list[Step], listed: list[Step], fixed: set[Value], homes: Homes) -> list[Step]:
-    """The chosen steps that read and write nothing that a step outside the choice writes."""
+    """The chosen steps that read and write nothing that a step outside the choice writes, nor parts of anything."""
     inside = set(map(id, chosen))
-    elsewhere = {b for s in listed if id(s) not in inside for b in _roots(homes, s.writes)}
+    elsewhere: set[Buffer] = {b for s in listed if id(s) not in inside for b in _roots(homes, s.writes)}
+    elsewhere |= {found.whole for found in homes.context.slices.values()}
     made = {b for s in chosen for b in _roots(homes, s.writes)}
     return [
         s
