@@ -13,6 +13,8 @@ import numpy as np
 
 from netlang.backends.base import Array
 from netlang.backends.cpu import control, loader
+from netlang.backends.cpu.accesses import AccessFinder
+from netlang.backends.cpu.barriers import meetings
 from netlang.backends.cpu.homes import External, Home, Homes
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pace import Pace
@@ -43,7 +45,9 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
         return index in context.in_place.get(node, ())
 
     within = {value: found.whole for value, found in context.slices.items()}
-    found = plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within)
+    found = plan(
+        context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within, run_on=True
+    )
     return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
 
 
@@ -137,7 +141,10 @@ def make_table(steps: Sequence[Step], layout: Layout, sizes: Sizes) -> Table:
     array = aligned(8 * max(1, len(words))).view(np.int64)
     array[: len(words)] = words
     work = [evaluated(step.work, sizes) for step in steps]
-    program = _program(steps, work, [array.ctypes.data + 8 * s for s in starts])
+    parallel = [step.parallel and amount >= SERIAL_STEP for step, amount in zip(steps, work, strict=True)]
+    finder = AccessFinder(layout, sizes)
+    meet = meetings([finder.of(step) for step in steps], parallel)
+    program = _program(steps, [array.ctypes.data + 8 * s for s in starts], parallel, meet)
     return Table(array, program, sum(work), places)
 
 
@@ -155,14 +162,13 @@ def _word(arg: Any, layout: Layout, sizes: Sizes, places: dict[Home, list[tuple[
     return 0
 
 
-def _program(steps: Sequence[Step], work: Sequence[int], tables: Sequence[int]) -> np.ndarray[Any, Any]:
-    parallel = [step.parallel and amount >= SERIAL_STEP for step, amount in zip(steps, work, strict=True)]
+def _program(
+    steps: Sequence[Step], tables: Sequence[int], parallel: Sequence[bool], meet: Sequence[bool]
+) -> np.ndarray[Any, Any]:
     words = [len(steps)]
-    for i, step in enumerate(steps):
-        # Serial steps in a row are all the first thread's: nobody else has to wait for each of them.
-        joined = i + 1 < len(steps) and not parallel[i] and not parallel[i + 1]
-        flags = (control.PARALLEL if parallel[i] else 0) | (0 if joined else control.BARRIER)
-        words += [loader.address(step.kernel), tables[i], flags]
+    for step, table, shared, together in zip(steps, tables, parallel, meet, strict=True):
+        flags = (control.PARALLEL if shared else 0) | (control.BARRIER if together else 0)
+        words += [loader.address(step.kernel), table, flags]
     array = aligned(8 * len(words)).view(np.int64)
     array[:] = words
     return array

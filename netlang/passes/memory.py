@@ -60,6 +60,7 @@ def plan(
     scratch: Callable[[Node], int] = lambda node: 0,
     may_alias: Callable[[Node, int], bool] = lambda node, index: False,
     within: Mapping[Value, Value] = MappingProxyType({}),
+    run_on: bool = False,
 ) -> MemoryPlan:
     """Plan the memory of one call of `graph` with the given sizes of its symbolic dims.
 
@@ -68,6 +69,8 @@ def plan(
     may_alias  (node, i) -> whether the node may write a result of the same type over its input i
     within     values that are parts of others and have no place of their own; what they are part of is there from the
                first part on. No part of anything is a whole itself, and parts of one whole do not overlap.
+    run_on     two nodes in a row that do not need each other get no memory in common, so that threads may begin the
+               second while others still carry out the first
 
     Raises KeyError for a symbolic dim without a size.
     """
@@ -79,8 +82,9 @@ def plan(
     extra = {node: align(scratch(node)) for node in nodes}
     roots = [v for v in storages.first if storages.bytes[v]]
     working = [(t, node) for t, node in enumerate(nodes) if extra[node]]
-    buffers = [Buffer(storages.bytes[v], storages.first[v], storages.last[v]) for v in roots]
-    buffers += [Buffer(extra[node], t, t) for t, node in working]
+    free = _free_from(nodes) if run_on else range(len(nodes) + 1)
+    buffers = [Buffer(storages.bytes[v], storages.first[v], free[storages.last[v]]) for v in roots]
+    buffers += [Buffer(extra[node], t, free[t]) for t, node in working]
     places, peak = place(buffers)
     root_place = dict(zip(roots, places, strict=False))
     bound, profile = lower_bound(buffers, len(nodes))
@@ -94,6 +98,26 @@ def plan(
         by_node=dict(zip(nodes, profile, strict=True)),
         at_peak=_live_at(buffers, makers, profile.index(bound) if profile else 0),
     )
+
+
+def _free_from(nodes: Sequence[Node]) -> list[int]:
+    """For each time, and the end, until when memory that was last used then is kept: through the next node that works,
+    if that does not need this one."""
+    free = list(range(len(nodes) + 1))
+    before = None
+    for time, node in enumerate(nodes):
+        if node.op in VIEWS or "leaf" in opdef(node.op).traits:
+            continue
+        if before is not None and not any(_maker(v) is nodes[before] for v in node.inputs):
+            free[before] = time
+        before = time
+    return free
+
+
+def _maker(value: Value) -> Node:
+    while value.node.op in VIEWS:
+        value = value.node.inputs[0]
+    return value.node
 
 
 def _live_at(buffers: Sequence[Buffer], makers: Sequence[Node], time: int) -> tuple[tuple[Node, int], ...]:

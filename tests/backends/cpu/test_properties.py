@@ -21,6 +21,7 @@ from netlang.ir.text import print_graph
 from netlang.ir.types import DType
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import Pass, PassManager
+from tests.backends.cpu.checked_steps import run_checked
 from tests.drawing import Array, Draw
 from tests.drawn_graphs import Drawn
 from tests.recipes import CHAINS, RECIPES
@@ -125,7 +126,7 @@ def compare(drawn: Drawn, outputs: Mapping[str, Value], passes: Sequence[Pass], 
     for batch in batches:
         inputs, params = drawn.named("input", batch), drawn.named("param", batch)
         found = program.run(inputs, params)
-        again = program.run(inputs, params)
+        again = run_checked(program, inputs, params)
         assert_near(found, graph, inputs, params, exact)
         for name, array in found.items():
             assert array.tobytes() == again[name].tobytes(), f"{name} differs from call to call"
