@@ -6,6 +6,7 @@ cse               equal nodes become one
 fold_batchnorm    batch normalisation goes into the weights before it (inference)
 switches          max pools move before activations and keep a switch for their gradient
 dce               what nobody reads is gone
+global_pool       the mean of a kernel's whole map becomes a pool
 fuse              what one kernel can do becomes one node
 
 A training graph is made by `optimizer.training_step` from the file's `train` section; `autodiff.differentiate` adds
@@ -14,12 +15,12 @@ gradients alone. `memory` plans the storage of whatever comes out.
 
 from __future__ import annotations
 
-from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, simplify, switches
+from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, global_pool, simplify, switches
 from netlang.passes.manager import Pass
 
 _CLEAN = (fold.PASS, simplify.PASS, cse.PASS)
 # Moving a pool leaves reshapes and additions of another size behind, so the algebra is gone through once more.
-_TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, fuse.PASS, dce.PASS)
+_TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, global_pool.PASS, fuse.PASS, dce.PASS)
 
 
 def inference_pipeline() -> tuple[Pass, ...]:

@@ -53,7 +53,7 @@ def plan_conv(
 ) -> ConvPlan:
     """The plan for a problem that the kernel can do. `w_bytes`: of a packed weight, as `BroadcastTile` has it."""
     lanes = target.lanes(_FLOAT)
-    problem = problem if pool else as_pixels(problem)
+    problem, pool = as_pixels(problem, pool)
     whole = -(-(problem.out_channels // problem.groups) // lanes)
     vectors = channel_vectors(target, whole)
     if whole % vectors and (problem.groups > 1 or chain.out_layout):
@@ -75,14 +75,21 @@ def plan_conv(
     )
 
 
-def as_pixels(problem: ConvProblem) -> ConvProblem:
-    """A small map of a 1x1 convolution as one row of pixels, which tiles cover with less waste; other problems as they
-    are."""
+def as_pixels(problem: ConvProblem, pool: PoolProblem | None) -> tuple[ConvProblem, PoolProblem | None]:
+    """A small map of a 1x1 convolution as one row of pixels, which tiles cover with less waste, and the pool of the
+    whole map as one of that row; other problems as they are."""
     pixels = problem.out[0] * problem.out[1]
     alone = problem.kernel == problem.stride == (1, 1) and problem.pad == (0, 0) and problem.out == problem.size
-    if not alone or problem.phased or pixels > ONE_ROW:
-        return problem
-    return replace(problem, size=(1, pixels), out=(1, pixels), whole=(1, pixels))
+    if not alone or problem.phased or pixels > ONE_ROW or (pool and not _of_whole_map(pool)):
+        return problem, pool
+    row = (1, pixels)
+    pool = pool and replace(pool, kernel=row, stride=row, size=row)
+    return replace(problem, size=row, out=row, whole=row), pool
+
+
+def _of_whole_map(pool: PoolProblem) -> bool:
+    """Whether the pool has a single window: the map, without anything around it."""
+    return pool.kernel == pool.size and pool.out == (1, 1) and not any(pool.pad) and pool.kind != "switch"
 
 
 def conv_structure(
