@@ -161,8 +161,10 @@ class NestEmitter:
                 while len(lanes) > 1:
                     lanes = [combine(*lanes[i : i + 2]) for i in range(0, len(lanes), 2)]
                 unit[position] = self.e.across(lanes[0], combine)
-        for operand, position in self._stores(self.plan.final):
-            value = self._value(position, unit, None, self.places)
+        stores = self._stores(self.plan.final)
+        # All are read before any is written: a result may be written over what another one is computed from.
+        values = [self._value(position, unit, None, self.places) for _, position in stores]
+        for (operand, _), value in zip(stores, values, strict=True):
             self.e.store_first(self.operands[operand].dtype, value, self.bases_of_unit[operand])
 
     def _row(
@@ -219,8 +221,10 @@ class NestEmitter:
                 for u, unit in enumerate(units):
                     unit[position] = sums[k * len(slots) + u]
         for slot, unit in zip(slots, units, strict=True):
-            for operand, position in self._stores(self.plan.final):
-                self._store(operand, self._value(position, unit, slot, self.places), slot, self.places)
+            stores = self._stores(self.plan.final)
+            values = [self._value(position, unit, slot, self.places) for _, position in stores]
+            for (operand, _), value in zip(stores, values, strict=True):
+                self._store(operand, value, slot, self.places)
 
     # ---- one sweep
 

@@ -109,9 +109,13 @@ def _pruned(nest: Nest) -> Nest:
 
 
 def is_in_place_safe(nest: Nest, buffer: Buffer) -> bool:
-    """Whether results may be written over `buffer`: nothing is reduced, and it is read only where it is written."""
-    if any(a.reduced for a in nest.axes):
-        return False
-    full = nest.stores[0][0].strides
+    """Whether results may be written over `buffer`: each element is read only by the unit that writes its place, and
+    before it does. Where something is reduced, that holds for the results of rows alone, which are written last."""
     reads = [o for o in nest.loads if o.buffer == buffer]
-    return all(o.strides == full and o.offset == 0 for o in reads) and not isinstance(buffer, Scratch)
+    if isinstance(buffer, Scratch) or any(o.offset != 0 for o in reads):
+        return False
+    reduced = [i for i, a in enumerate(nest.axes) if a.reduced]
+    if not reduced:
+        return all(o.strides == nest.stores[0][0].strides for o in reads)
+    rows = {o.strides for o, _ in nest.stores if all(o.strides[i] == 0 for i in reduced)}
+    return bool(reads) and all({o.strides} == rows for o in reads)

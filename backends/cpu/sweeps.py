@@ -57,7 +57,7 @@ def plan_sweeps(code: NestCode) -> Plan:
         stores=[[s for s in element if level[code.stores[s][1]] == sweep] for sweep in range(last + 1)],
         final=[s for s in range(len(code.stores)) if s not in element],
         spills=[[] for _ in range(last + 1)],
-        unroll=_unroll(code, walking),
+        unroll=_unroll(code, fixed),
     )
     _keep_expensive(code, plan, level)
     return plan
@@ -82,12 +82,14 @@ def _analysed(code: NestCode, inside: list[int]) -> tuple[list[bool], list[int]]
     return fixed, level
 
 
-def _unroll(code: NestCode, walking: bool) -> int:
-    """Enough vectors to hide the latency of the accumulators, few enough to stay in registers."""
+def _unroll(code: NestCode, fixed: list[bool]) -> int:
+    """Enough vectors to hide the latency of the accumulators, few enough to stay in registers; what is fixed
+    is computed outside the loops."""
     if "r" not in code.axes or code.axes[-1] == "v":
         return 1
     sums = sum(x.op in REDUCTIONS for x in code.instructions)
-    weight = len(code.instructions) + 8 * sum(x.op in _EXPENSIVE for x in code.instructions)
+    moving = [x for x, still in zip(code.instructions, fixed, strict=True) if not still]
+    weight = len(moving) + 8 * sum(x.op in _EXPENSIVE for x in moving)
     if sums > 4 or weight > 24:
         return 1
     return 2 if sums > 2 or weight > 10 else 4

@@ -13,13 +13,15 @@ The body of kind "loop". All of it runs over one index space, the shape S. Its n
     reductions  reduce_sum, reduce_mean, reduce_max, reduce_min of a value or body input of shape S, all over the same
                 axes A (keepdims may differ)
     row maps    elementwise ops whose result has the shape of the reductions' results, with keepdims or without
+    batchnorm_train     whose y is a map and whose mean and var are reductions; it needs the rows rule
     free nodes  consts of one element, extent, and broadcast, stop_gradient and reshapes that only add or remove dims of
                 size 1, between any of these and in front of them
 Maps and reductions read body inputs and free nodes that broadcast to S, and maps of the body as they are. Reductions
-are outputs and nothing in the body reads them, except under the rows rule: A are the last axes of S and not all. Then
-maps and reductions may read reductions and row maps that are broadcast back along A, and row maps may read
-reductions, row maps, and body inputs and free nodes that broadcast to their shape. So each row, the elements that share
-an index outside A, can be computed by itself: softmax, normalisation by a row's own mean, a loss per sample.
+are outputs and nothing in the body reads them, except under the rows rule: A has the last axis of S but not all axes,
+and where A has axes before others, rows are many. Then maps and reductions may read reductions and row maps that are
+broadcast back along A, and row maps may read reductions, row maps, and body inputs and free nodes that broadcast to
+their shape. So each row, the elements that share an index outside A, can be computed by itself: softmax, normalisation
+by a row's own mean, a loss per sample, and, with A all axes but the channels, batch normalisation and its gradient.
 Body outputs: any of its values, in the order of the nodes.
 """
 
@@ -29,7 +31,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from netlang.ir.dims import Shape
+from netlang.ir.dims import Shape, size
 from netlang.ir.graph import Node, Value
 from netlang.ir.opdef import opdef
 from netlang.ops.reductions import kept_shape, reduced_shape
@@ -39,6 +41,10 @@ from netlang.passes.partition import Partition, is_free, source
 KIND = "loop"
 
 REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
+_NORMALIZATION = "batchnorm_train"
+
+MANY_ROWS = 16
+"""Rows are what threads share. Those that lie apart are long, and without them a loop's elements would be shared."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,14 @@ class Space:
 
     @property
     def has_rows(self) -> bool:
-        """Whether the rows rule holds: the reduced axes are the last ones, and others come before them."""
+        """Whether the rows rule holds: the last axis is reduced, others are not, and rows that lie apart are many."""
         rank, count = len(self.shape), len(self.axes)
-        return 0 < count < rank and self.axes == tuple(range(rank - count, rank))
+        if not 0 < count < rank or self.axes[-1] != rank - 1:
+            return False
+        if self.axes == tuple(range(rank - count, rank)):
+            return True
+        rows = size(reduced_shape(self.shape, self.axes, False))
+        return isinstance(rows, int) and rows >= MANY_ROWS
 
     @property
     def row_shapes(self) -> tuple[Shape, Shape]:
@@ -83,14 +94,16 @@ def can_loop(node: Node) -> bool:
     """Whether a node can be part of a loop."""
     if node.op in REDUCTIONS:
         return bool(node.attrs["axes"])
+    if node.op == _NORMALIZATION:
+        return _own_space(node).has_rows
     return node.op == "uniform" or ("elementwise" in opdef(node.op).traits and not is_free(node))
 
 
 def space_of(nodes: Iterable[Node]) -> Space | None:
     """The index space of nodes that make a loop; None if they do not."""
     nodes = tuple(nodes)
-    spaces = {Space(n.inputs[0].shape, n.attrs["axes"]) for n in nodes if n.op in REDUCTIONS}
-    spaces = spaces or {Space(n.out.shape) for n in nodes}
+    spaces = {_own_space(n) for n in nodes if n.op in REDUCTIONS or n.op == _NORMALIZATION}
+    spaces = spaces or {_own_space(n) for n in nodes}
     if len(spaces) != 1:
         return None
     (space,) = spaces
@@ -100,20 +113,31 @@ def space_of(nodes: Iterable[Node]) -> Space | None:
     return space if all(_fits(node, space, inside) for node in nodes) else None
 
 
-def is_map(node: Node, space: Space) -> bool:
-    """Whether a node of a loop has a result for every index of the space."""
-    return node.op not in REDUCTIONS and node.out.shape == space.shape
+def _own_space(node: Node) -> Space:
+    """The index space of a node alone."""
+    if node.op == _NORMALIZATION:
+        x = node.inputs[0]
+        return Space(x.shape, (0, *range(2, x.rank)))
+    return Space(node.inputs[0].shape, node.attrs["axes"]) if node.op in REDUCTIONS else Space(node.out.shape)
+
+
+def is_map(value: Value, space: Space) -> bool:
+    """Whether a result of a loop's node has an element for every index of the space."""
+    return value.node.op not in REDUCTIONS and value.shape == space.shape
 
 
 def _fits(node: Node, space: Space, inside: set[Node]) -> bool:
-    whole = node.op in REDUCTIONS or is_map(node, space)
+    whole = node.op in (*REDUCTIONS, _NORMALIZATION) or is_map(node.out, space)
     if not whole and not (space.has_rows and node.out.shape in space.row_shapes):
         return False
-    for read in node.inputs:
+    for position, read in enumerate(node.inputs):
         made = source(read)
         if made.node not in inside:
             continue
-        if is_map(made.node, space):
+        if node.op == _NORMALIZATION and position > 0:
+            # Scale and shift are numbers of rows, not of elements.
+            return False
+        if is_map(made, space):
             good = whole and read.shape == space.shape
         elif not space.has_rows:
             good = False
@@ -143,7 +167,7 @@ def _join(partition: Partition, first: Node, second: Node) -> None:
 
 def _shape(node: Node) -> Shape:
     """The shape that a node alone runs over."""
-    return node.inputs[0].shape if node.op in REDUCTIONS else node.out.shape
+    return _own_space(node).shape
 
 
 def _readers(nodes: Sequence[Node]) -> dict[Value, list[Node]]:

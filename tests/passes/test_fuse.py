@@ -9,11 +9,12 @@ import pytest
 from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
+from netlang.ir.gradient import gradients
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.module import Call
 from netlang.ir.types import DType
 from netlang.ir.verify import verify
-from netlang.passes import fuse, inference_pipeline, switches, training_pipeline
+from netlang.passes import cse, dce, fuse, inference_pipeline, simplify, switches, training_pipeline
 from netlang.passes.epilogue import POOLS
 from netlang.passes.manager import PassManager
 from netlang.passes.optimizer import training_step
@@ -291,6 +292,43 @@ def test_rows_along_a_leading_axis_are_two_loops() -> None:
     mean = b.op("reduce_mean", b.op("exp", x), axes=(0,))
     y = b.op("tanh", b.sub(x, mean))
     assert [inside(n) for n in nodes_of(fused(graph_of([x], y)), "fused")] == [["exp", "reduce_mean"], ["sub", "tanh"]]
+
+
+def channels(count: int) -> tuple[Builder, Value, Value, Value]:
+    b, x = batch("x", sym("N"), count, 4, 5)
+    return b, x, b.input("gamma", tensor(count)), b.input("beta", tensor(count))
+
+
+def test_batch_normalization_and_what_follows_are_one_loop() -> None:
+    b, x, gamma, beta = channels(16)
+    y, mean, var = b.node("batchnorm_train", x, gamma, beta, eps=1e-3).results
+    graph = fused(graph_of([x, gamma, beta], b.op("relu", b.add(y, x)), b.scale(mean, 0.9), var))
+    assert sorted(inside(only(graph))) == ["add", "batchnorm_train", "mul", "relu"]
+
+
+def test_the_gradient_of_batch_normalization_is_one_loop() -> None:
+    b, x, gamma, beta = channels(16)
+    y, _, _ = b.node("batchnorm_train", x, gamma, beta, eps=1e-3).results
+    dy = b.input("dy", x.type)
+    grads = gradients(b.sum(b.mul(y, dy), (0, 1, 2, 3)), [x, gamma, beta])
+    graph = fused(dce.run(cse.run(simplify.run(graph_of([x, gamma, beta, dy], *grads)))))
+    loops = [n for n in nodes_of(graph, "fused") if "reduce_sum" in inside(n)]
+    assert len(loops) == 1 and loops[0].results[0].shape != () and kinds(graph).count("reduce_sum") == 0
+
+
+def test_few_rows_that_lie_apart_are_no_rows() -> None:
+    """All threads share the elements of the map instead of three channels."""
+    b, x, gamma, beta = channels(3)
+    y = b.node("batchnorm_train", x, gamma, beta, eps=1e-3).results[0]
+    graph = fused(graph_of([x, gamma, beta], b.op("exp", b.op("relu", y))))
+    assert inside(only(graph)) == ["relu", "exp"] and kinds(graph).count("batchnorm_train") == 1
+
+
+def test_a_scale_computed_from_a_map_is_computed_before_the_normalization() -> None:
+    b, x, _, beta = channels(16)
+    gamma = b.sum(b.op("exp", x), (0, 2, 3))
+    graph = fused(graph_of([x, beta], b.node("batchnorm_train", x, gamma, beta, eps=1e-3).results[0]))
+    assert "batchnorm_train" not in inside(only(graph))
 
 
 def test_a_row_value_read_along_the_wrong_axis_is_not_joined() -> None:

@@ -13,6 +13,7 @@ from netlang.backends.reference import Reference
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
 from tests.backends.cpu.against_reference import Array, B, assert_same, check, feed_of, graph_of, inputs_like
 
 SHAPE = (40, 30)
@@ -41,6 +42,27 @@ def test_an_update_computed_in_place() -> None:
     w, x = weight("w"), B.input("x", TensorType(DType.F32, SHAPE))
     updated = B.sub(w, B.scale(x, 0.1))
     check_updates(Graph("g", (x,), (w,), (("y", B.sum(w, (0,))),), (("w", updated),)), values("x"))
+
+
+def test_updates_of_rows_computed_in_place() -> None:
+    """One loop reads a number per channel for all of a map, reduces the map and writes the numbers."""
+    kind = TensorType(DType.F32, (20,))
+    a, b = (B.param(name, kind, "weight", ("constant", 1.0)) for name in "ab")
+    x = B.input("x", TensorType(DType.F32, (3, 20, 5, 7)))
+    y = B.mul(x, B.along(a, 4, 1))
+    new_a = B.sub(a, B.scale(B.sum(B.mul(y, y), (0, 2, 3)), 0.01))
+    new_b = B.add(B.mul(a, b), B.sum(y, (0, 2, 3)))
+    graph = fuse.run(Graph("g", (x,), (a, b), (("y", y),), (("a", new_a), ("b", new_b))))
+    executable = Cpu().compile(graph)
+    assert len(executable.steps) == 1
+    rng = np.random.default_rng(0)
+    feed = {"x": rng.normal(size=(3, 20, 5, 7)).astype(np.float32)}
+    ours: dict[str, Array] = {name: rng.normal(size=20).astype(np.float32) for name in "ab"}
+    theirs = {name: array.copy() for name, array in ours.items()}
+    reference = Reference().compile(graph)
+    for _ in range(3):
+        assert_same(executable.run(feed, ours), reference.run(feed, theirs), 1e-5)
+        assert_same(ours, theirs, 1e-5)
 
 
 def test_an_update_whose_old_value_is_read_later() -> None:
