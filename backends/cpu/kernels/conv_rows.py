@@ -15,6 +15,7 @@ from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.row_kernel import ROWS, RowStructure, emit_rows
 from netlang.ir.graph import Node
+from netlang.ir.types import DType
 
 _FLOAT = 4
 _BETTER = 1.2
@@ -23,10 +24,12 @@ _BETTER = 1.2
 
 def structure_for(context: LoweringContext, node: Node) -> RowStructure | None:
     """The kernel along rows for a convolution; None where it cannot be, or would not be faster."""
-    chain = read_chain(node, frozenset({"conv"}), 1)
+    chain = read_chain(node, conv.CONVOLUTIONS, 1)
     if chain is None or not conv.fits(context, node) or not _plain(chain):
         return None
-    (problem,) = conv_problems(chain.main)
+    problem, *others = conv_problems(chain.main)
+    if others or problem.phased:
+        return None
     pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type) if chain.pool else None
     columns = _columns(problem, context.target)
     if not _can(problem, pool, context.target) or not columns:
@@ -42,12 +45,14 @@ def fits(context: LoweringContext, node: Node) -> bool:
 
 
 def _plain(chain: Chain) -> bool:
-    """No other tensors, nothing in blocks of channels, no positions asked for."""
-    return not (chain.tensors or chain.switch or chain.out_layout or stored(chain.main.inputs[0]).type.layout)
+    """Nothing in blocks of channels, and no tensors but numbers of the size of a result that is not pooled."""
+    blocked = chain.out_layout or any(stored(v).type.layout for v in (chain.main.inputs[0], *chain.tensors))
+    alike = all(v.dtype == DType.F32 for v in chain.tensors) and not (chain.tensors and chain.pool)
+    return not blocked and alike and (chain.switch is None or chain.switch.dtype == DType.I8)
 
 
 def _can(problem: ConvProblem, pool: PoolProblem | None, target: Target) -> bool:
-    if problem.groups > 1 or problem.stride[1] > 1 or problem.channels >= target.lanes(_FLOAT) or problem.out[0] < ROWS:
+    if problem.groups > 1 or problem.stride[1] > 1 or problem.channels > target.lanes(_FLOAT) or problem.out[0] < ROWS:
         return False
     halves = (problem.out[0] // 2, problem.out[1] // 2)
     square = (2, 2)
@@ -71,7 +76,7 @@ def _columns(problem: ConvProblem, target: Target) -> int:
     return columns if used > _BETTER * channels / lanes else 0
 
 
-@lowering("conv", "fused.conv", priority=30, match=fits, slices=conv.sliceable)
+@lowering("conv", "conv_data_grad", "fused.conv", priority=30, match=fits, slices=conv.sliceable)
 def row_conv(context: LoweringContext, node: Node) -> list[Step]:
     """The steps of the direct kernel, the second with another machine code."""
     structure = structure_for(context, node)

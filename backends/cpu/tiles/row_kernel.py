@@ -15,8 +15,8 @@ from llvmlite import ir
 from netlang.backends.cpu.tiles.conv_kernel import ConvKernel
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
-from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES
-from netlang.backends.cpu.tiles.epilogue import apply
+from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, I8
+from netlang.backends.cpu.tiles.epilogue import Operand, apply
 from netlang.backends.cpu.tiles.numbers import Number, raw
 
 ROWS = 2
@@ -27,7 +27,7 @@ ROWS = 2
 class RowStructure:
     """`conv` is what the direct kernel would be; `inputs` and `outputs` are channels; `columns` are vectors of pixels.
 
-    A pool, if there is one, is the maximum of two by two.
+    A pool, if there is one, is the maximum of two by two; only without one are there tensors.
     """
 
     conv: ConvStructure
@@ -64,6 +64,9 @@ class RowKernel(ConvKernel):
                     self._store(sums, image, first + row, column)
                 else:
                     self._store_pooled(sums, image, (first + row) // ROWS, column)
+
+    def _load_tensors(self, to: Number, image: Number, group: Number, first: Number, last: Number) -> None:
+        """Nothing to do: tiles read tensors where they are."""
 
     def _finish(self, slot: Number, image: Number, group: Number, first: Number, row: Number, stop: Number) -> None:
         """Nothing is left to do: tiles have written the result."""
@@ -110,47 +113,76 @@ class RowKernel(ConvKernel):
 
         return [operand(k) for k in range(self.structure.channel_operands)]
 
-    def _finished(self, sums: Sequence[Any], output: int) -> list[Any]:
-        """The vectors of one output channel after the steps that come before the pool."""
+    def _finished(self, sums: Sequence[Any], output: int, tensors: Sequence[Sequence[Operand]] = ()) -> list[Any]:
+        """The vectors of one output channel after the steps that come before the pool; `tensors` are those of each."""
         own = self.own
         size = ROWS * own.columns
         channel = self._channel(T.CHANNELS, output)
-        return [apply(self.e, self.tile.epilogue, s, channel, ()) for s in sums[output * size : (output + 1) * size]]
+        values = sums[output * size : (output + 1) * size]
+        return [
+            apply(self.e, self.tile.epilogue, value, channel, operands)
+            for value, operands in zip(values, tensors or [()] * size, strict=True)
+        ]
 
-    def _line_of(self, image: Number, output: int, row: Number, column: Number) -> Any:
-        """The address of a pixel of the result."""
+    def _pixel(self, image: Number, output: int, row: Number, column: Number) -> Number:
+        """The number of a pixel of the result."""
         f = self.f
-        pixel = (f[T.OUT_HEIGHT] * output + row) * f[T.OUT_WIDTH] + column
-        at = f[T.OUT] + image * f[T.OUT_IMAGE] + pixel * FLOAT_BYTES
-        return self.e.pointers(raw(at))[0]
+        return ((image * f[T.OUT_CHANNELS] + output) * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] + column
 
     def _store(self, sums: Sequence[Any], image: Number, row: Number, column: Number) -> None:
-        e, own = self.e, self.own
-        masks = [e.prefix_mask(raw(self.f[T.OUT_WIDTH] - column - v * self.lanes)) for v in range(own.columns)]
+        e, f, own = self.e, self.f, self.own
+        masks = [e.prefix_mask(raw(f[T.OUT_WIDTH] - column - v * self.lanes)) for v in range(own.columns)]
         for output in range(own.outputs):
-            values = self._finished(sums, output)
+            places = [self._pixel(image, output, row + r, column) * FLOAT_BYTES for r in range(ROWS)]
+            tensors = [self._tensors(places[r], masks[v], v) for r in range(ROWS) for v in range(own.columns)]
+            values = self._finished(sums, output, tensors)
             for r in range(ROWS):
-                at = self._line_of(image, output, row + r, column)
+                (at,) = e.pointers(raw(f[T.OUT] + places[r]))
                 for v in range(own.columns):
                     e.store_masked(values[r * own.columns + v], masks[v], at, v * self.line)
 
+    def _tensors(self, place: Number, mask: Any, v: int) -> list[Operand]:
+        """Loads of the tensors of the result's size, at a vector of it."""
+
+        def operand(k: int) -> Operand:
+            return lambda: self.e.load_masked(mask, *self.e.pointers(raw(self.f[T.COUNT + k] + place)), v * self.line)
+
+        return [operand(k) for k in range(len(self.structure.tensors))]
+
     def _store_pooled(self, sums: Sequence[Any], image: Number, row: Number, column: Number) -> None:
-        """The larger of both rows, then of both pixels of every pair."""
-        e, own, structure = self.e, self.own, self.structure
+        """The largest of two by two pixels, and where it was if that is asked for."""
+        e, f, own, structure = self.e, self.f, self.own, self.structure
         half = column // 2
         most = self.lanes if own.columns > 1 else self.lanes // 2
-        left = [(self.f[T.OUT_WIDTH] - half - v * self.lanes).at_most(most) for v in range((own.columns + 1) // 2)]
+        left = [(f[T.OUT_WIDTH] - half - v * self.lanes).at_most(most) for v in range((own.columns + 1) // 2)]
         masks = [e.prefix_mask(raw(n)) for n in left]
         for output in range(own.outputs):
             values = self._finished(sums, output)
             upper, lower = values[: own.columns], values[own.columns :]
-            larger = [self._larger(a, b) for a, b in zip(upper, lower, strict=True)]
-            at = self._line_of(image, output, row, half)
+            pixel = self._pixel(image, output, row, half)
+            (at,) = e.pointers(raw(f[T.OUT] + pixel * FLOAT_BYTES))
             channel = self._channel(T.POOL_CHANNELS, output)
             for v, mask in enumerate(masks):
-                pair = larger[2 * v], larger[min(2 * v + 1, own.columns - 1)]
-                pooled = self._larger(self._every_second(*pair, 0), self._every_second(*pair, 1))
+                pairs = [(line[2 * v], line[min(2 * v + 1, own.columns - 1)]) for line in (upper, lower)]
+                if structure.switch:
+                    pooled, position = self._first_largest(pairs)
+                    (switch,) = e.pointers(raw(f[T.SWITCHES] + pixel + v * self.lanes))
+                    e.store_masked(e.b.trunc(position, e.vector_of(I8)), mask, switch)
+                else:
+                    both = [self._larger(a, b) for a, b in zip(*pairs, strict=True)]
+                    pooled = self._larger(*(self._every_second(both[0], both[1], start) for start in (0, 1)))
                 e.store_masked(apply(e, structure.after, pooled, channel, ()), mask, at, v * self.line)
+
+    def _first_largest(self, pairs: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+        """The largest of each window, of equal ones the first, and its number in the window."""
+        e = self.e
+        best, *others = [self._every_second(*pair, start) for pair in pairs for start in (0, 1)]
+        position = e.constant_i32(0)
+        for number, value in enumerate(others, 1):
+            better = e.greater_or_nan(value, best)
+            best = e.b.select(better, value, best)
+            position = e.b.select(better, e.constant_i32(number), position)
+        return best, position
 
     def _larger(self, x: Any, y: Any) -> Any:
         """The larger of each pair; NaN where one is NaN."""

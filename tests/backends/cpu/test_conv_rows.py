@@ -97,3 +97,42 @@ def test_other_pools(attrs: dict[str, Any]) -> None:
 
     check(make, arrays)
     assert not any(key.startswith(ROWS) for key in kernels_of(graph_of(make, arrays), TARGETS[0]))
+
+
+@BOTH
+@pytest.mark.parametrize(("channels", "out", "height", "width"), [(1, 4, 28, 28), (3, 4, 17, 31), (7, 2, 9, 50)])
+def test_positions_of_a_pool(target: Any, channels: int, out: int, height: int, width: int) -> None:
+    """Of equal numbers the first counts, and NaN."""
+    x = np.round(normal(0, 3, channels, height, width))
+    x[0, 0, 4, 5], x[1, 0, 5, 20], x[2, 0, 3, 3] = np.nan, np.inf, -np.inf
+    arrays = {"x": x, "w": np.round(normal(1, out, channels, 3, 3)), "bias": normal(2, out)}
+
+    def make(b: Builder, v: Values) -> Values:
+        pooled, switch = b.node("max_pool_switch", conv(b, v), **POOL).results
+        return {"y": b.op("relu", b.add(pooled, b.along(v["bias"], 4, 1))), "switch": switch}
+
+    check(make, arrays, target=target, tiled=ROWS)
+
+
+@BOTH
+@pytest.mark.parametrize(("channels", "out"), [(3, 4), (8, 2)])
+def test_gradient_by_few_channels_with_a_mask_and_a_sum(target: Any, channels: int, out: int) -> None:
+    def make(b: Builder, v: Values) -> Values:
+        attrs = {"stride": (1, 1), "pad": ((2, 1), (0, 2)), "dilation": (1, 1), "groups": 1, "flip": False}
+        dx = b.add(b.op("conv_data_grad", v["dy"], v["w"], size=v["x"].shape[2:], **attrs), v["other"])
+        zero = b.scalar(0, dx)
+        return {"dx": b.op("where", b.op("gt", v["x"], zero), dx, zero)}
+
+    arrays = {"dy": normal(0, 3, channels, 13, 27), "w": normal(1, channels, out, 4, 5)}
+    arrays |= {"x": normal(2, 3, out, 13, 29), "other": normal(3, 3, out, 13, 29)}
+    check(make, arrays, target=target, tiled=ROWS)
+
+
+def test_strided_gradients_are_left_to_others() -> None:
+    def make(b: Builder, v: Values) -> Values:
+        attrs = {"stride": (2, 2), "pad": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1, "flip": False}
+        return {"dx": b.op("conv_data_grad", v["dy"], v["w"], size=(27, 29), **attrs)}
+
+    arrays = {"dy": normal(0, 2, 3, 14, 15), "w": normal(1, 3, 2, 3, 3)}
+    assert not any(key.startswith(ROWS) for key in kernels_of(graph_of(make, arrays), TARGETS[0]))
+    check(make, arrays)
