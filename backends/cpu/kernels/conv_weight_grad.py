@@ -30,6 +30,8 @@ _STRIP_BYTES = 1 << 20
 _SUMS_BYTES = 1 << 23
 """Most memory for the sums of all parts of the batch."""
 _ENOUGH_TASKS = 16
+_ENOUGH_SUMS = 8
+"""Sums that must be under way at once to hide the latency of an FMA."""
 _MOST_CHANNELS = 8
 """Input channels of a tile: each has an address of its own."""
 
@@ -87,10 +89,20 @@ def _tile(problem: GradientProblem, target: Target) -> BroadcastTile | None:
     most = min(_MOST_CHANNELS, most_pixels(target, vectors) // across)
     if most < 1:
         return None
-    inner = problem.channels // problem.groups
-    rows = -(-inner // -(-inner // most))
+    rows = _tile_channels(problem.channels // problem.groups, most, vectors, across)
     add = (EpilogueStep("tensor", "add"),)
     return BroadcastTile(lanes, vectors, rows, across, problem.dilation[1] * _FLOAT, False, fenced=True, epilogue=add)
+
+
+def _tile_channels(channels: int, most: int, vectors: int, across: int) -> int:
+    """Input channels of a tile: of few ones in the last tile, and of more loads than need be, what costs less."""
+
+    def cost(rows: int) -> float:
+        sums = vectors * rows * across
+        loads = (vectors + rows * across) / sums
+        return -(-channels // rows) * rows * (1 + 0.1 * loads) / min(1.0, sums / _ENOUGH_SUMS)
+
+    return min(range(min(channels, most), 0, -1), key=cost)
 
 
 def _fits(context: LoweringContext, node: Node) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -144,10 +145,11 @@ class RowKernel(ConvKernel):
     def _tensors(self, place: Number, mask: Any, v: int) -> list[Operand]:
         """Loads of the tensors of the result's size, at a vector of it."""
 
-        def operand(k: int) -> Operand:
-            return lambda: self.e.load_masked(mask, *self.e.pointers(raw(self.f[T.COUNT + k] + place)), v * self.line)
+        def load(k: int) -> Any:
+            (at,) = self.e.pointers(raw(self.f[T.COUNT + k] + place))
+            return self.e.load_masked(mask, at, v * self.line)
 
-        return [operand(k) for k in range(len(self.structure.tensors))]
+        return [partial(load, k) for k in range(len(self.structure.tensors))]
 
     def _store_pooled(self, sums: Sequence[Any], image: Number, row: Number, column: Number) -> None:
         """The largest of two by two pixels, and where it was if that is asked for."""
