@@ -16,7 +16,7 @@ MOST_ERROR = 5e-5
 ERROR = {(2, 3): 6e-8, (4, 3): 1.1e-6, (2, 5): 8e-7}
 """Measured for F(m, taps) on 16 to 2048 channels with inputs normal, after a ReLU and all positive: the largest error
 of a layer is at most this times sqrt(input channels). (Of the direct kernel: about 1e-7; F(2, 3) is more exact.)"""
-NARROW_CHANNELS = 128
+NARROW_CHANNELS = 512
 """Up to this many input channels the products of one channel group are transformed while they are in the cache."""
 GROUP_PATCHES = {True: 28, False: 56}
 """About how many patches are a group, by whether the input is narrow."""

@@ -16,6 +16,8 @@ VOID = ir.VoidType()
 I1, I8, I16, I32, I64, F32 = *(ir.IntType(bits) for bits in (1, 8, 16, 32, 64)), ir.FloatType()
 POINTER = I8.as_pointer()
 FLOAT_BYTES = 4
+CACHE_LINE = 64
+"""Bytes."""
 BF16_BYTES = 2
 
 Offset = int | Any
@@ -189,6 +191,12 @@ class Emitter:
         return self.b.or_(self.b.fcmp_ordered(">", x, y), nan_first)
 
     # Order and control
+
+    def prefetch(self, base: Any, offset: Offset = 0) -> None:
+        """Ask for the cache line there. Nothing happens where there is no memory."""
+        pointer = self.at(base, offset)
+        call = self.function("llvm.prefetch.p0", VOID, [POINTER, I32, I32, I32])
+        self.b.call(call, [pointer, I32(0), I32(3), I32(1)])
 
     def fence(self) -> None:
         """No instruction. The compiler may not move memory accesses across it, so it cannot hoist loads and spill."""

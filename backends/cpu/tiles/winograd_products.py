@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, I64, Emitter
+from netlang.backends.cpu.tiles.emitter import CACHE_LINE, FLOAT_BYTES, I64, Emitter
 
 UNROLL = 8
 """Channels at a time; a divisor of the lanes, or the lanes."""
+AHEAD = 2048
+"""How far ahead of their use weights are asked for: the time that memory takes to answer, at the speed of the tile."""
 
 
 def emit_products(e: Emitter, patches: int, vectors: int, arguments: Sequence[Any]) -> None:
@@ -51,6 +53,8 @@ def emit_products(e: Emitter, patches: int, vectors: int, arguments: Sequence[An
 def _channel(e: Emitter, patches: int, vectors: int, pointers: Sequence[Any], c: int, sums: Sequence[Any]) -> list[Any]:
     """One input channel."""
     v, u = pointers
+    for line in range(0, vectors * e.line, CACHE_LINE):
+        e.prefetch(u, c * vectors * e.line + line + AHEAD)
     weights = [e.load(u, (c * vectors + q) * e.line) for q in range(vectors)]
     out = list(sums)
     for p in range(patches):
