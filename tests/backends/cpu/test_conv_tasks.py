@@ -76,6 +76,11 @@ def test_threads_do_about_the_same(threads: int) -> None:
 
 def test_small_maps_of_one_tap_are_rows_of_pixels() -> None:
     small = replace(problem(64, 7, 32, 1, 1), pad=(0, 0))
-    assert as_pixels(small).out == as_pixels(small).size == (1, 49)
+    found, no_pool = as_pixels(small, None)
+    assert found.out == found.size == (1, 49) and no_pool is None
+    mean = PoolProblem("mean", (7, 7), (7, 7), (0, 0, 0, 0), (7, 7), (1, 1), True)
+    _, row = as_pixels(small, mean)
+    assert row is not None and row.kernel == row.size == (1, 49)
     for other in (problem(64, 7, 32, 3, 1), problem(64, 56, 32, 1, 1), problem(64, 8, 32, 1, 2)):
-        assert as_pixels(other) == other
+        assert as_pixels(other, None) == (other, None)
+    assert as_pixels(small, overlapping(small))[0] == small
