@@ -19,6 +19,7 @@ from netlang.backends.cpu.homes import External, Home, Homes
 from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pace import Pace
 from netlang.backends.cpu.pages import reserve
+from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import aligned, pool
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import MemoryPlan, plan
@@ -144,7 +145,7 @@ def make_table(steps: Sequence[Step], layout: Layout, sizes: Sizes) -> Table:
     parallel = [step.parallel and amount >= SERIAL_STEP for step, amount in zip(steps, work, strict=True)]
     finder = AccessFinder(layout, sizes)
     meet = meetings([finder.of(step) for step in steps], parallel)
-    program = _program(steps, [array.ctypes.data + 8 * s for s in starts], parallel, meet)
+    program = _program(steps, [array.ctypes.data + 8 * s for s in starts], parallel, meet, layout.context.target)
     return Table(array, program, sum(work), places)
 
 
@@ -163,12 +164,12 @@ def _word(arg: Any, layout: Layout, sizes: Sizes, places: dict[Home, list[tuple[
 
 
 def _program(
-    steps: Sequence[Step], tables: Sequence[int], parallel: Sequence[bool], meet: Sequence[bool]
+    steps: Sequence[Step], tables: Sequence[int], parallel: Sequence[bool], meet: Sequence[bool], target: Target
 ) -> np.ndarray[Any, Any]:
     words = [len(steps)]
     for step, table, shared, together in zip(steps, tables, parallel, meet, strict=True):
         flags = (control.PARALLEL if shared else 0) | (control.BARRIER if together else 0)
-        words += [loader.address(step.kernel), table, flags]
+        words += [loader.address(step.kernel, target), table, flags]
     array = aligned(8 * len(words)).view(np.int64)
     array[:] = words
     return array

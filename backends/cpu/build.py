@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu import loader
 from netlang.backends.cpu.kernel import Emitted, Kernel
+from netlang.backends.cpu.target import Target, host
 
 FEWEST = 4
 """Fewer missing kernels than this are not worth a process."""
@@ -28,15 +29,17 @@ _SLOW = ("winograd", "conv", "weight_gradient", "gemm")
 """How the keys of kernels begin that take long; they are begun first."""
 
 
-def build(kernels: Iterable[Kernel], processes: int) -> None:
-    """Have the machine code of all kernels in memory, compiled by up to so many processes where it is missing."""
+def build(kernels: Iterable[Kernel], processes: int, target: Target | None = None) -> None:
+    """Have the machine code of all kernels for `target` (this machine if none is given) in memory, compiled by up to so
+    many processes where it is missing."""
+    target = target or host()
     wanted = list(dict.fromkeys(kernels))
-    missing = [k for k in wanted if not loader.is_there(k)]
+    missing = [k for k in wanted if not loader.is_there(k, target)]
     count = min(processes, len(missing) // 2)
     if len(missing) >= FEWEST and count > 1 and can_fork() and objects.is_writable():
-        _together(sorted(missing, key=_cost, reverse=True), count)
+        _together(sorted(missing, key=_cost, reverse=True), count, target)
     for kernel in wanted:
-        loader.address(kernel)
+        loader.address(kernel, target)
 
 
 def can_fork() -> bool:
@@ -49,7 +52,7 @@ def _cost(kernel: Kernel) -> int:
     return len(_SLOW) - place[0] if place else 0
 
 
-def _together(kernels: Sequence[Kernel], processes: int) -> None:
+def _together(kernels: Sequence[Kernel], processes: int, target: Target) -> None:
     """Every process takes the first kernel that nobody has taken. Two may take the same one, which does no harm."""
     plain = [i for i, k in enumerate(kernels) if isinstance(k.source, Emitted)]
     others = [i for i, k in enumerate(kernels) if not isinstance(k.source, Emitted)]
@@ -60,8 +63,8 @@ def _together(kernels: Sequence[Kernel], processes: int) -> None:
             # Each child has a first one of its own, so that it does not meet the others there.
             for first in [i for i in (*plain, *others) if i != mine[0]][: processes - 1]:
                 taken[first] = 1
-                children.append(_fork(kernels, taken, [first, *plain, *others]))
-            _work(kernels, taken, mine)
+                children.append(_fork(kernels, taken, [first, *plain, *others], target))
+            _work(kernels, taken, mine, target)
         except BaseException:
             for child in children:
                 os.kill(child, signal.SIGKILL)
@@ -71,14 +74,14 @@ def _together(kernels: Sequence[Kernel], processes: int) -> None:
                 _join(child)
 
 
-def _work(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int]) -> None:
+def _work(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int], target: Target) -> None:
     for place, i in enumerate(order):
         if place == 0 or not taken[i]:
             taken[i] = 1
-            loader.compile_now(kernels[i])
+            loader.compile_now(kernels[i], target)
 
 
-def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int]) -> int:
+def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int], target: Target) -> int:
     """Start a child that takes kernels in this order, and return its number."""
     with warnings.catch_warnings():
         # Later Pythons warn of threads that NumPy's libraries and this backend have: they know what a fork is.
@@ -89,7 +92,7 @@ def _fork(kernels: Sequence[Kernel], taken: mmap.mmap, order: Sequence[int]) -> 
         try:
             # An interrupt is the parent's to handle.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _work(kernels, taken, order)
+            _work(kernels, taken, order, target)
             status = 0
         finally:
             # Nothing of the parent's may be closed, flushed or printed twice; the parent meets a fault again itself.

@@ -22,8 +22,9 @@ _KIND = "kernel-2"
 
 @cache
 def digest(kernel: Kernel, target: Target) -> str:
-    """The name of a kernel's object code on this machine."""
-    parts = (kernel.key, repr(kernel.fastmath), kernel.signature, target.cpu, target.features, revision(kernel))
+    """The name of a kernel's object code for a target."""
+    machine = (target.triple, target.cpu, target.features)
+    parts = (kernel.key, repr(kernel.fastmath), kernel.signature, *machine, revision(kernel))
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 

@@ -1,17 +1,14 @@
-"""From a kernel to object code. Imported only where no cache has the object."""
+"""From a kernel to machine code for a target. Imported only where no cache has the object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
+from functools import cached_property
 from typing import Any
 
-import llvmlite.binding as llvm
-
-from netlang.backends.cpu.codegen import machine, optimized
-from netlang.backends.cpu.kernel import Emitted, Kernel, Native
-from netlang.backends.cpu.target import LIBM
+from netlang.backends.cpu.codegen import machine, optimized, text_of
+from netlang.backends.cpu.kernel import Emitted, Kernel
+from netlang.backends.cpu.target import LIBM, Target, host
 
 ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "clock_gettime", "memset", "memcpy", "memmove"))
 """What object code may leave to the linker."""
@@ -19,46 +16,43 @@ ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "clock_g
 
 @dataclass(frozen=True)
 class Compiled:
-    """`symbol` is the C entry point in `object`, a relocatable object file for this machine; `module` is LLVM's."""
+    """`symbol` is the C entry point in `module`, an optimised module of LLVM's for `target`."""
 
     symbol: str
-    object: bytes
     module: Any
+    target: Target
 
-    @property
+    @cached_property
+    def object(self) -> bytes:
+        """A relocatable object file."""
+        return bytes(machine(self.target).emit_object(self.module))
+
+    @cached_property
     def assembly(self) -> str:
-        return str(machine().emit_assembly(self.module))
+        return str(machine(self.target).emit_assembly(self.module))
 
     @property
     def llvm(self) -> str:
         return str(self.module)
 
+    def undefined(self) -> set[str]:
+        """Functions that the code calls and does not define. Intrinsics of LLVM are none."""
+        names = {f.name for f in self.module.functions if f.is_declaration}
+        return {name for name in names if not name.startswith("llvm.")}
 
-def compile_kernel(kernel: Kernel, name: str) -> Compiled:
-    """Compile a kernel. `name` must be an identifier that no other kernel of any process has: symbols contain it."""
+
+def compile_kernel(kernel: Kernel, name: str, target: Target | None = None) -> Compiled:
+    """Compile a kernel for `target`, this machine if none is given. `name` must be an identifier that no other kernel
+    of any process has: symbols contain it."""
+    target = target or host()
     if isinstance(kernel.source, Emitted):
-        module = optimized(kernel.source.emit, name)
-        compiled = Compiled(name, machine().emit_object(module), module)
+        text, symbol = text_of(kernel.source.emit, name), name
     else:
-        compiled = _through_numba(kernel, kernel.source, name)
-    declared = {f.name for f in _functions(compiled.module) if f.is_declaration and not f.name.startswith("llvm.")}
-    if foreign := sorted(declared - ALLOWED):
+        # Imported here because it imports Numba; kernels that are IR do without.
+        from netlang.backends.cpu.numba_ir import lowered
+
+        text, symbol = lowered(kernel, kernel.source, name, target)
+    compiled = Compiled(symbol, optimized(text, target), target)
+    if foreign := sorted(compiled.undefined() - ALLOWED):
         raise RuntimeError(f"kernel {kernel.key} would need {', '.join(foreign)}: it must not call the interpreter")
     return compiled
-
-
-def _through_numba(kernel: Kernel, source: Native, name: str) -> Compiled:
-    numba = import_module("numba")  # kernels that are IR do without
-    function = source.build()
-    function.__name__ = function.__qualname__ = name
-    # Inlined into its C entry point, a function that cannot fail loses the code that would report its failure.
-    options: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "forceinline": True}
-    compiled = numba.cfunc(kernel.signature, fastmath=set(kernel.fastmath) or False, **options)(function)
-    library = compiled._library
-    module = llvm.parse_assembly(library.get_llvm_str())
-    return Compiled(compiled.native_name, library._get_compiled_object(), module)
-
-
-def _functions(module: Any) -> Iterable[Any]:
-    found: Iterable[Any] = module.functions
-    return found

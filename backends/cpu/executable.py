@@ -47,8 +47,8 @@ class Executable:
         self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
         self._prologue = Prologue(context, self._homes, self._constants, threads)
         self._prepared: Prepared | None = None
-        kernels = [step.kernel for step in (*self._homes.prologue, *self._steps)]
-        build([*kernels, *entry_points(threads)], threads)
+        build([step.kernel for step in (*self._homes.prologue, *self._steps)], threads, context.target)
+        build(entry_points(threads), threads)
         dump_steps(graph, self._homes.prologue, self._steps)
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:

@@ -6,8 +6,6 @@ Addresses are int64. `LOAD[dtype](address, index)` reads element `index` and wid
 
 from __future__ import annotations
 
-import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,10 +14,18 @@ from llvmlite import ir
 from numba import extending, types
 
 from netlang.backends.cpu import halves
-from netlang.backends.cpu.target import FUTEX_NUMBER
+from netlang.backends.cpu.target import ARM, FUTEX_NUMBER, X86
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+
+_YIELD = I32(1)
+"""The hint to a 64-bit Arm processor that this is a spin loop."""
+
+
+def _architecture(builder: Any) -> str:
+    """Of the machine that the code is for."""
+    return str(builder.module.triple).partition("-")[0].lower()
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,10 +175,12 @@ def pause(typing_context: Any) -> Any:
     """Tell the processor that this is a spin loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        text = {"x86_64": "pause", "amd64": "pause", "aarch64": "yield", "arm64": "yield"}
-        assembly = text.get(platform.machine().lower(), "")
-        kind = ir.FunctionType(ir.VoidType(), [])
-        builder.call(ir.InlineAsm(kind, assembly, "~{memory}", side_effect=True), [])
+        nothing = ir.VoidType()
+        if _architecture(builder) in X86:
+            builder.call(_function(builder.module, ir.FunctionType(nothing, []), "llvm.x86.sse2.pause"), [])
+        elif _architecture(builder) in ARM:
+            kind = ir.FunctionType(nothing, [I32])
+            builder.call(_function(builder.module, kind, "llvm.aarch64.hint"), [_YIELD])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -185,7 +193,7 @@ def futex(typing_context: Any, address: Any, operation: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = ir.FunctionType(I64, [I64], var_arg=True)
         syscall = _function(builder.module, kind, "syscall")
-        number = I64(FUTEX_NUMBER[platform.machine().lower()])
+        number = I64(FUTEX_NUMBER[_architecture(builder)])
         return builder.call(syscall, [number, *values, I64(0), I64(0), I64(0)])
 
     return types.int64(types.int64, types.int64, types.int64), codegen
@@ -208,7 +216,7 @@ def give_way(typing_context: Any) -> Any:
     """Let the scheduler run someone else."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+        name = "SwitchToThread" if "windows" in builder.module.triple else "sched_yield"
         function = _function(builder.module, ir.FunctionType(I32, []), name)
         builder.call(function, [])
         return context.get_dummy_value()

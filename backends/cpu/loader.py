@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.dump import dump_kernel
 from netlang.backends.cpu.kernel import Kernel
-from netlang.backends.cpu.target import LIBM, host, initialize
+from netlang.backends.cpu.target import LIBM, Target, host, initialize
 from netlang.runtime.interruption import deferred
 
 _lock = threading.RLock()
@@ -32,30 +32,33 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
 
 
-def address(kernel: Kernel) -> int:
-    """The address of a kernel's machine code, which stays valid as long as the process lives."""
-    name = objects.digest(kernel, host())
+def address(kernel: Kernel, target: Target | None = None) -> int:
+    """The address of a kernel's machine code for a target that runs here, which stays valid as long as the process
+    lives."""
+    target = target or host()
+    name = objects.digest(kernel, target)
     with _lock:
         _engine()
         if name not in _addresses:
-            _addresses[name] = _link(*_object(kernel, name))
+            _addresses[name] = _link(*_object(kernel, name, target))
         return _addresses[name]
 
 
-def is_there(kernel: Kernel) -> bool:
+def is_there(kernel: Kernel, target: Target | None = None) -> bool:
     """Whether nothing has to be compiled for a kernel."""
-    name = objects.digest(kernel, host())
+    name = objects.digest(kernel, target or host())
     return name in _addresses or objects.read(name) is not None
 
 
-def compile_now(kernel: Kernel) -> None:
+def compile_now(kernel: Kernel, target: Target | None = None) -> None:
     """Leave the object code of a kernel in the cache."""
+    target = target or host()
     with _lock:
         _engine()
-        _object(kernel, objects.digest(kernel, host()))
+        _object(kernel, objects.digest(kernel, target), target)
 
 
-def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
+def _object(kernel: Kernel, name: str, target: Target) -> tuple[str, bytes]:
     found = objects.read(name)
     if found is not None:
         return found
@@ -63,7 +66,7 @@ def _object(kernel: Kernel, name: str) -> tuple[str, bytes]:
     from netlang.backends.cpu.compile import compile_kernel
 
     with deferred():
-        compiled = compile_kernel(kernel, f"netlang_{name}")
+        compiled = compile_kernel(kernel, f"netlang_{name}", target)
     dump_kernel(name, kernel.key, compiled)
     objects.write(name, compiled.symbol, compiled.object)
     return compiled.symbol, compiled.object

@@ -1,15 +1,23 @@
-"""The machine that code is generated for: what LLVM says about the host, and what follows for tiles."""
+"""The machine that code is generated for: what LLVM needs to know of it, and what follows for tiles.
+
+Nothing else asks which machine this is: what depends on a target is given one, and code can be generated for others.
+"""
 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import llvmlite.binding as llvm
 
+from netlang.diagnostics import NetError, did_you_mean
+
 FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 """Linux's number of the system call `futex` by machine."""
+
+X86, ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})
+"""What systems call the two architectures."""
 
 
 LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf")
@@ -18,17 +26,30 @@ LIBM = ("exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "
 
 @dataclass(frozen=True)
 class Target:
-    """cpu and features are LLVM's; vector_bytes and registers describe the widest vector registers."""
+    """cpu, features and triple are LLVM's; vector_bytes and registers describe the widest vector registers.
+
+    needs    LLVM's names of the features that a machine of this architecture must have to run the code
+    """
 
     cpu: str
     features: str
     arch: str
     vector_bytes: int
     registers: int
+    triple: str = field(default_factory=llvm.get_process_triple)
+    needs: frozenset[str] = frozenset()
 
     def lanes(self, element_bytes: int) -> int:
         """How many elements of this size one vector register holds."""
         return max(1, self.vector_bytes // element_bytes)
+
+    def runs_here(self) -> bool:
+        """Whether this process can run its code."""
+        if self == host():
+            return True
+        same = any({self.arch, host().arch} <= names for names in (X86, ARM))
+        found = llvm.get_host_cpu_features() if same else {}
+        return same and all(found.get(feature) for feature in self.needs)
 
 
 @cache
@@ -41,7 +62,7 @@ def host() -> Target:
     elif features.get("avx2"):
         width, registers = 32, 16
     else:
-        width, registers = 16, 32 if arch in ("aarch64", "arm64") else 16
+        width, registers = 16, 32 if arch in ARM else 16
     return Target(llvm.get_host_cpu_name(), features.flatten(), arch, width, registers)
 
 
@@ -51,3 +72,29 @@ def initialize() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()  # kernels contain inline assembly; Numba does not initialise the parser
+
+
+_V2 = frozenset({"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"})
+_V3 = _V2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
+_V4 = _V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
+_LINUX_X86, _LINUX_ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+
+LEVELS = {
+    "x86-64-v2": Target("x86-64-v2", "", "x86_64", 16, 16, _LINUX_X86, _V2),
+    "x86-64-v3": Target("x86-64-v3", "", "x86_64", 32, 16, _LINUX_X86, _V3),
+    # LLVM takes this level to mean early machines, whose clock fell with wide vectors, and would avoid them.
+    "x86-64-v4": Target("x86-64-v4", "-prefer-256-bit", "x86_64", 64, 32, _LINUX_X86, _V4),
+    "aarch64": Target("generic", "+neon", "aarch64", 16, 32, _LINUX_ARM, frozenset({"neon"})),
+}
+"""Classes of Linux machines by name: SSE4.2, AVX2 with FMA, AVX-512 (levels of the ABI of x86-64), and NEON."""
+
+
+def named(name: str) -> Target:
+    """`host`, or one of `LEVELS`. Raises NetError for any other name."""
+    if name == "host":
+        return host()
+    if name not in LEVELS:
+        known = ("host", *LEVELS)
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        raise NetError(f"there is no processor '{name}'", hint=hint)
+    return LEVELS[name]

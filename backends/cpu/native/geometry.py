@@ -11,8 +11,9 @@ from netlang.backends.cpu.intrinsics import quotient
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For helpers of kernels: a call that is not inlined could raise, and would need the interpreter."""
-    made: Callable[..., Any] = njit(forceinline=True, error_model="numpy")(function)
+    """For helpers of kernels: a call that is not inlined could raise, and would need the interpreter. Inlined before
+    types are known, nothing of it is compiled for this machine where the kernel is for another."""
+    made: Callable[..., Any] = njit(inline="always", error_model="numpy")(function)
     return made
 
 

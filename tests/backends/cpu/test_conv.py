@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
-from tests.backends.cpu.tiled import NARROW, TARGETS, check, normal
+from tests.backends.cpu.tiled import ALL_TARGETS, NARROW, TARGETS, check, normal
 
 Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
@@ -55,7 +55,7 @@ def geometries(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, A
 
 
 @BOUNDED
-@given(geometries(), st.sampled_from(TARGETS))
+@given(geometries(), st.sampled_from(ALL_TARGETS))
 def test_any_geometry(case: Any, target: Any) -> None:
     x, w, attrs = case
     check(

@@ -13,7 +13,7 @@ from netlang.backends.cpu.target import host
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
 from netlang.ops.windows import Windows
-from tests.backends.cpu.tiled import TARGETS, check, graph_of, kernels_of, normal
+from tests.backends.cpu.tiled import ALL_TARGETS, check, graph_of, kernels_of, normal
 
 Values = Mapping[str, Value]
 BOUNDED = settings(
@@ -46,7 +46,7 @@ def geometries(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, 
 
 
 @BOUNDED
-@given(geometries(), st.sampled_from(TARGETS))
+@given(geometries(), st.sampled_from(ALL_TARGETS))
 def test_weight_gradient(case: Any, target: Any) -> None:
     x, w, dy, attrs = case
 
@@ -57,7 +57,7 @@ def test_weight_gradient(case: Any, target: Any) -> None:
 
 
 @BOUNDED
-@given(geometries(), st.booleans(), st.sampled_from(TARGETS))
+@given(geometries(), st.booleans(), st.sampled_from(ALL_TARGETS))
 def test_data_gradient(case: Any, flip: bool, target: Any) -> None:
     x, w, dy, attrs = case
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
-from tests.backends.cpu.tiled import NARROW, TARGETS, check, normal
+from tests.backends.cpu.tiled import ALL_TARGETS, NARROW, TARGETS, check, normal
 
 Values = Mapping[str, Value]
 KERNEL = "gemm:"
@@ -29,7 +29,7 @@ def product(b: Builder, v: Values, ta: bool = False, tb: bool = False) -> Value:
     st.sampled_from([1, 10, 17, 48, 130]),
     st.booleans(),
     st.booleans(),
-    st.sampled_from(TARGETS),
+    st.sampled_from(ALL_TARGETS),
 )
 def test_any_shape(rows: int, inner: int, columns: int, ta: bool, tb: bool, target: Any) -> None:
     a, b = (inner, rows) if ta else (rows, inner), (columns, inner) if tb else (inner, columns)

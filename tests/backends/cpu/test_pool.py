@@ -14,7 +14,7 @@ from netlang.backends.cpu.target import host
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
 from netlang.ops.windows import Windows
-from tests.backends.cpu.tiled import TARGETS, check, normal
+from tests.backends.cpu.tiled import ALL_TARGETS, check, normal
 
 Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
@@ -45,7 +45,7 @@ def ties(seed: int, *shape: int) -> Any:
 
 
 @BOUNDED
-@given(geometries(), st.sampled_from(TARGETS))
+@given(geometries(), st.sampled_from(ALL_TARGETS))
 def test_max(case: Any, target: Any) -> None:
     shape, out, attrs = case
 
@@ -61,7 +61,7 @@ def test_max(case: Any, target: Any) -> None:
 
 
 @BOUNDED
-@given(geometries(), st.booleans(), st.sampled_from(TARGETS))
+@given(geometries(), st.booleans(), st.sampled_from(ALL_TARGETS))
 def test_sum_and_mean(case: Any, include_pad: bool, target: Any) -> None:
     shape, out, attrs = case
     mean = {**attrs, "count_include_pad": include_pad}

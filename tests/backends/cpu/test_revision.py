@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from netlang.backends.base import Options
 from netlang.backends.cpu import Cpu, cache, revision
-from netlang.backends.cpu.backend import _lowered
+from netlang.backends.cpu.backend import lowered
 from netlang.backends.cpu.kernel import Emitted, Kernel, emitted, native
 from netlang.backends.cpu.target import host
 from netlang.driver import stages
@@ -32,7 +32,7 @@ def kernels() -> list[Kernel]:
     for train in (False, True):
         graph = training_step(spec(lenet5(train=True), SGD)) if train else lenet5()
         ready = PassManager().run(graph, stages(Cpu(), train))
-        found += [step.kernel for steps in _lowered(ready, Options())[1].values() for step in steps]
+        found += [step.kernel for steps in lowered(ready, host(), Options())[1].values() for step in steps]
     return list(dict.fromkeys(found))
 
 

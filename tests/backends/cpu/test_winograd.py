@@ -30,7 +30,17 @@ from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
 from tests.backends.cpu.test_spills import inner_loops
-from tests.backends.cpu.tiled import NARROW, TARGETS, assert_close, check, compiled, graph_of, kernels_of, normal
+from tests.backends.cpu.tiled import (
+    ALL_TARGETS,
+    NARROW,
+    TARGETS,
+    assert_close,
+    check,
+    compiled,
+    graph_of,
+    kernels_of,
+    normal,
+)
 
 Values = Mapping[str, Value]
 Force = Callable[[int], None]
@@ -71,7 +81,8 @@ def geometries(draw: Any, taps: int) -> tuple[tuple[int, ...], tuple[int, ...], 
 
 @BOUNDED
 @given(
-    st.sampled_from(TRANSFORMS).flatmap(lambda f: st.tuples(st.just(f[0]), geometries(f[1]))), st.sampled_from(TARGETS)
+    st.sampled_from(TRANSFORMS).flatmap(lambda f: st.tuples(st.just(f[0]), geometries(f[1]))),
+    st.sampled_from(ALL_TARGETS),
 )
 def test_any_geometry(force: Force, case: Any, target: Any) -> None:
     m, (x, w, attrs) = case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,23 @@ import numpy as np
 from netlang.backends.base import Array
 from netlang.backends.cpu.backend import lowered
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.target import Target, host
+from netlang.backends.cpu.target import LEVELS, Target, host
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
 from netlang.passes import fuse
 
-NARROW = Target(host().cpu, host().features, host().arch, 32, 16)
-"""AVX2's shape of registers on whatever machine this is: tiles come out as they would there."""
+
+def _or_shaped(target: Target) -> Target:
+    """`target`, or where its code does not run here, this machine with its shape of registers: the same tiles."""
+    here = replace(host(), vector_bytes=target.vector_bytes, registers=target.registers)
+    return target if target.runs_here() else here
+
+
+NARROW, SMALL = (_or_shaped(LEVELS[name]) for name in ("x86-64-v3", "x86-64-v2"))
 TARGETS = [host(), NARROW]
+ALL_TARGETS = [*TARGETS, SMALL]
 
 Make = Callable[[Builder, Mapping[str, Value]], Mapping[str, Value]]
 
