@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
-from netlang.backends.cpu.kernels.depthwise import by_lanes, kernels_by_lanes, plan_by_lanes, source_of
+from netlang.backends.cpu.kernels.depthwise import (
+    by_lanes,
+    lane_kernel,
+    plan_by_lanes,
+    source_of,
+    with_lane_packing,
+)
+from netlang.backends.cpu.kernels.depthwise_phases import plan_phases
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Sliceable, Step, lowering
+from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
+from netlang.backends.cpu.tiles.depthwise_phases import emit_phases
 from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.ir.dims import evaluate
@@ -41,12 +50,18 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     problems = conv_problems(chain.main) if chain else []
     if chain is None or not problems or not all(map(has_elements, problems)):
         return None
-    if len(chain.tensors) > 2 or (problems[0].phased and any(not v.dtype.is_float for v in chain.tensors)):
+    apart = _phase_by_phase(problems[0], context.target)
+    if len(chain.tensors) > 2 or (apart and any(not v.dtype.is_float for v in chain.tensors)):
         return None
     if chain.pool is None:
         return _Parts(chain, problems, None)
     pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type)
     return _Parts(chain, problems, pool) if pool else None
+
+
+def _phase_by_phase(problem: ConvProblem, target: Target) -> bool:
+    """Whether each phase of a stride is computed by itself, and shares the planes of the result with the others."""
+    return problem.phased and not by_lanes(problem, target)
 
 
 def is_convolution(node: Node) -> bool:
@@ -71,7 +86,7 @@ def result_of(node: Node) -> Value:
 def writes_blocks(context: LoweringContext, node: Node) -> bool:
     """Whether the kernel can write the result of a convolution in blocks of channels."""
     parts = _parts(context, node)
-    return parts is not None and not parts.problems[0].phased
+    return parts is not None and not _phase_by_phase(parts.problems[0], context.target)
 
 
 def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
@@ -85,7 +100,7 @@ def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
     else:
         whole = problem.groups == 1 or problem.channels // problem.groups % lanes == 0
     able = [stored(chain.main.inputs[0])] if whole else []
-    if not problem.phased:
+    if not _phase_by_phase(problem, context.target):
         able += [stored(v) for v in chain.tensors if v.dtype.is_float]
     inputs = node.body.inputs if node.body else node.inputs
     return frozenset(i for i, v in enumerate(inputs) if v in able)
@@ -97,7 +112,7 @@ def sliceable(context: LoweringContext, node: Node) -> Sliceable:
     assert parts is not None
     x = stored(parts.chain.main.inputs[0])
     inputs = node.body.inputs if node.body else node.inputs
-    written = () if parts.problems[0].phased else (result_of(node).index,)
+    written = () if _phase_by_phase(parts.problems[0], context.target) else (result_of(node).index,)
     return Sliceable([i for i, v in enumerate(inputs) if v == x], written)
 
 
@@ -106,24 +121,44 @@ def direct_conv(context: LoweringContext, node: Node) -> list[Step]:
     """Pack weights and per-channel operands, then compute. The first is hoisted where weights do not change."""
     parts = _parts(context, node)
     assert parts is not None
-    return [step for problem in parts.problems for step in _steps(context, node, parts, problem)]
+    if by_lanes(parts.problems[0], context.target):
+        return _steps(context, node, parts, parts.problems)
+    return [step for problem in parts.problems for step in _steps(context, node, parts, [problem])]
 
 
-def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvProblem) -> list[Step]:
-    """The two steps of one problem."""
+def _planned(
+    context: LoweringContext, parts: _Parts, problems: Sequence[ConvProblem], weights: Buffer
+) -> tuple[ConvPlan, Kernel, Sequence[int]]:
+    """Plan and kernel of one problem, or of all phases, and the bytes of a vector's weights before each of them."""
+    chain, target, problem = parts.chain, context.target, problems[0]
+    if not by_lanes(problem, target):
+        plan = plan_conv(problem, parts.pool, chain, target, _weight_bytes(context, problem, weights))
+        return plan, emitted(plan.structure.key, partial(emit_conv, plan.structure)), (0,)
+    if problem.phased:
+        plan, structure = plan_phases(problems, chain, target)
+        kernel = emitted(structure.key, partial(emit_phases, structure))
+        return plan, kernel, [phase.weights for phase in structure.phases]
+    plan = plan_by_lanes(problem, parts.pool, chain, target)
+    return plan, lane_kernel(problem, plan, chain), (0,)
+
+
+def _steps(context: LoweringContext, node: Node, parts: _Parts, problems: Sequence[ConvProblem]) -> list[Step]:
+    """The steps of one problem, or of all phases: packing for each, then computing."""
     chain, x = parts.chain, parts.chain.main.inputs[0]
     assert chain.result is not None
     outer = OuterValues(context, node)
     weights = outer(chain.main.inputs[1])
-    lanewise = by_lanes(problem, context.target)
-    if lanewise:
-        plan = plan_by_lanes(problem, parts.pool, chain, context.target)
-    else:
-        plan = plan_conv(problem, parts.pool, chain, context.target, _weight_bytes(context, problem, weights))
+    plan, kernel, starts = _planned(context, parts, problems, weights)
     images = x.shape[0]
     packed = context.scratch(plan.weight_floats * plan.structure.tile.w_bytes + 64)
     operands = context.scratch(max(64, plan.operands * plan.channel_pitch))
-    pack = pack_step(problem, plan, weights, [outer(v) for v in chain.channels], packed, operands)
+    channels = [outer(v) for v in chain.channels]
+    packing = [
+        pack_step(problem, plan, weights, channels, packed, operands, start)
+        for problem, start in zip(problems, starts, strict=True)
+    ]
+    if by_lanes(problems[0], context.target):
+        packing = [with_lane_packing(step, plan) for step in packing]
     slots = available()
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
     results = results_of(context, node, chain)
@@ -143,11 +178,14 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problem: ConvPro
         T.CHUNKS: lambda sizes: plan.chunks(evaluate(images, sizes)),
     }
     args = [numbers[entry] for entry in T if entry is not T.COUNT] + [outer(v) for v in chain.tensors]
+    work = images * sum(map(_products, problems))
+    return [*packing, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
+
+
+def _products(problem: ConvProblem) -> int:
+    """Multiply-adds of one image; a phase without taps has its results to write all the same."""
     taps = problem.channels // problem.groups * max(1, problem.kernel[0] * problem.kernel[1])
-    work = images * (problem.out_channels * problem.out[0] * problem.out[1] * taps)
-    kernel = emitted(plan.structure.key, partial(emit_conv, plan.structure))
-    steps = [pack, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
-    return kernels_by_lanes(problem, plan, chain, steps) if lanewise else steps
+    return problem.out_channels * problem.out[0] * problem.out[1] * taps
 
 
 def _weight_bytes(context: LoweringContext, problem: ConvProblem, weights: Buffer) -> int:
@@ -173,13 +211,14 @@ def pack_step(
     channels: Sequence[Buffer],
     packed: Scratch,
     operands: Scratch,
+    start: int = 0,
 ) -> Step:
-    """Weights into the tiles' order, per-channel operands into whole vectors."""
+    """Weights, from `start` bytes on, into the tiles' order, per-channel operands into whole vectors."""
     tile = plan.structure.tile
     group, out, inner, down, across = problem.weight_strides
     numbers: dict[P, Arg] = {
         P.WEIGHTS: At(weights, problem.weight_start * _FLOAT),
-        P.PACKED: packed,
+        P.PACKED: At(packed, start),
         P.OPERANDS: operands,
         P.PITCH: plan.channel_pitch,
         P.OUT_CHANNELS: problem.out_channels,

@@ -5,11 +5,10 @@ Their lowering is that of all convolutions (`conv`), which asks this module wher
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from netlang.backends.cpu.kernel import emitted
+from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_plan import (
     ConvPlan,
@@ -43,18 +42,26 @@ def source_of(problem: ConvProblem, lanes: int, blocked: bool) -> LaneSource:
     return LaneSource(lanes, problem.channels // problem.groups, problem.out_channels // problem.groups, blocked)
 
 
-def plan_by_lanes(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target) -> ConvPlan:
-    """The plan of a problem: as for the direct kernel of one vector, with a strip for each vector."""
+def source_in(problem: ConvProblem, chain: Chain, lanes: int) -> LaneSource:
+    """Where lanes find their input in a node: blocked if x is."""
+    return source_of(problem, lanes, bool(stored(chain.main.inputs[0]).type.layout))
+
+
+def plan_by_lanes(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, step: int = 1
+) -> ConvPlan:
+    """The plan of a problem: as for the direct kernel of one vector, with a strip for each vector. Without a pool the
+    rows of a task are a multiple of `step`."""
     lanes = target.lanes(_FLOAT)
     line = lanes * _FLOAT
-    source = source_of(problem, lanes, bool(stored(chain.main.inputs[0]).type.layout))
+    source = source_in(problem, chain, lanes)
     # What one vector reads: `inputs` planes of whole vectors.
     one = replace(problem, channels=source.inputs * lanes, groups=1)
     base = conv_structure(problem, pool, chain, target, 1)
     tile = replace(base.tile, blocked=True, pixel_bytes=problem.stride[1] * line)
     structure = replace(base, tile=tile, stripped=base.stripped or not source.same, x_blocked=True)
     groups = -(-problem.out_channels // lanes)
-    task_rows = _rows_of_task(one, pool, tile.rows, groups)
+    task_rows = -(-_rows_of_task(one, pool, tile.rows, groups) // step) * step
     numbers = geometry_numbers(problem, pool)
     row_tasks = -(-numbers[T.OUT_HEIGHT] // task_rows)
     numbers |= slot_numbers(one, pool, structure, task_rows)
@@ -85,15 +92,13 @@ def _rows_of_task(one: ConvProblem, pool: PoolProblem | None, tile_rows: int, gr
     return rows if pool else min(most, -(-rows // tile_rows) * tile_rows)
 
 
-def kernels_by_lanes(problem: ConvProblem, plan: ConvPlan, chain: Chain, steps: Sequence[Step]) -> list[Step]:
-    """The steps of the direct kernel, packing and computing, with this one's machine code."""
-    pack, compute = steps
-    lanes = plan.structure.tile.lanes
-    packing = PackStructure(lanes, 1, plan.operands)
-    structure = DepthwiseStructure(
-        plan.structure, source_of(problem, lanes, bool(stored(chain.main.inputs[0]).type.layout))
-    )
-    return [
-        replace(pack, kernel=emitted(f"pack_lanes:{packing}", partial(emit_lane_pack, packing))),
-        replace(compute, kernel=emitted(structure.key, partial(emit_depthwise, structure))),
-    ]
+def with_lane_packing(pack: Step, plan: ConvPlan) -> Step:
+    """The packing of the direct kernel with this one's machine code."""
+    packing = PackStructure(plan.structure.tile.lanes, 1, plan.operands)
+    return replace(pack, kernel=emitted(f"pack_lanes:{packing}", partial(emit_lane_pack, packing)))
+
+
+def lane_kernel(problem: ConvProblem, plan: ConvPlan, chain: Chain) -> Kernel:
+    """The kernel that computes a problem without phases."""
+    structure = DepthwiseStructure(plan.structure, source_in(problem, chain, plan.structure.tile.lanes))
+    return emitted(structure.key, partial(emit_depthwise, structure))

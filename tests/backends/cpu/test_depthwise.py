@@ -22,6 +22,7 @@ Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
 SAME = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1)}
 KERNEL = "conv:DepthwiseStructure"
+PHASES = "conv:PhasesStructure"
 LANES = host().lanes(4)
 
 
@@ -60,7 +61,8 @@ def test_data_gradient(case: Any, flip: bool, target: Any) -> None:
     def make(b: Builder, v: Values) -> Values:
         return {"dx": b.op("conv_data_grad", v["dy"], v["w"], size=x[2:], flip=flip, **attrs)}
 
-    tiled = KERNEL if x[1] // attrs["groups"] % 8 else None
+    tiled = KERNEL if attrs["stride"] == (1, 1) else PHASES
+    tiled = tiled if x[1] // attrs["groups"] % 8 else None
     check(make, {"dy": normal(0, *dy), "w": normal(1, *w)}, target=target, tiled=tiled)
 
 
@@ -129,15 +131,21 @@ def test_epilogues(activation: str, attrs: dict[str, Any], target: Any) -> None:
     check(make, arrays, target=target, tiled=KERNEL)
 
 
-def test_mask_of_a_gradient() -> None:
+@pytest.mark.parametrize("stride", [(2, 2), (3, 1)])
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("size", [(9, 7), (40, 33), (4, 3)])
+def test_mask_of_a_gradient(stride: tuple[int, int], kernel: int, size: tuple[int, int]) -> None:
+    """All phases in one kernel, some of them without taps, some without pixels."""
+    attrs: dict[str, Any] = {"stride": stride, "pad": ((1, 0), (0, 1)), "dilation": (1, 1), "groups": 19}
+    out: Any = Windows("conv", (kernel, kernel), stride, attrs["pad"], (1, 1)).output(size)
+
     def make(b: Builder, v: Values) -> Values:
-        attrs = {"stride": (2, 2), "pad": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 19, "flip": False}
-        dx = b.op("conv_data_grad", v["dy"], v["w"], size=(9, 7), **attrs)
+        dx = b.op("conv_data_grad", v["dy"], v["w"], size=size, flip=False, **attrs)
         zero = b.scalar(0, dx)
         return {"dx": b.op("where", b.op("gt", v["x"], zero), dx, zero)}
 
-    arrays = {"dy": normal(0, 2, 19, 5, 4), "w": normal(1, 19, 1, 3, 3), "x": normal(2, 2, 19, 9, 7)}
-    check(make, arrays, tiled=KERNEL)
+    arrays = {"dy": normal(0, 2, 19, *out), "w": normal(1, 19, 1, kernel, kernel), "x": normal(2, 2, 19, *size)}
+    check(make, arrays, tiled=PHASES)
 
 
 @pytest.mark.parametrize("op", ["max_pool", "avg_pool"])
@@ -181,6 +189,33 @@ def test_between_blocked_tensors(channels: int, inner: int, outer: int, stride: 
     middle = [n for n in graph.nodes if n.op == "fused"]
     assert [bool(n.inputs[0].type.layout) for n in middle] == [False, True, True]
     assert any(key.startswith(KERNEL) for key in kernels_of(graph, host()))
+    wanted = Reference().compile(graph_of(make, arrays)).run(arrays, {})["y"]
+    one, two = (Cpu().compile(graph, threads=threads).run(arrays, {})["y"] for threads in (1, 2))
+    assert_close(one, wanted, "y")
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("size", [(9, 13), (20, 6)])
+def test_data_gradient_between_blocked_tensors(size: tuple[int, int]) -> None:
+    """With a residual: blocks are read and written where they are, phases and all."""
+    point = {"stride": (1, 1), "pad": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    attrs = {"stride": (2, 2), "pad": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 2 * LANES}
+
+    def make(b: Builder, v: Values) -> Values:
+        y = b.op("conv_data_grad", b.op("conv", v["x"], v["w"], **point), v["w2"], size=size, **attrs)
+        y = b.op("relu", b.add(y, b.op("conv", v["more"], v["w"], **point)))
+        return {"y": b.op("conv", y, v["w3"], **point)}
+
+    arrays = {"x": normal(0, 2, 5, *((n + 1) // 2 for n in size)), "more": normal(1, 2, 5, *size)}
+    arrays |= {
+        "w": normal(2, 2 * LANES, 5, 1, 1),
+        "w2": normal(3, 2 * LANES, 1, 3, 3),
+        "w3": normal(4, 7, 2 * LANES, 1, 1),
+    }
+    graph = layout.run(graph_of(make, arrays))
+    plain = [v for n in graph.nodes for v in n.results if n.op == "fused" and not v.type.layout]
+    assert plain == [graph.outputs[0][1]]
+    assert any(key.startswith(PHASES) for key in kernels_of(graph, host()))
     wanted = Reference().compile(graph_of(make, arrays)).run(arrays, {})["y"]
     one, two = (Cpu().compile(graph, threads=threads).run(arrays, {})["y"] for threads in (1, 2))
     assert_close(one, wanted, "y")
