@@ -126,9 +126,19 @@ class RowKernel(ConvKernel):
         ]
 
     def _pixel(self, image: Number, output: int, row: Number, column: Number) -> Number:
-        """The number of a pixel of the result."""
+        """The number of a pixel of the result, and of tensors of its size."""
         f = self.f
-        return ((image * f[T.OUT_CHANNELS] + output) * f[T.OUT_HEIGHT] + row) * f[T.OUT_WIDTH] + column
+        return image * (f[T.OUT_CHANNELS] * f[T.OUT_HEIGHT] * f[T.OUT_WIDTH]) + self._inside(output, row, column)
+
+    def _inside(self, output: int, row: Number, column: Number) -> Number:
+        """The number of a pixel in its image."""
+        f = self.f
+        return (f[T.OUT_HEIGHT] * output + row) * f[T.OUT_WIDTH] + column
+
+    def _at(self, image: Number, output: int, row: Number, column: Number) -> Any:
+        """The address of a pixel of the result, whose images may be parts of larger ones."""
+        place = self.f[T.OUT] + image * self.f[T.OUT_IMAGE] + self._inside(output, row, column) * FLOAT_BYTES
+        return self.e.pointers(raw(place))[0]
 
     def _store(self, sums: Sequence[Any], image: Number, row: Number, column: Number) -> None:
         e, f, own = self.e, self.f, self.own
@@ -138,7 +148,7 @@ class RowKernel(ConvKernel):
             tensors = [self._tensors(places[r], masks[v], v) for r in range(ROWS) for v in range(own.columns)]
             values = self._finished(sums, output, tensors)
             for r in range(ROWS):
-                (at,) = e.pointers(raw(f[T.OUT] + places[r]))
+                at = self._at(image, output, row + r, column)
                 for v in range(own.columns):
                     e.store_masked(values[r * own.columns + v], masks[v], at, v * self.line)
 
@@ -162,7 +172,7 @@ class RowKernel(ConvKernel):
             values = self._finished(sums, output)
             upper, lower = values[: own.columns], values[own.columns :]
             pixel = self._pixel(image, output, row, half)
-            (at,) = e.pointers(raw(f[T.OUT] + pixel * FLOAT_BYTES))
+            at = self._at(image, output, row, half)
             channel = self._channel(T.POOL_CHANNELS, output)
             for v, mask in enumerate(masks):
                 pairs = [(line[2 * v], line[min(2 * v + 1, own.columns - 1)]) for line in (upper, lower)]
