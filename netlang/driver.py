@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
@@ -17,13 +18,14 @@ from netlang import config
 from netlang.backends.base import Array, Backend, Executable, Observer, Options
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
+from netlang.ir import dims
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module, TrainSpec
 from netlang.ir.types import DType, shape_text
-from netlang.passes import inference_pipeline, training_pipeline
+from netlang.passes import inference_pipeline, recompute, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
-from netlang.runtime.model import Model
+from netlang.runtime.model import Model, batch_symbol, user_inputs
 from netlang.runtime.parameters import Store
 from netlang.runtime.trainer import Programs, Trainer
 
@@ -78,21 +80,24 @@ def assemble(module: Module, backend: Backend, net: str | None = None, threads: 
     code = Code(graph, inference_pipeline(), backend, threads)
     spec = module.train
 
-    def make_trainer(model: Model, seed: int) -> Trainer:
+    def make_trainer(model: Model, seed: int, memory: int | None) -> Trainer:
         assert spec is not None
-        return Trainer(programs(module, spec, graph, backend, threads), Store(model.store), seed)
+        budget = None if memory is None else Budget(memory, batch_sizes(spec))
+        return Trainer(programs(module, spec, graph, backend, threads, budget), Store(model.store), seed)
 
     return Model(module, graph, code, backend.name, make_trainer if spec else None)
 
 
-def programs(module: Module, spec: TrainSpec, net: Graph, backend: Backend, threads: int | None) -> Programs:
-    """What a trainer runs: the training step and the evaluation, compiled for `backend`."""
+def programs(
+    module: Module, spec: TrainSpec, net: Graph, backend: Backend, threads: int | None, budget: Budget | None = None
+) -> Programs:
+    """What a trainer runs: the training step, within the budget if there is one, and the evaluation."""
     step = training_step(spec)
     return Programs(
         spec=spec,
         net=net,
         graph=step,
-        step=Code(step, training_pipeline(), backend, threads),
+        step=Code(step, training_pipeline(), backend, threads, budget),
         evaluation=Code(spec.evaluation, inference_pipeline(), backend, threads),
         replay=_replay,
         target=backend.name,
@@ -148,11 +153,60 @@ def backend_for(target: str, wanted: Options | None = None) -> Backend:
     return backend
 
 
+@dataclass(frozen=True)
+class Budget:
+    """`bytes` that a step may take in all (parameters, inputs, working memory) with these sizes of symbolic dims."""
+
+    bytes: int
+    sizes: Mapping[str, int]
+
+
+def batch_sizes(spec: TrainSpec) -> dict[str, int]:
+    """The sizes of symbolic dims that a `train` section says: the batch.
+
+    Raises NetError where there are other dims, whose sizes only a call tells.
+    """
+    batch = str(batch_symbol(user_inputs(spec.graph)))
+    others = [name for name in spec.graph.symbols if name != batch]
+    if others:
+        raise NetError(f"memory cannot be planned for a batch alone: {', '.join(others)} is not known either")
+    return {batch: spec.batch} if batch in spec.graph.symbols else {}
+
+
+def within(graph: Graph, backend: Backend, budget: Budget) -> Graph:
+    """A prepared training step that computes as much again as the budget demands.
+
+    Raises NetError, which says the least that is possible, where the budget cannot be met.
+    """
+    held = sum(dims.evaluate(v.type.bytes, budget.sizes) for v in (*graph.inputs, *graph.params))
+    found: list[recompute.Fitted] = []
+    step = recompute.pass_for(
+        budget.bytes - held, budget.sizes, lambda g: backend.plan(g, budget.sizes), keep=found.append
+    )
+    fitted = PassManager().run(graph, [step])
+    least = found[0].bytes + held
+    if least > budget.bytes:
+        sizes = ", ".join(f"{name} = {size}" for name, size in budget.sizes.items())
+        raise NetError(
+            f"a training step{' with ' + sizes if sizes else ''} needs at least {least / 1e6:,.1f} MB, even with "
+            f"activations computed again: {budget.bytes / 1e6:,.1f} MB are not enough",
+            hint=f"{held / 1e6:,.1f} MB of it hold weights, optimiser and inputs; a smaller batch needs less",
+        )
+    return fitted
+
+
 class Code:
     """A graph on its way through the stages; compiled when it is first asked for."""
 
-    def __init__(self, graph: Graph, pipeline: Sequence[Pass], backend: Backend, threads: int | None) -> None:
-        self._graph, self._pipeline, self._backend = graph, pipeline, backend
+    def __init__(
+        self,
+        graph: Graph,
+        pipeline: Sequence[Pass],
+        backend: Backend,
+        threads: int | None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._graph, self._pipeline, self._backend, self._budget = graph, pipeline, backend, budget
         self._threads = threads if threads is not None else config.get("NETLANG_THREADS")
 
     def build(self) -> None:
@@ -163,6 +217,8 @@ class Code:
     def executable(self) -> Executable:
         simplified = PassManager().run(self._graph, self._pipeline)
         prepared = self._backend.prepare(simplified)
+        if self._budget is not None:
+            prepared = within(prepared, self._backend, self._budget)
         return self._backend.compile(prepared, threads=self._threads)
 
     @property

@@ -94,6 +94,15 @@ def add_options(parser: argparse.ArgumentParser, inference: bool = True) -> None
         )
 
 
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--memory",
+        type=byte_count,
+        metavar="SIZE",
+        help="bytes for a training step in all, such as 2GB: activations are computed again where it takes that",
+    )
+
+
 def backend_of(args: argparse.Namespace) -> Backend:
     """The backend that a verb was asked for, with its options."""
     return backend_for(args.target, options(args.exact, args.deterministic, getattr(args, "weights_as", None)))

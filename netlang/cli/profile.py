@@ -14,6 +14,7 @@ import numpy as np
 from netlang.backends.base import Array, Executable, Profiled, StepTime
 from netlang.cli.arguments import (
     Verbs,
+    add_memory,
     add_net,
     add_options,
     add_sizes,
@@ -28,7 +29,7 @@ from netlang.cli.arguments import (
 from netlang.cli.graphs import train_section
 from netlang.cli.output import bar, bytes_text, table
 from netlang.diagnostics import NetError
-from netlang.driver import Code, choose
+from netlang.driver import Budget, Code, choose
 from netlang.ir import dims
 from netlang.ir.gradient import ORIGIN as GRADIENT
 from netlang.ir.graph import Graph, Node
@@ -36,6 +37,7 @@ from netlang.ir.opdef import opdef
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.optimizer import ORIGIN as OPTIMIZER
 from netlang.passes.optimizer import training_step
+from netlang.passes.repeat import ORIGIN as RECOMPUTE
 from netlang.runtime.bounds import index_bounds
 from netlang.runtime.parameters import Store, allocate, initialise
 
@@ -53,6 +55,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--calls", type=positive, metavar="N", help="calls to take the median of (default: for 2 s)")
     new.add_argument("--json", action="store_true", help="print JSON instead of a table and a picture")
     add_net(new)
+    add_memory(new)
     add_target(new)
     add_options(new)
 
@@ -77,7 +80,7 @@ class Layer:
 @dataclass(frozen=True)
 class Profile:
     """A net's layers in the order in which they run. `call` are the seconds of a whole call, the interpreter's part
-    included; `peak` is in FLOP/s."""
+    included; `peak` is in FLOP/s; `parameters` and `memory` (packed weights, and what calls work in) are in bytes."""
 
     net: str
     sizes: Mapping[str, int]
@@ -85,6 +88,8 @@ class Profile:
     calls: int
     call: float
     peak: float
+    parameters: int
+    memory: int
     layers: Sequence[Layer]
 
     @property
@@ -99,10 +104,14 @@ def profile(args: argparse.Namespace) -> None:
         graph, pipeline, batch = training_step(spec), training_pipeline(), spec.batch
     else:
         graph, pipeline, batch = choose(module, args.net), inference_pipeline(), 1
-    executable = Code(graph, pipeline, backend, args.threads).executable
+    if args.memory is not None and not args.train:
+        raise NetError("--memory is for training steps", hint="add --train")
+    sizes = sizes_of(args, graph, args.batch or batch)
+    budget = None if args.memory is None else Budget(args.memory, sizes)
+    executable = Code(graph, pipeline, backend, args.threads, budget).executable
     if not isinstance(executable, Profiled):
         raise NetError(f"target '{backend.name}' cannot time single steps", hint="profile the target cpu")
-    found = measure(graph, executable, sizes_of(args, graph, args.batch or batch), args.calls)
+    found = measure(graph, executable, sizes, args.calls)
     if args.json:
         print(json.dumps(asdict(found) | {"inside": found.inside}, indent=2))
     else:
@@ -120,7 +129,17 @@ def measure(graph: Graph, executable: Executable, sizes: Mapping[str, int], call
     calls = calls or int(min(200, max(5, _SECONDS / 2 / first)))
     whole = median(_timed_call(executable, inputs, params) for _ in range(calls))
     times = executable.profile(inputs, params, calls)
-    return Profile(graph.name, sizes, executable.threads, calls, whole, executable.peak(), layers(times, sizes))
+    return Profile(
+        graph.name,
+        sizes,
+        executable.threads,
+        calls,
+        whole,
+        executable.peak(),
+        sum(array.nbytes for array in params.values()),
+        executable.planned_bytes(sizes),
+        layers(times, sizes),
+    )
 
 
 def random_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[str, Array]:
@@ -172,6 +191,8 @@ def _madds(node: Node) -> dims.Dim:
 def _phase(node: Node) -> str:
     origins = [n.origin for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else []
     origins.append(node.origin)
+    if node.origin == RECOMPUTE:
+        return "again"
     if OPTIMIZER in origins:
         return "update"
     return "backward" if GRADIENT in origins or node.op == "max_unpool" else "forward"
@@ -205,6 +226,7 @@ def show(found: Profile) -> None:
     print()
     print(f"a call takes {time_text(found.call)}, {time_text(max(0.0, found.call - inside))} of it outside the kernels")
     print(f"peak of {threads}: {found.peak / 1e9:.0f} GF/s in float32")
+    print(f"memory: {bytes_text(found.parameters)} of parameters, {bytes_text(found.memory)} beside them")
 
 
 def time_text(seconds: float) -> str:

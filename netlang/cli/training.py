@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netlang.cli.arguments import Verbs, add_options, add_target, backend_of, module_of, natural, positive, verb
+from netlang.cli.arguments import (
+    Verbs,
+    add_memory,
+    add_options,
+    add_target,
+    backend_of,
+    module_of,
+    natural,
+    positive,
+    verb,
+)
 from netlang.cli.graphs import train_section
 from netlang.cli.output import count, number
 from netlang.cli.progress import Bar, reporter
@@ -26,6 +36,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument(
         "--checkpoint-every", type=positive, metavar="STEPS", help="within an epoch too (default: every 30 seconds)"
     )
+    add_memory(new)
     add_target(new)
     add_options(new, inference=False)
     new = verb(verbs, "eval", evaluate, "loss and metrics of trained weights on held-out data")
@@ -36,7 +47,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    trainer = trainable(args).trainer(args.seed)
+    trainer = trainable(args).trainer(args.seed, args.memory)
     data = trainer.fitted(args.data)
     out = Path(args.out)
     progress = reporter()

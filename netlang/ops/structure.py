@@ -1,4 +1,4 @@
-"""Ops that say how other ops are carried out and compute nothing themselves: fused groups, layout changes."""
+"""Ops that say how and when other ops are carried out and compute nothing themselves: fused groups, layouts, order."""
 
 from __future__ import annotations
 
@@ -35,5 +35,15 @@ define(
         infer=lambda types, attrs: (types[0].with_layout(attrs["to"]),),
         meaning=lambda arrays, attrs, types: (arrays[0],),
         attrs={"to": REQUIRED},
+    )
+)
+
+define(
+    OpDef(
+        "after",
+        "The first tensor, once the second has been computed: an order that no tensor asks for.",
+        infer=lambda types, attrs: (types[0],),
+        meaning=lambda arrays, attrs, types: (arrays[0],),
+        arity=(2, 2),
     )
 )

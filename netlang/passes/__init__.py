@@ -10,7 +10,8 @@ global_pool       the mean of a kernel's whole map becomes a pool
 fuse              what one kernel can do becomes one node
 
 A training graph is made by `optimizer.training_step` from the file's `train` section; `autodiff.differentiate` adds
-gradients alone. `memory` plans the storage of whatever comes out.
+gradients alone. `memory` plans the storage of whatever comes out; `recompute`, after the backend's own passes, makes a
+training step fit into a budget of memory.
 """
 
 from __future__ import annotations

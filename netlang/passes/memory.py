@@ -23,8 +23,8 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
 from netlang.passes.placement import Buffer, align, lower_bound, place
 
-VIEWS = frozenset({"reshape", "stop_gradient"})
-"""Ops whose result is their input's storage under another type."""
+VIEWS = frozenset({"reshape", "stop_gradient", "after"})
+"""Ops whose result is their first input's storage, perhaps under another type."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Compiled(Protocol):
 MOST_SHAPES = 256
 """For this many shapes of the inputs it is remembered that they fit."""
 
-MakeTrainer = Callable[["Model", int], Trainer]
+MakeTrainer = Callable[["Model", int, int | None], Trainer]
 
 
 class Model:
@@ -151,8 +151,12 @@ class Model:
             outputs = {n: outputs[n][0] if self._has_batch(v) else outputs[n] for n, v in self.net.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def trainer(self, seed: int = 0) -> Trainer:
+    def trainer(self, seed: int = 0, memory: int | None = None) -> Trainer:
         """A trainer of this model's own weights, which are initialised from `seed` if they have no values yet.
+
+        `memory`: bytes that a training step may take in all with the batch of the `train` section. Activations are
+        computed a second time as far as that demands it; results are the same bits. Where it is not enough, the
+        step's first use says the least that is possible.
 
         Raises NetError where the file has no `train` section.
         """
@@ -161,7 +165,7 @@ class Model:
         self._check_free("training")
         if not self._ready:
             self.init(seed)
-        return self._make_trainer(self, seed)
+        return self._make_trainer(self, seed, memory)
 
     def reserve(self, batch: int) -> None:
         """Plan and warm up working memory for batches of `batch` samples, so that the first call costs no more.

@@ -11,7 +11,7 @@ from netlang.ir.types import DType
 from tests.ops.harness import Case, build, cases, check_gradient, derivative_of, run, scalar_of
 
 LEAVES = {"input", "param", "const", "extent"}
-STRUCTURE = {"fused", "layout"}
+STRUCTURE = {"fused", "layout", "after"}
 NOT_DIFFERENTIABLE = {
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"),
     *("argmax", "one_hot", "floor", "sign", "uniform", "stop_gradient"),
