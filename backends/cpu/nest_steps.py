@@ -9,6 +9,7 @@ from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import Buffer, LoweringContext, Scratch, Step
 from netlang.backends.cpu.nest import CHUNK, REDUCTIONS, Axis, Nest, Operand, arguments, code_of, collapsed
 from netlang.backends.cpu.nest_code import emit_nest
+from netlang.backends.cpu.sweeps import plan_sweeps
 from netlang.ir.dims import Dim, evaluate, names
 
 _SHORT = 2 * CHUNK
@@ -110,7 +111,8 @@ def _pruned(nest: Nest) -> Nest:
 
 def is_in_place_safe(nest: Nest, buffer: Buffer) -> bool:
     """Whether results may be written over `buffer`: each element is read only by the unit that writes its place, and
-    before it does. Where something is reduced, that holds for the results of rows alone, which are written last."""
+    before it does. Where something is reduced, the results of rows are written last, and elements must be written by
+    the last sweep alone: the ones before it read what they sum up."""
     reads = [o for o in nest.loads if o.buffer == buffer]
     if isinstance(buffer, Scratch) or any(o.offset != 0 for o in reads):
         return False
@@ -118,4 +120,13 @@ def is_in_place_safe(nest: Nest, buffer: Buffer) -> bool:
     if not reduced:
         return all(o.strides == nest.stores[0][0].strides for o in reads)
     rows = {o.strides for o, _ in nest.stores if all(o.strides[i] == 0 for i in reduced)}
-    return bool(reads) and all({o.strides} == rows for o in reads)
+    elements = {o.strides for o, _ in nest.stores} - rows
+    if not reads or any(o.strides != reads[0].strides for o in reads):
+        return False
+    return {reads[0].strides} == (elements if _written_last(nest) and reads[0].strides in elements else rows)
+
+
+def _written_last(nest: Nest) -> bool:
+    """Whether nothing but results of rows is written before the last sweep."""
+    plan = plan_sweeps(code_of(collapsed(nest)))
+    return not any(plan.stores[:-1]) and not any(plan.spills)

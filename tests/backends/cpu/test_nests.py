@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
+from netlang.backends.cpu.backend import lower_node
 from netlang.backends.cpu.kernels.loops import nest_of
 from netlang.backends.cpu.loader import _engine
 from netlang.backends.cpu.lower import LoweringContext
@@ -20,6 +21,7 @@ from netlang.ir.build import make_node
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
 from tests.backends.cpu.against_reference import Array, B, check, feed_of, graph_of, inputs_like
 
 UNARY = ("relu", "tanh", "sigmoid", "neg", "abs", "exp", "softplus", "gelu")
@@ -155,3 +157,32 @@ def test_very_long_chains() -> None:
     for _ in range(400):
         chain = B.scale(B.add(chain, chain), 0.5)
     run_fused([value], [chain, B.sum(chain, (0, 1))], [x])
+
+
+def test_what_may_be_written_over_where_rows_are_reduced() -> None:
+    """A map may be written over one that sums were taken of before, but not over one that is still to be summed up."""
+    x, dy = inputs_like([np.zeros((3, 20, 4, 5), np.float32)] * 2)
+    mean = B.op("reduce_mean", B.mul(x, dy), axes=(0, 2, 3), keepdims=True)
+    late = B.sub(dy, B.mul(x, mean))
+    assert in_place([x, dy], [late]) == {0, 1}
+    assert in_place([x, dy], [late, mean]) == {0, 1}
+    assert in_place([x, dy], [B.op("exp", dy), late]) == set()
+
+
+def in_place(inputs: list[Value], results: list[Value]) -> set[int]:
+    """The inputs of a fused loop that results may be written over."""
+    node = fused(inputs, results)
+    context = LoweringContext(graph_of(node.inputs, *node.results), host())
+    lower_node(context, node)
+    return context.in_place[node]
+
+
+def test_a_map_written_over_its_own_gradient() -> None:
+    rng = np.random.default_rng(1)
+    arrays = [rng.normal(size=(3, 20, 7, 9)).astype(np.float32) for _ in range(2)]
+    x, dy = inputs_like(arrays)
+    given = B.op("exp", dy)  # made by the graph, so that its memory may be used again
+    first = B.op("tanh", given)
+    mean = B.op("reduce_mean", B.mul(x, first), axes=(0, 2, 3), keepdims=True)
+    graph = fuse.run(graph_of([x, dy], B.sub(first, B.mul(x, mean))))
+    check(graph, feed_of(arrays), 1e-5, 2)
