@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -92,6 +93,54 @@ class Profiled(Protocol):
 
     def peak(self) -> float:
         """Most floating-point operations a second of all its threads together, measured on this machine now."""
+        ...
+
+
+Report = Callable[[str, float], None]
+"""(what is being measured, the part of it that is done)."""
+
+
+@dataclass(frozen=True)
+class TunedLayer:
+    """What was measured of a layer: `seconds` by candidate, first the one that the model of costs would take."""
+
+    layer: str
+    choice: str
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was measured, the file in which it is remembered, and whether it was carried to its end."""
+
+    layers: Sequence[TunedLayer]
+    place: Path
+    whole: bool
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a backend may offer besides: choices by measurement, remembered for this machine."""
+
+    def tune(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Array],
+        params: Mapping[str, Array],
+        *,
+        threads: int | None = None,
+        seconds: float,
+        report: Report,
+    ) -> Tuning:
+        """Measure candidates for the layers of a prepared graph, for about so many seconds besides compiling.
+
+        An interrupt (KeyboardInterrupt) ends it early; what was measured till then is remembered. Raises NetError where
+        the options rule measured choices out, or nothing can be remembered.
+        """
+        ...
+
+    def remembered(self, threads: int | None = None) -> tuple[int, Path]:
+        """How many choices compilations go by, and the file where choices are kept, which need not be there."""
         ...
 
 

@@ -80,6 +80,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("NETLANG_THREADS", "", "number of threads of compiled code; all cores the process may use", _threads),
         Variable("NETLANG_TIMING", "0", "1: print how long each pass takes to standard error", _flag),
         Variable("NETLANG_TRACEBACK", "0", "1: show the Python traceback of an internal error", _flag),
+        Variable("NETLANG_TUNED", "1", "0: ignore what `netc compile --tune` has found out on this machine", _flag),
         Variable("NETLANG_VERIFY", "1", "0: do not verify the graph after each pass", _flag),
     )
 }

@@ -15,7 +15,7 @@ from hashlib import sha256
 from importlib import import_module
 
 from netlang import config
-from netlang.backends.base import Array, Backend, Executable, Observer, Options
+from netlang.backends.base import Array, Backend, Executable, Observer, Options, Report, Tunable, Tuning
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
 from netlang.ir import dims
@@ -27,6 +27,7 @@ from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
 from netlang.runtime.model import Model, batch_symbol, user_inputs
 from netlang.runtime.parameters import Store
+from netlang.runtime.samples import initial_params, random_inputs
 from netlang.runtime.trainer import Programs, Trainer
 
 BACKENDS = {
@@ -52,6 +53,7 @@ def compile(
     exact: bool = False,
     deterministic: bool = False,
     weights_as: str | None = None,
+    tune: float | None = None,
 ) -> Model:
     """Compile a net: a path, or the text of a `.net` file itself.
 
@@ -60,18 +62,49 @@ def compile(
     threads    of compiled code; None means as many as the process may use. Results do not depend on it.
     net        which net of the file; the last one if not given
     exact, deterministic, weights_as    see `options`
+    tune       measure for about so many seconds which kernels are fastest for each layer, with batches of `batch` (1),
+               and remember it for this machine: later compilations go by it
 
     Raises NetError with every fault of the file, for an unknown target or net, and for numbers that are none.
     """
     for what, count in (("batch", batch), ("threads", threads)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise NetError(f"'{what}' is a whole number from 1 on, not {count!r}")
+    if tune is not None and (isinstance(tune, bool) or not isinstance(tune, int | float) or not tune > 0):
+        raise NetError(f"'tune' is a number of seconds, not {tune!r}")
     wanted = options(exact, deterministic, weights_as)
-    model = assemble(load(path_or_text), backend_for(target, wanted), net, threads)
+    backend = backend_for(target, wanted)
+    model = assemble(load(path_or_text), backend, net, threads)
+    if tune is not None:
+        if len(model.net.symbols) > 1:
+            hint = "netc compile --tune takes their sizes with --size"
+            raise NetError(f"a batch alone does not say all sizes: {', '.join(model.net.symbols)}", hint=hint)
+        sizes = dict.fromkeys(model.net.symbols, batch or 1)
+        tune_net(model.net, inference_pipeline(), backend, sizes, threads, tune)
     model.compiled.build()
     if batch is not None:
         model.reserve(batch)
     return model
+
+
+def tune_net(
+    graph: Graph,
+    pipeline: Sequence[Pass],
+    backend: Backend,
+    sizes: Mapping[str, int],
+    threads: int | None = None,
+    seconds: float = 30.0,
+    report: Report = lambda what, done: None,
+) -> Tuning:
+    """Measure which kernels are fastest for a graph's layers with these sizes, and remember it for this machine.
+
+    Raises NetError for a backend that does not measure, and as `Tunable.tune` does.
+    """
+    if not isinstance(backend, Tunable):
+        raise NetError(f"target '{backend.name}' has nothing to tune", hint="tune for the target cpu")
+    prepared = backend.prepare(PassManager().run(graph, pipeline))
+    inputs, params = random_inputs(graph, sizes), initial_params(graph)
+    return backend.tune(prepared, inputs, params, threads=threads, seconds=seconds, report=report)
 
 
 def assemble(module: Module, backend: Backend, net: str | None = None, threads: int | None = None) -> Model:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
-from netlang.backends.base import Options
-from netlang.backends.cpu import layout
+from netlang.backends.base import Array, Options, Report, Tuning
+from netlang.backends.cpu import layout, remembered
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
+from netlang.backends.cpu.choices import Choices, Remembered, Trial
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.homes import find_homes
 from netlang.backends.cpu.lower import LoweringContext, Step, lower
 from netlang.backends.cpu.slices import with_slices
 from netlang.backends.cpu.target import Target, host
+from netlang.backends.cpu.tune import tune
+from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import VIEWS, MemoryPlan
@@ -39,21 +43,57 @@ class Cpu:
 
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
         """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
-        count = threads or config.get("NETLANG_THREADS") or pool.available()
-        context, steps = lowered(graph, host(), self.options)
+        count = _count(threads)
+        context, steps = lowered(graph, host(), self.options, self._choices(count))
         return Executable(graph, context, steps, count)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""
-        context, steps = lowered(graph, host(), self.options)
+        context, steps = lowered(graph, host(), self.options, self._choices(_count(None)))
         return plan_memory(context, find_homes(context, steps), sizes)
+
+    def tune(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Array],
+        params: Mapping[str, Array],
+        *,
+        threads: int | None = None,
+        seconds: float,
+        report: Report,
+    ) -> Tuning:
+        """Choose by measurement, as `netlang.backends.base.Tunable` describes it."""
+        if self.options.deterministic:
+            raise NetError(
+                "what is measured decides nothing with the option deterministic", hint="leave one of them out"
+            )
+        count = _count(threads)
+
+        def make(trial: Trial) -> Executable:
+            context, steps = lowered(graph, host(), self.options, trial)
+            return Executable(graph, context, steps, count)
+
+        return tune(make, inputs, params, count, seconds, report)
+
+    def remembered(self, threads: int | None = None) -> tuple[int, Path]:
+        """How many choices compilations go by, and the file where choices are kept."""
+        count = _count(threads)
+        return len(self._choices(count).table), remembered.place(count)
+
+    def _choices(self, threads: int) -> Remembered:
+        ignored = self.options.deterministic or not config.get("NETLANG_TUNED")
+        return Remembered({} if ignored else remembered.table(remembered.load(threads)))
+
+
+def _count(threads: int | None) -> int:
+    return int(threads or config.get("NETLANG_THREADS") or pool.available())
 
 
 def lowered(
-    graph: Graph, target: Target, options: Options | None = None
+    graph: Graph, target: Target, options: Options | None = None, choices: Choices | None = None
 ) -> tuple[LoweringContext, dict[Node, list[Step]]]:
     """The steps of every node of a prepared graph."""
-    context = with_slices(LoweringContext(graph, target, options=options or Options()))
+    context = with_slices(LoweringContext(graph, target, options=options or Options(), choices=choices or Choices()))
     return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 

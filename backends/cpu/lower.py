@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from netlang import config
 from netlang.backends.base import Options
+from netlang.backends.cpu.choices import Candidate, Choices, cheapest
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
@@ -103,6 +104,13 @@ class LoweringContext:
     owner: Node | None = None
     """The node of `graph` that is being lowered, also while the ops of its body are."""
     options: Options = field(default_factory=Options)
+    choices: Choices = field(default_factory=Choices)
+
+    def pick(self, kind: str, candidates: Sequence[Candidate]) -> str:
+        """The candidate to take for the node being lowered: see `choices`."""
+        if self.owner is None:
+            return cheapest(candidates)
+        return self.choices.pick(self.graph, self.owner, kind, candidates)
 
     @property
     def exact(self) -> bool:
@@ -259,6 +267,7 @@ def _entry(context: LoweringContext, node: Node) -> _Entry | None:
 
 def sliceable(context: LoweringContext, node: Node) -> Sliceable:
     """Which tensors of a node may be slices of others, by the lowering that will carry it out."""
+    context.owner = node
     entry = _entry(context, node)
     return entry.slices(context, node) if entry else Sliceable()
 

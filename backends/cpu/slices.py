@@ -47,7 +47,7 @@ def part_of(context: LoweringContext, whole: Value, channel: Dim) -> Slice:
 
 def with_slices(context: LoweringContext) -> LoweringContext:
     """A context like this one in which `slices` are found. Nothing must have been lowered yet."""
-    finder = _Finder(LoweringContext(context.graph, context.target, options=context.options))
+    finder = _Finder(LoweringContext(context.graph, context.target, options=context.options, choices=context.choices))
     # Later concatenations come first, so that a chain of them ends in one whole.
     for node in reversed(context.graph.nodes):
         concat = concat_of(node)

@@ -134,6 +134,17 @@ def _whole(text: str, least: int) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Some time, at most a day."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 86400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return found
+
+
 def byte_count(text: str) -> int:
     """`512MB`, `1.5GiB`, `4096`: powers of ten, or of two with an i."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())

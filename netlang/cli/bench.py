@@ -19,13 +19,13 @@ from netlang.cli.arguments import (
     add_target,
     backend_of,
     module_of,
+    seconds,
     sizes_of,
     sizes_text,
     verb,
 )
 from netlang.cli.graphs import CLEANED
 from netlang.cli.output import bytes_text, number, table
-from netlang.cli.profile import random_inputs
 from netlang.diagnostics import NetError
 from netlang.driver import assemble
 from netlang.ir import dims
@@ -34,6 +34,7 @@ from netlang.ir.opdef import opdef
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
 from netlang.runtime.model import Model
+from netlang.runtime.samples import random_inputs
 from netlang.runtime.trainer import Trainer
 
 PAUSE = 0.005
@@ -51,7 +52,7 @@ def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "bench", bench, "time a net on random inputs: inference, and a training step with --train")
     add_sizes(new, "1 and 16")
     new.add_argument("--train", action="store_true", help="time a training step too; the file needs a train section")
-    new.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="time for each line (default: 2)")
+    new.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help="time for each line (default: 2)")
     add_net(new)
     add_target(new)
     add_options(new)
@@ -133,13 +134,3 @@ def _row(what: str, batch: int, times: list[float], madds: int, memory: int) -> 
     median = statistics.median(times)
     figures = (median * 1e3, min(times) * 1e3, batch / median, 2e-9 * madds / median)
     return (what, str(batch), *map(number, figures), bytes_text(memory))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
-    return seconds

@@ -1,10 +1,11 @@
-"""netc compile: generate the code of a net and report what it came to."""
+"""netc compile: generate the code of a net and report what it came to; with --tune, after measuring what is fastest."""
 
 from __future__ import annotations
 
 import argparse
 import time
 
+from netlang.backends.base import Tunable, Tuning
 from netlang.cli.arguments import (
     Verbs,
     add_net,
@@ -13,15 +14,21 @@ from netlang.cli.arguments import (
     add_target,
     backend_of,
     module_of,
+    seconds,
     sizes_of,
     sizes_text,
     verb,
 )
-from netlang.cli.output import bytes_text, count
-from netlang.driver import assemble
+from netlang.cli.output import bytes_text, count, table
+from netlang.cli.progress import Measuring
+from netlang.driver import assemble, choose, tune_net
 from netlang.ir.opdef import opdef
 from netlang.ir.text import print_graph
+from netlang.passes import inference_pipeline
 from netlang.runtime.files import replacing
+
+TUNING = 30.0
+"""Seconds of measuring where nobody says."""
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -31,13 +38,35 @@ def add_verbs(verbs: Verbs) -> None:
     add_net(new)
     add_target(new)
     add_options(new)
+    new.add_argument(
+        "--tune",
+        nargs="?",
+        type=seconds,
+        const=TUNING,
+        metavar="SECONDS",
+        help=f"measure for this long (default: {TUNING:.0f} s) which kernels are fastest here, and remember it",
+    )
 
 
 def compile_net(args: argparse.Namespace) -> None:
-    model = assemble(module_of(args), backend_of(args), args.net, args.threads)
+    module, backend = module_of(args), backend_of(args)
+    if args.tune:
+        graph = choose(module, args.net)
+        with Measuring() as measuring:
+            tuning = tune_net(
+                graph,
+                inference_pipeline(),
+                backend,
+                sizes_of(args, graph, args.batch or 1),
+                args.threads,
+                args.tune,
+                measuring.report,
+            )
+        show_tuning(tuning)
+    model = assemble(module, backend, args.net, args.threads)
     start = time.perf_counter()
     model.compiled.build()
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start
     graph = model.compiled.graph
     if args.output:
         with replacing(args.output) as temporary:
@@ -46,5 +75,24 @@ def compile_net(args: argparse.Namespace) -> None:
     sizes = sizes_of(args, model.net, args.batch or 1)
     working = model.compiled.planned_bytes(sizes)
     held = sum(a.nbytes for a in model.parameters.values())
-    print(f"{model.name} for {model.target}: {count(kernels)} kernels in {seconds:.2f} s")
+    print(f"{model.name} for {model.target}: {count(kernels)} kernels in {took:.2f} s")
     print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} with {sizes_text(sizes)}")
+    if isinstance(backend, Tunable) and (remembered := backend.remembered(args.threads))[0]:
+        print(f"goes by choices measured on this machine: {count(remembered[0])} in {remembered[1]}")
+
+
+def show_tuning(tuning: Tuning) -> None:
+    """Print the layers for which something else turned out faster than what the model of costs takes."""
+    changed = [layer for layer in tuning.layers if layer.choice != next(iter(layer.seconds))]
+    rows = []
+    for layer in changed:
+        usual, now = next(iter(layer.seconds.items())), layer.seconds[layer.choice]
+        rows.append((layer.layer, usual[0], layer.choice, milliseconds(usual[1]), milliseconds(now)))
+    if rows:
+        table("", ("layer", "was", "is now", "ms before", "ms now"), rows, text_columns=3)
+    early = "" if tuning.whole else ", interrupted early"
+    print(f"measured {count(len(tuning.layers))} choices{early}: {count(len(changed))} are not the usual ones")
+
+
+def milliseconds(time_taken: float) -> str:
+    return f"{time_taken * 1e3:.3f}"

@@ -8,9 +8,11 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from netlang import __version__, config
+from netlang.backends.base import Tunable
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import table
-from netlang.driver import BACKENDS
+from netlang.diagnostics import NetError
+from netlang.driver import BACKENDS, backend_for
 
 _LIBRARIES = ("numpy", "numba", "llvmlite", "lark", "safetensors", "ml-dtypes", "pillow", "scikit-learn")
 
@@ -34,8 +36,21 @@ def show_environment(args: argparse.Namespace) -> None:
         ("machine", f"{platform.machine()}, {cores} cores, {platform.system()}"),
         ("targets", ", ".join(BACKENDS)),
         ("cache", str(config.cache_dir())),
+        *_tuned(),
     ]
     table("", ("part", "version"), facts, text_columns=2)
+
+
+def _tuned() -> list[tuple[str, str]]:
+    """What is remembered of measurements on this machine."""
+    try:
+        backend = backend_for("cpu")
+        if not isinstance(backend, Tunable):  # another one is forced
+            return []
+        number, place = backend.remembered()
+    except NetError as fault:  # a variable that means nothing, which the table above shows
+        return [("tuned", str(fault))]
+    return [("tuned", f"{number} choices in {place}" if number else "nothing; see netc compile --tune")]
 
 
 def show_version(args: argparse.Namespace) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-import numpy as np
-
 from netlang.backends.base import Array, Executable, Profiled, StepTime
 from netlang.cli.arguments import (
     Verbs,
@@ -38,8 +36,7 @@ from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.optimizer import ORIGIN as OPTIMIZER
 from netlang.passes.optimizer import training_step
 from netlang.passes.repeat import ORIGIN as RECOMPUTE
-from netlang.runtime.bounds import index_bounds
-from netlang.runtime.parameters import Store, allocate, initialise
+from netlang.runtime.samples import initial_params, random_inputs
 
 _COLUMNS = ("layer", "line", "kernel", "time", "share", "GF/s", "of peak", "bytes", "GB/s")
 _BAR = 40
@@ -122,8 +119,7 @@ def measure(graph: Graph, executable: Executable, sizes: Mapping[str, int], call
     """Profile a compiled graph on random inputs and initial parameters. `graph` is what it was before the passes."""
     assert isinstance(executable, Profiled)
     inputs = random_inputs(graph, sizes)
-    params = Store((p.node.name, allocate(p)) for p in graph.params)
-    initialise(graph.params, 0, params)
+    params = initial_params(graph)
     executable.run(inputs, params)
     first = _timed_call(executable, inputs, params)
     calls = calls or int(min(200, max(5, _SECONDS / 2 / first)))
@@ -140,22 +136,6 @@ def measure(graph: Graph, executable: Executable, sizes: Mapping[str, int], call
         executable.planned_bytes(sizes),
         layers(times, sizes),
     )
-
-
-def random_inputs(graph: Graph, sizes: Mapping[str, int]) -> dict[str, Array]:
-    """Ordinary numbers for every input, and labels and indices within their bounds."""
-    rng = np.random.default_rng(0)
-    bounds = {bound.name: bound.size for bound in index_bounds(graph)}
-    made: dict[str, Array] = {}
-    for value in graph.inputs:
-        shape, kind = value.type.concrete(sizes), value.dtype.numpy
-        if value.node.name.startswith("$"):
-            made[value.node.name] = np.zeros(shape, kind)
-        elif value.dtype.is_float:
-            made[value.node.name] = rng.normal(size=shape).astype(kind)
-        else:
-            made[value.node.name] = rng.integers(0, bounds.get(value.node.name, 2), size=shape).astype(kind)
-    return made
 
 
 def layers(times: Sequence[StepTime], sizes: Mapping[str, int]) -> list[Layer]:

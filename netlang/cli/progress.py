@@ -132,6 +132,31 @@ class Bar(Lines):
         self.drawn.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+class Measuring:
+    """What is being measured: a bar on a terminal, a line for each new thing elsewhere."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+        self._drawn = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._drawn.add_task("tuning", total=1.0)
+        self._what = ""
+
+    def __enter__(self) -> Measuring:
+        self._drawn.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drawn.stop()
+
+    def report(self, what: str, done: float) -> None:
+        """`done` of 1 of `what`."""
+        if self._drawn.disable and what != self._what:
+            print(f"tuning {what}", file=sys.stderr, flush=True)
+        self._what = what
+        self._drawn.update(self._task, description=f"tuning {what}", completed=done)
+
+
 def _opening(fitted: Fitted, epochs: int, resumed: bool) -> str:
     verb = "resuming" if resumed else "training"
     held = f", {count(len(fitted.test))} held out ({fitted.held_out})" if len(fitted.test) else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.cpu.choices import cheapest
 from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv
@@ -132,7 +133,8 @@ def _planned(
     """Plan and kernel of one problem, or of all phases, and the bytes of a vector's weights before each of them."""
     chain, target, problem = parts.chain, context.target, problems[0]
     if not by_lanes(problem, target):
-        plan = plan_conv(problem, parts.pool, chain, target, _weight_bytes(context, problem, weights))
+        pick = cheapest if problem.phased else partial(context.pick, "tile")  # phases have a tile each
+        plan = plan_conv(problem, parts.pool, chain, target, _weight_bytes(context, problem, weights), pick)
         return plan, emitted(plan.structure.key, partial(emit_conv, plan.structure)), (0,)
     if problem.phased:
         plan, structure = plan_phases(problems, chain, target)

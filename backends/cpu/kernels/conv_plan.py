@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from netlang.backends.cpu.choices import Candidate, Pick, cheapest
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import chunks, cut, map_rows, strip_rows
@@ -13,7 +14,7 @@ from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_tile import PoolTile, pool_tile
-from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
+from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block, pixel_blocks
 
 _FLOAT = 4
 ONE_ROW = 100
@@ -49,16 +50,22 @@ def kernel_fits(problem: ConvProblem, target: Target) -> bool:
 
 
 def plan_conv(
-    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, w_bytes: int = _FLOAT
+    problem: ConvProblem,
+    pool: PoolProblem | None,
+    chain: Chain,
+    target: Target,
+    w_bytes: int = _FLOAT,
+    pick: Pick = cheapest,
 ) -> ConvPlan:
-    """The plan for a problem that the kernel can do. `w_bytes`: of a packed weight, as `BroadcastTile` has it."""
+    """The plan for a problem that the kernel can do. `w_bytes`: of a packed weight, as `BroadcastTile` has it; `pick`
+    decides on the tile."""
     lanes = target.lanes(_FLOAT)
     problem, pool = as_pixels(problem, pool)
     whole = -(-(problem.out_channels // problem.groups) // lanes)
     vectors = channel_vectors(target, whole)
     if whole % vectors and (problem.groups > 1 or chain.out_layout):
         vectors = 1
-    structure = conv_structure(problem, pool, chain, target, vectors, w_bytes)
+    structure = conv_structure(problem, pool, chain, target, vectors, w_bytes, pick)
     groups = problem.groups * -(-whole // vectors)
     pitch = groups * vectors * lanes * _FLOAT
     numbers = {T.CHANNEL_GROUPS: groups // problem.groups, T.GROUPS: groups, T.CHANNEL_PITCH: pitch}
@@ -93,11 +100,17 @@ def _of_whole_map(pool: PoolProblem) -> bool:
 
 
 def conv_structure(
-    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: Target, vectors: int, w_bytes: int = _FLOAT
+    problem: ConvProblem,
+    pool: PoolProblem | None,
+    chain: Chain,
+    target: Target,
+    vectors: int,
+    w_bytes: int = _FLOAT,
+    pick: Pick = cheapest,
 ) -> ConvStructure:
     lanes = target.lanes(_FLOAT)
     blocked = bool(stored(chain.main.inputs[0]).type.layout)
-    rows, columns = pixel_block(target, vectors, *problem.out)
+    rows, columns = _block(problem, target, vectors, pick)
     pixel = problem.stride[1] * _FLOAT * (lanes if blocked else 1)
     return ConvStructure(
         BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before), w_bytes=w_bytes),
@@ -111,6 +124,14 @@ def conv_structure(
         bool(chain.out_layout),
         tuple(bool(stored(v).type.layout) for v in chain.tensors),
     )
+
+
+def _block(problem: ConvProblem, target: Target, vectors: int, pick: Pick) -> tuple[int, int]:
+    """Rows and columns of the tile: the one that is usual for such a map, or what `pick` prefers."""
+    usual, scores = pixel_block(target, vectors, *problem.out), pixel_blocks(target, vectors, *problem.out)
+    scores |= {usual: max(scores.values())}  # of about equal ones it has the fewest rows
+    blocks = {f"{rows}x{columns}": (rows, columns) for rows, columns in (usual, *scores)}
+    return blocks[pick([Candidate(name, 1 / scores[block]) for name, block in blocks.items()])]
 
 
 def _blocked_input(problem: ConvProblem, plain: dict[T, int], lanes: int) -> dict[T, int]:

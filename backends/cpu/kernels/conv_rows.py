@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from netlang.backends.cpu.choices import Candidate
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels import conv
 from netlang.backends.cpu.kernels.chain import Chain, read_chain, stored
@@ -41,7 +42,10 @@ def structure_for(context: LoweringContext, node: Node) -> RowStructure | None:
 
 
 def fits(context: LoweringContext, node: Node) -> bool:
-    return structure_for(context, node) is not None
+    """Whether a convolution is carried out along rows."""
+    if structure_for(context, node) is None:
+        return False
+    return context.pick("rows", [Candidate("rows", 1.0), Candidate("direct", _BETTER)]) == "rows"
 
 
 def _plain(chain: Chain) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.cpu.choices import Candidate
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
 from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Sizes, Step, evaluated, lowering
@@ -26,6 +27,8 @@ _PANEL_BYTES = 1 << 19
 _SHORT_SUM = 64
 """Inner indices up to which the result is more to move than the factors are."""
 _ENOUGH_TASKS = 16
+_MORE = 1.1
+"""About how much longer a product takes with tiles of another width than the usual one, without padding."""
 _TILE_START = 1.5
 """What beginning a tile costs, in rows."""
 
@@ -132,7 +135,7 @@ def _structure(context: LoweringContext, chain: Chain, product: Product, b: Buff
     target = context.target
     lanes = target.lanes(_FLOAT)
     columns = product.columns
-    vectors = channel_vectors(target, -(-columns // lanes)) if isinstance(columns, int) else 2
+    vectors = _vectors(context, -(-columns // lanes)) if isinstance(columns, int) else 2
     height = min(lanes, most_pixels(target, vectors))
     lower = height // 2 + 1 if not isinstance(product.rows, int) and height > 2 else 0
     if isinstance(product.rows, int) and product.rows > 1:
@@ -152,6 +155,14 @@ def _structure(context: LoweringContext, chain: Chain, product: Product, b: Buff
         w_bytes=context.weight_bytes if fixed else _FLOAT,
     )
     return GemmStructure(tile, product.transposed_a, lower)
+
+
+def _vectors(context: LoweringContext, whole: int) -> int:
+    """Vectors of a tile for `whole` vectors of columns: what is usual, or what was measured to be faster."""
+    usual = channel_vectors(context.target, whole)
+    others = [v for v in range(1, min(usual + 1, whole, 3) + 1) if v != usual]
+    costs = {usual: 1.0, **{v: _MORE * -(-whole // v) * v / whole for v in others}}
+    return int(context.pick("columns", [Candidate(str(v), cost) for v, cost in costs.items()]))
 
 
 def _groups(product: Product, width: int) -> Callable[[Sizes], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of, sliceable
@@ -61,7 +62,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     count, apart = _expected_images(context, chain), None if within else pool
     changing = bool(context.graph.updates)
     given = Circumstances(result, count, available(), within, apart is not None, changing)
-    m = choose(problem, given, context.target)
+    m = choose(problem, given, context.target, partial(context.pick, "algorithm"))
     return _Parts(chain, problem, result, apart, count, m) if m else None
 
 

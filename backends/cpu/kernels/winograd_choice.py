@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
+from netlang.backends.cpu.choices import Candidate, Pick, cheapest
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, work_of
 from netlang.backends.cpu.target import Target
@@ -52,13 +53,13 @@ class Circumstances:
     transformed: bool = False
 
 
-def choose(problem: ConvProblem, given: Circumstances, target: Target) -> int:
+def choose(problem: ConvProblem, given: Circumstances, target: Target, pick: Pick = cheapest) -> int:
     """m of the transform F(m x m, taps x taps) to use, or 0 for none."""
     taps = problem.kernel[0]
     able = [m for m, r in ERROR if r == taps and exact_enough(problem, m)]
-    costs = {m: winograd_cost(problem, given, target, m) for m in able}
-    best = min(costs, key=lambda m: costs[m], default=0)
-    return best if best and costs[best] * _GAIN < direct_cost(problem, given, target) else 0
+    names = {f"winograd {m}": m for m in able}
+    costs = [Candidate(name, winograd_cost(problem, given, target, m) * _GAIN) for name, m in names.items()]
+    return names.get(pick([Candidate("direct", direct_cost(problem, given, target)), *costs]), 0)
 
 
 def exact_enough(problem: ConvProblem, m: int) -> bool:

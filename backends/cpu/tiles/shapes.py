@@ -28,14 +28,21 @@ def pixel_block(target: Target, vectors: int, height: int, width: int) -> tuple[
 
     Of equal ones the one with fewest rows, which needs the fewest addresses.
     """
-    most = most_pixels(target, vectors)
     best, best_score = (1, 1), 0.0
-    for columns in range(min(width, most), 0, -1):
-        for rows in range(1, min(height, MOST_ROWS, most // columns) + 1):
-            score = _score(vectors, rows, columns, height, width)
-            if score > best_score * 1.001:
-                best, best_score = (rows, columns), score
+    for block, score in pixel_blocks(target, vectors, height, width).items():
+        if score > best_score * 1.001:
+            best, best_score = block, score
     return best
+
+
+def pixel_blocks(target: Target, vectors: int, height: int, width: int) -> dict[tuple[int, int], float]:
+    """By (rows, columns), the widest first, how much of the machine a tile makes use of on a map of this size."""
+    most = most_pixels(target, vectors)
+    return {
+        (rows, columns): _score(vectors, rows, columns, height, width)
+        for columns in range(min(width, most), 0, -1)
+        for rows in range(1, min(height, MOST_ROWS, most // columns) + 1)
+    }
 
 
 def _score(vectors: int, rows: int, columns: int, height: int, width: int) -> float:

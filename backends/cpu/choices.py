@@ -1,0 +1,104 @@
+"""How lowerings choose: one offers its candidates with what the model of costs says of them, a chooser picks.
+
+    block = context.pick("tile", [Candidate("1x14", 1.02), Candidate("2x7", 1.10)])
+
+A `kind` names what is chosen; a node may choose several kinds. Whatever is picked computes the same, in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from netlang.ir.graph import Graph, Node
+from netlang.ir.text import print_graph
+
+NEAR = 2.0
+"""Candidates that are estimated to cost more than so many times the cheapest are not worth a measurement."""
+MOST = 4
+"""So many candidates of a layer are measured."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to carry a layer out. `cost` is an estimate, in a unit that all candidates of a layer share."""
+
+    name: str
+    cost: float
+
+
+Pick = Callable[[Sequence[Candidate]], str]
+
+
+def cheapest(candidates: Sequence[Candidate]) -> str:
+    """The name of the candidate of the least cost, the first of several."""
+    return min(candidates, key=lambda c: c.cost).name
+
+
+def near_best(candidates: Sequence[Candidate]) -> list[str]:
+    """The candidates that are worth a measurement, the cheapest first."""
+    ranked = sorted(candidates, key=lambda c: c.cost)
+    return [c.name for c in ranked if c.cost <= NEAR * ranked[0].cost][:MOST]
+
+
+class Choices:
+    """The model of costs decides."""
+
+    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
+        """The name of the candidate to take for a node of a graph."""
+        return cheapest(candidates)
+
+
+@dataclass
+class Remembered(Choices):
+    """What was measured decides where there is something, by the name of the problem, else the model of costs."""
+
+    table: Mapping[str, str]
+    _names: dict[Node, str] = field(default_factory=dict)
+
+    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
+        if self.table and len(candidates) > 1:
+            found = self.table.get(self.problem(graph, node, kind))
+            if any(c.name == found for c in candidates):
+                assert found is not None
+                return found
+        return cheapest(candidates)
+
+    def problem(self, graph: Graph, node: Node, kind: str) -> str:
+        """The same for all nodes that do the same work."""
+        if node not in self._names:
+            self._names[node] = problem_name(graph, node)
+        return f"{kind} {self._names[node]}"
+
+
+@dataclass
+class Trial(Remembered):
+    """For all choices of one `kind` the candidate of some `rank` is taken, or the best one where there are fewer.
+
+    offers    by problem, the candidates that are worth a measurement
+    owners    by problem, the nodes that offered them
+    """
+
+    kind: str = ""
+    rank: int = 0
+    offers: dict[str, list[str]] = field(default_factory=dict)
+    owners: dict[str, set[Node]] = field(default_factory=dict)
+
+    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
+        usual = super().pick(graph, node, kind, candidates)
+        near = near_best(candidates)
+        if kind != self.kind or len(near) < 2:
+            return usual
+        problem = self.problem(graph, node, kind)
+        self.offers[problem] = near
+        self.owners.setdefault(problem, set()).add(node)
+        return near[self.rank] if self.rank < len(near) else near[0]
+
+
+def problem_name(graph: Graph, node: Node) -> str:
+    """A name for the work of a node: op, attributes, types, whatever is fused, and whether its weights change."""
+    types = ", ".join(str(v.type) for v in (*node.inputs, *node.results))
+    what = print_graph(node.body, names=False) if node.body is not None else repr(sorted(node.attrs.items()))
+    text = f"{node.op}({types}) {what} {'training' if graph.updates else 'inference'}"
+    return sha256(text.encode()).hexdigest()[:24]
