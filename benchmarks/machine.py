@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import netlang
 
-PACKAGES = ("numpy", "numba", "llvmlite", "torch", "onnxruntime", "openvino")
+PACKAGES = ("numpy", "numba", "llvmlite", "torch", "onnxruntime", "openvino", "ncnn")
+
+SOURCES = ("backends", "netlang/passes", "netlang/ops")
+"""Figures measured before a change of these are out of date."""
 
 
 def processor() -> str:
@@ -44,6 +48,15 @@ def versions() -> dict[str, str]:
 
 def revision() -> str:
     """The commit of the working tree, or nothing outside of a repository."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
-    return done.stdout.strip()
+    return _git("rev-parse", "--short", "HEAD").stdout.strip()
+
+
+@cache
+def is_current(commit: str) -> bool:
+    """Whether the sources that make code are those of a commit. What is unknown is not."""
+    places = [f":/{folder}" for folder in SOURCES]
+    return bool(commit) and _git("diff", "--quiet", commit, "--", *places).returncode == 0
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)

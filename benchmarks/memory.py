@@ -105,9 +105,10 @@ def child(name: str, who: str, folder: Path, threads: int) -> None:
     print(json.dumps({"grown": found["now"] - before, "at most": found["most"] - before, "planned": planned}))
 
 
-def measure(name: str, batch: int, threads: int) -> list[tuple[str, ...]]:
-    """The lines of one net."""
-    rows = []
+def figures(name: str, batch: int, threads: int) -> dict[str, dict[str, int]]:
+    """By who computes a net: bytes `grown`, `at most` and `planned` (0: not told). Raises SystemExit where a process
+    fails."""
+    found: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         prepare(name, folder, batch, threads)
@@ -116,10 +117,16 @@ def measure(name: str, batch: int, threads: int) -> list[tuple[str, ...]]:
             done = subprocess.run([*command, "--threads", str(threads)], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SystemExit(f"{name}, {who}: {done.stderr}")
-            found = json.loads(done.stdout)
-            planned = bytes_text(found["planned"]) if found["planned"] else "-"
-            rows.append((name, who, bytes_text(found["grown"]), bytes_text(found["at most"]), planned))
-    return rows
+            found[who] = json.loads(done.stdout)
+    return found
+
+
+def rows(name: str, found: dict[str, dict[str, int]]) -> list[tuple[str, ...]]:
+    """The lines of one net."""
+    return [
+        (name, who, bytes_text(f["grown"]), bytes_text(f["at most"]), bytes_text(f["planned"]) if f["planned"] else "-")
+        for who, f in found.items()
+    ]
 
 
 def main() -> None:
@@ -133,8 +140,9 @@ def main() -> None:
     if options.child:
         child(options.nets[0], options.child, options.folder, options.threads)
         return
-    rows = [row for name in options.nets or NETS for row in measure(name, options.batch, options.threads)]
-    table(f"resident memory, batch {options.batch}", _COLUMNS, rows, text_columns=2)
+    nets = options.nets or NETS
+    lines = [row for name in nets for row in rows(name, figures(name, options.batch, options.threads))]
+    table(f"resident memory, batch {options.batch}", _COLUMNS, lines, text_columns=2)
 
 
 if __name__ == "__main__":

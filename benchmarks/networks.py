@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.layers import layers
-from netlang.driver import assemble, backend_for
+from netlang.driver import assemble, backend_for, options
 from netlang.frontend import load
 from netlang.ir.module import Call, Module
 from netlang.runtime.arrays import Array
@@ -27,6 +27,16 @@ NETS = {
 }
 
 
+ROWS = ("lenet5", "alexnet", "alexnet+bfloat16", *(name for name in NETS if name not in ("lenet5", "alexnet")))
+"""What has a row in the tables: nets, and one with its weights stored as bfloat16."""
+
+
+def split(row: str) -> tuple[str, str | None]:
+    """(net, how its weights are stored) of a row."""
+    net, _, stored = row.partition("+")
+    return net, stored or None
+
+
 def load_net(name: str, rate: float = RATE) -> Module:
     """The module of a net, with another learning rate and no schedule."""
     module = load(NETS[name])
@@ -37,9 +47,11 @@ def load_net(name: str, rate: float = RATE) -> Module:
     return replace(module, train=spec)
 
 
-def make_model(name: str, threads: int, rate: float = RATE) -> Model:
-    """A net with initial weights, settled."""
-    model = assemble(load_net(name, rate), backend_for("cpu"), threads=threads).init(0)
+def make_model(row: str, threads: int, rate: float = RATE) -> Model:
+    """The net of a row with initial weights, settled."""
+    name, stored = split(row)
+    backend = backend_for("cpu", options(weights_as=stored))
+    model = assemble(load_net(name, rate), backend, threads=threads).init(0)
     settle(model)
     return model
 

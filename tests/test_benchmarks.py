@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import cell, compare, plan, wanted
 from benchmarks.cell import difference
 from benchmarks.layers import layers
 from benchmarks.networks import NETS, images, labels, load_net, make_model
@@ -80,7 +82,14 @@ def _openvino(graph: Graph, params: Any, image: Any) -> Callable[[], Any]:
     return made
 
 
-@pytest.mark.parametrize("peer", [_torch, _onnxruntime, _openvino])
+def _ncnn(graph: Graph, params: Any, image: Any) -> Callable[[], Any]:
+    """One image after the other: it has no batches."""
+    peer = pytest.importorskip("benchmarks.peers.ncnn_peer", exc_type=ImportError)
+    made = [peer.inference(layers(graph.outputs[0][1]), params, image[i : i + 1], 1) for i in range(len(image))]
+    return lambda: np.concatenate([run() for run in made])
+
+
+@pytest.mark.parametrize("peer", [_torch, _onnxruntime, _openvino, _ncnn])
 def test_peers_compute_the_same(peer: Callable[..., Callable[[], Any]]) -> None:
     model = import_module("netlang").compile(MIXED, target="reference").init(3)
     random = np.random.default_rng(0)
@@ -124,21 +133,101 @@ def test_work_counts_multiply_adds() -> None:
     assert work(net, {"N": 5}) == 5 * 4 * 3
 
 
-def test_the_page_shows_ratios_failures_and_what_is_missing() -> None:
-    figures = {"medians": {"netlang": 0.002, "torch": 0.005, "OpenVINO": 0.003}, "fastest": {"netlang": 0.002}}
-    cell = {**figures, "madds": 10**9, "peak": 2e12, "memory": 1_500_000, "day": "2026-01-02", "load": 0.5}
-    cell |= {"calls": {"netlang": 9, "torch": 7, "OpenVINO": 8}, "revision": "abc"}
-    failed = {"failed": "not done after 5 s", "day": "2026-01-02"}
-    text = page(
-        {
-            "cells": {"vgg16 inference 1 2": cell, "alexnet inference 1 2": failed},
-            "compile": {"vgg16": (9.5, 0.25)},
-            "versions": {"numpy": "2"},
-            "processor": "a processor",
-            "cores": 2,
-        }
-    )
-    assert "| VGG-16 | **2** | 5 | 3 | 1.50 | – | 1000 | 50% | 1.5 MB | 7 | 0.5 | abc |" in text
-    assert "| VGG-16 | 9.50 | 0.25 |" in text
-    assert "alexnet inference 1 2: not done after 5 s" in text
-    assert "batch 1, 2 threads: not run yet for LeNet-5, GoogLeNet, ResNet-50, DenseNet-121" in text
+FIGURES = {"medians": {"netlang": 0.002, "torch": 0.005, "OpenVINO": 0.003}, "fastest": {"netlang": 0.002}}
+CELL: dict[str, Any] = {**FIGURES, "madds": 10**9, "peak": 2e12, "memory": 1_500_000, "day": "2026-01-02", "load": 0.5}
+CELL |= {"calls": {"netlang": 9, "torch": 7, "OpenVINO": 8}, "revision": "abc", "batch": 1, "took": 12.0}
+GROWN = {"grown": 3_000_000, "at most": 4_000_000, "planned": 0}
+FOUND: dict[str, Any] = {
+    "cells": {
+        "vgg16 inference 1 2": CELL,
+        "resnet50 inference 1 2": {**CELL, "prepared": {"torch.compile": 21.4}},
+        "alexnet inference 1 2": {"failed": "not done after 5 s", "day": "2026-01-02"},
+    },
+    "compile": {"vgg16": {"cold": 9.5, "warm": 0.25, "revision": ""}},
+    "memory": {"vgg16": {"by": {"onnxruntime": GROWN}, "revision": ""}},
+    "versions": {"numpy": "2"},
+    "processor": "a processor",
+    "cores": 2,
+}
+
+
+def test_the_page_shows_ratios_failures_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.page.texts", lambda: {"vgg16 inference 1": "The reason.\nAnd another."})
+    text = page(FOUND)
+    assert "| VGG-16 | **2** | 5 | 3 | 1.50 | 1.7 | – | 1000 | 50% | 1.5 MB | 7 | 0.5 | abc, older |" in text
+    assert "- **VGG-16, inference, batch 1**: 1.50 of 1.7. The reason.\n  And another.\n" in text
+    assert "**ResNet-50, inference" not in text
+    assert "| VGG-16 | 9.50 | 0.25 | – |" in text
+    assert "| VGG-16 | onnxruntime | 3.0 MB | 4.0 MB | – | – |" in text
+    assert "`torch.compile` took 21 s for ResNet-50 (inference, batch 1, threads: 2)." in text
+    assert "- alexnet inference 1 2: failed: not done after 5 s" in text
+    assert "- inference, batch 1, threads: 2: LeNet-5, AlexNet, weights as bfloat16, GoogLeNet, DenseNet-121" in text
+
+
+def test_rows_that_keep_their_aim_need_no_text() -> None:
+    for heading in wanted.texts():
+        row, mode, *batch = heading.split()
+        assert row in wanted.WANTED and mode in plan.TIMED and batch in ([], ["1"], ["16"]), heading
+
+
+def test_what_there_is_to_measure() -> None:
+    names = plan.names()
+    assert len(names) == len(set(names)) and names[0] == "lenet5 inference 1 2"
+    assert "alexnet+bfloat16 inference 1 1" in names and "lenet5 training 32 2" in names
+    assert not any("bfloat16 training" in name for name in names)
+    some = plan.chosen(names, ["resnet50 training", "lenet5 compile", "googlenet inference 16 1"])
+    assert some == [
+        "resnet50 training 16 2",
+        "googlenet inference 16 1",
+        "resnet50 training 16 1",
+        "lenet5 compile",
+    ]
+    assert plan.chosen(names, []) == names and plan.chosen(names, ["compile lenet5"]) == []
+
+
+def test_states_of_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan.state(FOUND, "lenet5 compile") == "missing"
+    assert plan.state(FOUND, "alexnet inference 1 2") == "failed: not done after 5 s"
+    assert plan.state(FOUND, "vgg16 inference 1 2") == "stale (measured at abc)"
+    assert plan.state(FOUND, "vgg16 memory") == "stale (measured at an unknown commit)"
+    monkeypatch.setattr(plan, "is_current", lambda commit: commit == "abc")
+    assert plan.state(FOUND, "vgg16 inference 1 2") == ""
+
+
+def test_a_failure_replaces_no_figures() -> None:
+    found = {"cells": {"vgg16 inference 1 2": CELL}}
+    compare.keep(found, "vgg16 inference 1 2", {"failed": "crashed"})
+    assert found["cells"]["vgg16 inference 1 2"] is CELL
+    compare.keep(found, "vgg16 inference 1 1", {"failed": "crashed"})
+    compare.keep(found, "vgg16 inference 1 1", {"failed": "crashed again"})
+    assert found["cells"]["vgg16 inference 1 1"]["failed"] == "crashed again"
+
+
+def test_peers_that_cannot_be_measured_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell, "find_spec", lambda name: None if name == "openvino" else name)
+    monkeypatch.setattr(cell.shutil, "which", lambda name: None)
+    made = cell.Cell("lenet5", "inference", 16, 1)
+    assert cell.usable(made, cell.INFERENCE) == ("torch", "torch channels-last", "torch frozen", "onnxruntime")
+    assert made.skipped == {
+        "torch.compile": "there is no C++ compiler",
+        "onnxruntime no spinning": "one thread waits for nobody",
+        "OpenVINO": "openvino is not installed",
+        "ncnn": "it takes one image at a time",
+    }
+
+
+def test_time_is_not_begun_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured in an order, written after each, with figures of the last run as expectation."""
+    done: list[str] = []
+
+    def measured(name: str, options: Any) -> dict[str, Any]:
+        done.append(name)
+        return {"cold": 1.0, "warm": 0.5, "day": "2026-01-02", "revision": "abc", "took": 500.0}
+
+    monkeypatch.setattr(compare, "measured", measured)
+    command = ["compare", "lenet5", "vgg16", "--modes", "compile", "--minutes", "5", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", command)
+    compare.main()
+    assert done == ["lenet5 compile"]
+    assert compare.figures(tmp_path)["compile"]["lenet5"]["cold"] == 1.0
+    assert "| LeNet-5 | 1.00 | 0.50 |" in (tmp_path / "benchmarks.md").read_text()

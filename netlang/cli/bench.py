@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from netlang.backends.base import Profiled
 from netlang.cli.arguments import (
     Verbs,
     add_net,
@@ -27,7 +28,7 @@ from netlang.cli.arguments import (
 from netlang.cli.graphs import CLEANED
 from netlang.cli.output import bytes_text, number, table
 from netlang.diagnostics import NetError
-from netlang.driver import assemble
+from netlang.driver import Code, assemble
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Node
 from netlang.ir.opdef import opdef
@@ -44,8 +45,11 @@ TURN = 0.02
 FEWEST = 3
 """Turns that everybody gets, however long they take."""
 
+_Measured = tuple[str, int, list[float], int, int]
+"""What a line is about, its batch, seconds of calls, multiply-adds, bytes of working memory."""
+
 _HEAVY = ("conv", "conv_data_grad", "conv_weight_grad", "matmul")
-_COLUMNS = ("what", "batch", "median ms", "fastest ms", "samples/s", "GFLOP/s", "working memory")
+_COLUMNS = ("what", "batch", "median ms", "fastest ms", "samples/s", "GFLOP/s", "of peak", "working memory")
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -72,20 +76,31 @@ def bench(args: argparse.Namespace) -> None:
             sizes = sizes_of(args, trainer.programs.graph, batch)
             rows.append(_training_row(trainer, sizes, batch, args.seconds))
     others = {name: size for name, size in sizes.items() if size != batch}
-    table(f"{model.name}{' with ' + sizes_text(others) if others else ''}", _COLUMNS, rows)
+    peak, threads = _peak(model)
+    told = "".join([model.name, f" with {sizes_text(others)}" if others else "", f", {threads}" if threads else ""])
+    table(told, _COLUMNS, [_row(*row, peak=peak) for row in rows])
 
 
-def turns(functions: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
+def _peak(model: Model) -> tuple[float, str]:
+    """FLOP/s that the machine can do on the threads of the model, and how many these are; (0, "") where the backend
+    does not say."""
+    executable = model.compiled.executable if isinstance(model.compiled, Code) else None
+    if not isinstance(executable, Profiled):
+        return 0.0, ""
+    return executable.peak(), f"{executable.threads} thread{'s' if executable.threads > 1 else ''}"
+
+
+def turns(functions: Mapping[str, Callable[[], Any]], seconds: float, fewest: int = FEWEST) -> dict[str, list[float]]:
     """Seconds of single calls of each function, called in turn so that drift and neighbours hit all alike.
 
-    Takes about `seconds` for each function, more where a single one of its `FEWEST` calls takes longer. The functions
-    are expected to be warm. Where a call is short, the first of a turn is not counted: it finds caches that others
-    have used.
+    Takes about `seconds` for each function, more where the `fewest` turns that everybody gets take longer. The
+    functions are expected to be warm. Where a call is short, the first of a turn is not counted: it finds caches that
+    others have used.
     """
     samples: dict[str, list[float]] = {name: [] for name in functions}
     start = time.perf_counter()
     rounds = 0
-    while rounds < FEWEST or time.perf_counter() - start < seconds * len(functions):
+    while rounds < fewest or time.perf_counter() - start < seconds * len(functions):
         for name, function in functions.items():
             time.sleep(PAUSE)
             samples[name] += _turn(function)
@@ -113,24 +128,41 @@ def _madds(node: Node) -> dims.Dim:
     return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
 
 
-def _inference_row(model: Model, sizes: Mapping[str, int], batch: int, seconds: float) -> tuple[str, ...]:
+def _inference_row(model: Model, sizes: Mapping[str, int], batch: int, seconds: float) -> _Measured:
     given = random_inputs(model.net, sizes)
     model(**given)
     times = turns({"": lambda: model(**given)}, seconds)[""]
-    return _row("inference", batch, times, work(model.net, sizes), model.compiled.planned_bytes(sizes))
+    return "inference", batch, times, work(model.net, sizes), model.compiled.planned_bytes(sizes)
 
 
-def _training_row(trainer: Trainer, sizes: Mapping[str, int], batch: int, seconds: float) -> tuple[str, ...]:
+def _training_row(trainer: Trainer, sizes: Mapping[str, int], batch: int, seconds: float) -> _Measured:
     step = trainer.programs.graph
     names = {value.node.name for value in trainer.inputs}
     given = {name: array for name, array in random_inputs(step, sizes).items() if name in names}
     trainer(**given)
     times = turns({"": lambda: trainer(**given)}, seconds)[""]
     memory = trainer.programs.step.planned_bytes(sizes)
-    return _row("training step", batch, times, work(step, sizes), memory)
+    return "training step", batch, times, work(step, sizes), memory
 
 
-def _row(what: str, batch: int, times: list[float], madds: int, memory: int) -> tuple[str, ...]:
+def _row(what: str, batch: int, times: list[float], madds: int, memory: int, peak: float) -> tuple[str, ...]:
     median = statistics.median(times)
+<<<<<<< HEAD
     figures = (median * 1e3, min(times) * 1e3, batch / median, 2e-9 * madds / median)
     return (what, str(batch), *map(number, figures), bytes_text(memory))
+=======
+    rate = 2 * madds / median
+    figures = (median * 1e3, min(times) * 1e3, batch / median, rate / 1e9)
+    share = f"{rate / peak:.0%}" if peak else "-"
+    return (what, str(batch), *map(number, figures), share, bytes_text(memory))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return seconds
+>>>>>>> 5b10f63 (Benchmarks: ncnn, memory, aims and misses, a status; cells within a time budget; netc bench shows the share of the peak)

@@ -65,8 +65,8 @@ def bytes_text(number: int) -> str:
 
 
 def number(value: float) -> str:
-    """Four significant digits."""
-    return f"{value:.4g}"
+    """Four significant digits, all digits of large numbers."""
+    return f"{value:,.0f}" if value >= 1e4 else f"{value:.4g}"
 
 
 def bar(share: float, width: int) -> str:
