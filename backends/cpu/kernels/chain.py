@@ -18,12 +18,17 @@ _SWAPPED: Mapping[str, str] = {"sub": "rsub", "div": "rdiv"}
 
 @dataclass
 class Chain:
-    """A main node and the steps after it, as read off a fused body or a single node.
+    """A main node and the steps around it, as read off a fused body or a single node.
 
     Inputs are the values of the body (or of the node itself): `channels` and `tensors` in the order of their steps.
+    `source` is what becomes the main node's first input, by the steps of the `prologue` with their own `prepared`
+    operands, one number per channel each.
     """
 
     main: Node
+    source: Value
+    prologue: list[EpilogueStep] = field(default_factory=list)
+    prepared: list[Value] = field(default_factory=list)
     before: list[EpilogueStep] = field(default_factory=list)
     after: list[EpilogueStep] = field(default_factory=list)
     channels: list[Value] = field(default_factory=list)
@@ -42,15 +47,18 @@ class Chain:
         (self.after if self.pool else self.before).append(step)
 
 
-def read_chain(node: Node, main_ops: frozenset[str], channel_axis: int) -> Chain | None:
-    """The chain of a bare node, or of a fused node's body; None where it has something that epilogues cannot do."""
+def read_chain(node: Node, main_ops: frozenset[str], channel_axis: int, *, prologue: bool = False) -> Chain | None:
+    """The chain of a bare node, or of a fused node's body; None where it has something that epilogues cannot do, or a
+    prologue where the kernel has none."""
     if node.body is None:
-        return Chain(node, result=node.out)
+        return Chain(node, node.inputs[0], result=node.out)
     graph = node.body
     mains = [n for n in graph.nodes if n.op in main_ops]
-    if len(mains) != 1 or any(stored(v).node.op != "input" for v in mains[0].inputs):
+    if len(mains) != 1 or any(stored(v).node.op != "input" for v in mains[0].inputs[1:]):
         return None
-    chain = Chain(mains[0])
+    chain = _with_prologue(mains[0], channel_axis)
+    if chain is None or (chain.prologue and not prologue):
+        return None
     value = mains[0].out
     while value in graph.uses:
         followers = graph.uses[value]
@@ -58,6 +66,24 @@ def read_chain(node: Node, main_ops: frozenset[str], channel_axis: int) -> Chain
             return None
         value = followers[0].out
     return _with_results(chain, graph, value)
+
+
+def _with_prologue(main: Node, channel_axis: int) -> Chain | None:
+    """The chain of a main node with all steps before it; None where these are not elementwise ones with channels."""
+    steps: list[Node] = []
+    source = main.inputs[0]
+    while stored(source).node.op != "input":
+        maps = [v for v in source.node.inputs if v.type == source.type]
+        if len(maps) != 1:
+            return None
+        steps.append(source.node)
+        source = maps[0]
+    before, value = Chain(main, source), source
+    for node in reversed(steps):
+        if not _take(before, node, value, channel_axis % value.rank) or before.tensors or before.pool:
+            return None
+        value = node.out
+    return Chain(main, source, before.before, before.channels)
 
 
 def _with_results(chain: Chain, graph: Graph, value: Value) -> Chain | None:

@@ -9,7 +9,7 @@ from functools import partial
 from netlang.backends.cpu.choices import cheapest
 from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
-from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv
+from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv, takes_prologue
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.kernels.depthwise import (
     by_lanes,
@@ -47,9 +47,11 @@ class _Parts:
 
 def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     """None where the node must be carried out another way."""
-    chain = read_chain(node, CONVOLUTIONS, 1)
+    chain = read_chain(node, CONVOLUTIONS, 1, prologue=True)
     problems = conv_problems(chain.main) if chain else []
     if chain is None or not problems or not all(map(has_elements, problems)):
+        return None
+    if chain.prologue and not takes_prologue(problems[0], chain, context.target):
         return None
     apart = _phase_by_phase(problems[0], context.target)
     if len(chain.tensors) > 2 or (apart and any(not v.dtype.is_float for v in chain.tensors)):
@@ -79,7 +81,7 @@ def result_of(node: Node) -> Value:
     """The result of a convolution that `fits`, not its positions."""
     if node.body is None:
         return node.out
-    chain = read_chain(node, CONVOLUTIONS, 1)
+    chain = read_chain(node, CONVOLUTIONS, 1, prologue=True)
     assert chain is not None and chain.result is not None
     return node.results[[v for _, v in node.body.outputs].index(chain.result)]
 
@@ -100,7 +102,7 @@ def blockable_inputs(context: LoweringContext, node: Node) -> frozenset[int]:
         whole = source_of(problem, lanes, blocked=True).readable
     else:
         whole = problem.groups == 1 or problem.channels // problem.groups % lanes == 0
-    able = [stored(chain.main.inputs[0])] if whole else []
+    able = [stored(chain.source)] if whole else []
     if not _phase_by_phase(problem, context.target):
         able += [stored(v) for v in chain.tensors if v.dtype.is_float]
     inputs = node.body.inputs if node.body else node.inputs
@@ -111,7 +113,7 @@ def sliceable(context: LoweringContext, node: Node) -> Sliceable:
     """The map and the result of a convolution by any of these kernels, but of no phase: it shares its planes."""
     parts = _parts(context, node)
     assert parts is not None
-    x = stored(parts.chain.main.inputs[0])
+    x = stored(parts.chain.source)
     inputs = node.body.inputs if node.body else node.inputs
     written = () if _phase_by_phase(parts.problems[0], context.target) else (result_of(node).index,)
     return Sliceable([i for i, v in enumerate(inputs) if v == x], written)
@@ -146,7 +148,7 @@ def _planned(
 
 def _steps(context: LoweringContext, node: Node, parts: _Parts, problems: Sequence[ConvProblem]) -> list[Step]:
     """The steps of one problem, or of all phases: packing for each, then computing."""
-    chain, x = parts.chain, parts.chain.main.inputs[0]
+    chain, x = parts.chain, parts.chain.source
     assert chain.result is not None
     outer = OuterValues(context, node)
     weights = outer(chain.main.inputs[1])
@@ -179,7 +181,8 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problems: Sequen
         T.IMAGES: images,
         T.CHUNKS: lambda sizes: plan.chunks(evaluate(images, sizes)),
     }
-    args = [numbers[entry] for entry in T if entry is not T.COUNT] + [outer(v) for v in chain.tensors]
+    args = [numbers[entry] for entry in T if entry is not T.COUNT]
+    args += [outer(v) for v in (*chain.tensors, *chain.prepared)]
     work = images * sum(map(_products, problems))
     return [*packing, Step(kernel, tuple(args), (*results, scratch), lambda sizes: evaluate(work, sizes) // 8)]
 

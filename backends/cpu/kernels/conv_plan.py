@@ -109,12 +109,12 @@ def conv_structure(
     pick: Pick = cheapest,
 ) -> ConvStructure:
     lanes = target.lanes(_FLOAT)
-    blocked = bool(stored(chain.main.inputs[0]).type.layout)
+    blocked = bool(stored(chain.source).type.layout)
     rows, columns = _block(problem, target, vectors, pick)
     pixel = problem.stride[1] * _FLOAT * (lanes if blocked else 1)
     return ConvStructure(
         BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before), w_bytes=w_bytes),
-        needs_strip(problem),
+        needs_strip(problem) or bool(chain.prologue),
         problem.phased,
         tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
         _pool_tile(pool, chain, lanes),
@@ -123,7 +123,16 @@ def conv_structure(
         blocked,
         bool(chain.out_layout),
         tuple(bool(stored(v).type.layout) for v in chain.tensors),
+        tuple(chain.prologue),
     )
+
+
+def takes_prologue(problem: ConvProblem, chain: Chain, target: Target) -> bool:
+    """Whether the kernel can work on the input before it convolves it: pixels are read once each, by whole vectors of
+    channels, and none of them is padding."""
+    alone = problem.kernel == problem.stride == (1, 1) and problem.groups == 1 and not needs_strip(problem)
+    blocked = bool(stored(chain.source).type.layout) and problem.channels % target.lanes(_FLOAT) == 0
+    return alone and blocked and not problem.phased and kernel_fits(problem, target)
 
 
 def _block(problem: ConvProblem, target: Target, vectors: int, pick: Pick) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from netlang.backends.cpu.tiles import moving
@@ -10,10 +11,15 @@ from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile, emit_broadc
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
+from netlang.backends.cpu.tiles.epilogue import apply
+from netlang.backends.cpu.tiles.epilogue import operands as operand_count
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_rows import PoolRows
 from netlang.backends.cpu.tiles.pool_tile import PoolTile
 from netlang.backends.cpu.tiles.strip import Strip, StripFiller
+
+PIXELS = 4
+"""Pixels that the prologue works on at a time."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,35 @@ class ConvKernel:
         row = first * f[T.STRIDE_DOWN]
         if not self.structure.stripped:
             return x + row * f[T.X_ROW]
+        if self.structure.prologue:
+            with f.when(fresh):
+                self._prepare(slot, x + row * f[T.X_ROW], (last - first) * f[T.MAP_WIDTH])
+            return slot
         with f.when(fresh):
             span = (f[T.TAPS_DOWN] - 1) * f[T.DILATION_DOWN] + 1
             rows = (last - 1 - first) * f[T.STRIDE_DOWN] + span
             StripFiller(self.e, f, self._strip()).fill(slot, x, f[T.IN_CHANNELS], row, rows)
         return slot
+
+    def _prepare(self, to: Number, x: Number, pixels: Number) -> None:
+        """The prologue on `pixels` pixels of all blocks of channels."""
+        e, f, steps = self.e, self.f, self.structure.prologue
+        operands = [f[T.COUNT + len(self.structure.tensors) + k] for k in range(operand_count(steps, "channel"))]
+        with f.each(0, f[T.IN_CHANNELS]) as block:
+            vectors = [e.load(e.pointers(raw(address + block * self.line))[0]) for address in operands]
+            known = [partial(_itself, vector) for vector in vectors]
+
+            def some(count: int, pointers: list[Any], _: list[Any]) -> None:
+                loaded = [e.load(pointers[1], p * self.line) for p in range(count)]
+                for p, value in enumerate(loaded):
+                    e.store(apply(e, steps, value, known, ()), pointers[0], p * self.line)
+
+            ends = e.pointers(raw(to + block * f[T.STRIP_CHANNEL]), raw(x + block * f[T.X_CHANNEL]))
+            whole = pixels // PIXELS
+            e.loop(raw(whole), ends, [PIXELS * self.line] * 2, [], partial(some, PIXELS), guarded=True)
+            done = whole * (PIXELS * self.line)
+            rest = [e.at(end, raw(done)) for end in ends]
+            e.loop(raw(pixels % PIXELS), rest, [self.line] * 2, [], partial(some, 1), guarded=True)
 
     def _strip(self) -> Strip:
         f = self.f
@@ -237,6 +267,10 @@ class ConvKernel:
             else:
                 place = Place(channel, row, stop, f[T.OUT_HEIGHT], width)
                 self._plain(element, to, blocks + v * vector, place, load=False)
+
+
+def _itself(vector: Any) -> Any:
+    return vector
 
 
 def emit_conv(structure: ConvStructure, builder: Any, args: Any, tid: Any, threads: Any) -> None:

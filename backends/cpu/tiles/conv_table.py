@@ -12,7 +12,8 @@ from netlang.backends.cpu.tiles.tables import Table
 
 
 class ConvTable(Table):
-    """Entries of the table; the addresses of the epilogue's tensors follow after `COUNT`.
+    """Entries of the table; the addresses of the epilogue's tensors follow after `COUNT`, then those of the per-channel
+    operands of the prologue.
 
     A task is one image, `ROWS` rows of the result and some groups of output channels; a group is one tile wide. Its
     slot of the scratch memory holds the padded strip of the input, the map before the pool, and the pooled rows.
@@ -90,6 +91,8 @@ class ConvStructure:
     x_blocked, out_blocked, tensors_blocked     which tensors have their channels in blocks of `lanes`
     pool, after  the pool and what follows it; its pooled mean divides by all taps, or by those in the map only
     switch       element type of the positions, or ""
+    prologue     what is done to the input before it is convolved, when its rows are copied into the strip; there is no
+                 padding then, and the input is blocked
     """
 
     tile: BroadcastTile
@@ -102,6 +105,7 @@ class ConvStructure:
     x_blocked: bool = False
     out_blocked: bool = False
     tensors_blocked: tuple[bool, ...] = ()
+    prologue: Epilogue = ()
 
     @property
     def key(self) -> str:
