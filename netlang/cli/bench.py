@@ -147,22 +147,7 @@ def _training_row(trainer: Trainer, sizes: Mapping[str, int], batch: int, second
 
 def _row(what: str, batch: int, times: list[float], madds: int, memory: int, peak: float) -> tuple[str, ...]:
     median = statistics.median(times)
-<<<<<<< HEAD
-    figures = (median * 1e3, min(times) * 1e3, batch / median, 2e-9 * madds / median)
-    return (what, str(batch), *map(number, figures), bytes_text(memory))
-=======
     rate = 2 * madds / median
     figures = (median * 1e3, min(times) * 1e3, batch / median, rate / 1e9)
     share = f"{rate / peak:.0%}" if peak else "-"
     return (what, str(batch), *map(number, figures), share, bytes_text(memory))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
-    return seconds
->>>>>>> 5b10f63 (Benchmarks: ncnn, memory, aims and misses, a status; cells within a time budget; netc bench shows the share of the peak)
