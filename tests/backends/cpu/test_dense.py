@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
-from netlang.ir.graph import Value
-from tests.backends.cpu.tiled import ALL_TARGETS, NARROW, TARGETS, check, normal
+from netlang.ir.dims import sym
+from netlang.ir.graph import Graph, Value
+from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
+from tests.backends.cpu.tiled import ALL_TARGETS, NARROW, TARGETS, assert_close, check, compiled, kernels_of, normal
 
 Values = Mapping[str, Value]
 KERNEL = "gemm:"
@@ -78,3 +82,26 @@ def test_mask() -> None:
 def test_large() -> None:
     arrays = {"a": normal(0, 70, 600), "b": normal(1, 600, 96)}
     check(lambda g, v: {"y": product(g, v)}, arrays, tiled=KERNEL)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("ta", "tb"), [(False, False), (False, True), (True, False)])
+def test_any_number_of_rows_by_one_kernel(ta: bool, tb: bool, target: Any) -> None:
+    """Where the rows are known only at the call, the kernel has tiles of two heights."""
+    n, inner, columns = sym("N"), 37, 50
+    b = Builder()
+    x = b.input("a", TensorType(DType.F32, (inner, n) if ta else (n, inner)))
+    w = b.param("b", TensorType(DType.F32, (columns, inner) if tb else (inner, columns)), "weight", ("constant", 0.0))
+    bias = b.param("bias", TensorType(DType.F32, (columns,)), "weight", ("constant", 0.0))
+    y = b.op("relu", b.add(product(b, {"a": x, "b": w}, ta, tb), bias))
+    graph = fuse.run(Graph("g", (x,), (w, bias), (("y", y),)))
+    (key,) = {k for k in kernels_of(graph, target) if k.startswith(KERNEL)}
+    assert "lower=0" not in key
+    one, three = (compiled(graph, target, threads) for threads in (1, 3))
+    params = {"b": normal(1, *(int(str(d)) for d in w.shape)), "bias": normal(2, columns)}
+    for rows in (1, 2, 5, 8, 9, 14, 15, 16, 17, 29, 64):
+        given = {"a": normal(rows, *((inner, rows) if ta else (rows, inner)))}
+        wanted = Reference().compile(graph).run(given, params)["y"]
+        found = one.run(given, params)["y"]
+        assert_close(found, wanted, f"{rows} rows", 1e-5)
+        assert np.array_equal(found, three.run(given, params)["y"])
