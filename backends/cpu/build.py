@@ -25,7 +25,7 @@ FEWEST = 4
 """Fewer missing kernels than this are not worth a process."""
 PATIENCE = 60.0
 """Seconds after which a child that is still busy with its last kernel is given up."""
-_SLOW = ("winograd", "conv", "weight_gradient", "gemm")
+_SLOW = ("winograd", "conv", "depthwise", "weight_gradient", "gemm")
 """How the keys of kernels begin that take long; they are begun first."""
 
 

@@ -10,7 +10,7 @@ Steps, where `v` is the value of the chain:
     activation  relu, leaky_relu, elu, sigmoid, tanh, gelu, softplus
     mask        where(m, v, c) with a number c: m is a body input of the shape of v, bool, or gt(t, c'), inside the
                 body, of a body input t of the type of v and a number c' (the gradient of a ReLU)
-    pool        max_pool, avg_pool, sum_pool, max_pool_switch: the chain goes on with its first result
+    pool        max_pool, avg_pool, sum_pool, max_pool_switch without dilation: the chain goes on with its first result
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def grow(partition: Partition, main: Node, channel: int, stages: Stages) -> list
 def _step(graph: Graph, node: Node, value: Value, channel: int) -> Step | None:
     """What a node is to a chain whose value is `value`."""
     if node.op in POOLS:
-        return Step("pool", node)
+        return Step("pool", node) if all(d == 1 for d in node.attrs.get("dilation", ())) else None
     if node.op in ACTIVATIONS:
         return Step("activation", node)
     if node.op == "where":

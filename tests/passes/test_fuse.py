@@ -101,6 +101,16 @@ def test_a_normalisation_takes_its_pool_and_leaves_the_rest_to_the_convolution()
     assert inside(nodes_of(graph, "fused")[1]) == ["local_response_norm", "max_pool"]
 
 
+def test_a_pool_with_gaps_in_its_windows_stays_outside() -> None:
+    """No kernel has it, and a body that nothing can carry out as a whole would lose the convolution's own steps too."""
+    net = Net()
+    _, y = conv_net(net)
+    make = net.line()
+    window = {"kernel": (2, 2), "stride": (1, 1), "pad": ((0, 0), (0, 0)), "dilation": (2, 1)}
+    graph = fused(net.graph(y=make.op("max_pool", make.op("relu", y), **window)))
+    assert kinds(graph) == ["fused.conv", "max_pool"]
+
+
 def conv_net(net: Net) -> tuple[Value, Value]:
     x = net.input("x", 2, 3, 8, 8)
     return x, net.conv("c", x, 4, 3, pad=1)

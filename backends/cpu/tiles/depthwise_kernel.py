@@ -29,7 +29,7 @@ class DepthwiseStructure:
 
     @property
     def key(self) -> str:
-        return f"conv:{self!r}"
+        return f"depthwise:{self!r}"
 
 
 class DepthwiseKernel(ConvKernel):

@@ -44,7 +44,7 @@ class PhasesStructure:
 
     @property
     def key(self) -> str:
-        return f"conv:{self!r}"
+        return f"depthwise:{self!r}"
 
 
 class PhasesKernel(DepthwiseKernel):

@@ -21,8 +21,8 @@ from tests.backends.cpu.tiled import TARGETS, assert_close, check, graph_of, ker
 Values = Mapping[str, Value]
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True)
 SAME = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1)}
-KERNEL = "conv:DepthwiseStructure"
-PHASES = "conv:PhasesStructure"
+KERNEL = "depthwise:DepthwiseStructure"
+PHASES = "depthwise:PhasesStructure"
 LANES = host().lanes(4)
 
 
