@@ -207,7 +207,7 @@ class _NestBuilder:
     def _uniform(self, node: Node) -> int:
         """Element i is a function of i, seed and step: the two entries of the key."""
         key = self.inputs[node.inputs[0]]
-        still = (0,) * len(self.order)
+        still = (0,) * len(self.nest.axes)
         index = self.nest.index(replace(self._operand(node.out, key), dtype="raw1"))
         words = [self.nest.load(Operand(key, "i64", still, offset)) for offset in (0, 1)]
         dtype = node.out.dtype.value
