@@ -17,6 +17,8 @@ from netlang.backends.cpu.tiles.pool_tile import PoolTile, pool_tile
 from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block, pixel_blocks
 
 _FLOAT = 4
+SECOND_LEVEL = 1 << 20
+"""Bytes of a second-level cache."""
 ONE_ROW = 100
 """Most pixels of a map that is taken as one row: tasks are whole rows, and larger maps need several."""
 
@@ -112,9 +114,14 @@ def conv_structure(
     blocked = bool(stored(chain.source).type.layout)
     rows, columns = _block(problem, target, vectors, pick)
     pixel = problem.stride[1] * _FLOAT * (lanes if blocked else 1)
+    stripped = needs_strip(problem) or bool(chain.prologue)
+    ahead = blocked and not stripped and _comes_from_afar(problem)
+    tile = BroadcastTile(
+        lanes, vectors, rows, columns, pixel, blocked, ahead=ahead, epilogue=tuple(chain.before), w_bytes=w_bytes
+    )
     return ConvStructure(
-        BroadcastTile(lanes, vectors, rows, columns, pixel, blocked, epilogue=tuple(chain.before), w_bytes=w_bytes),
-        needs_strip(problem) or bool(chain.prologue),
+        tile,
+        stripped,
         problem.phased,
         tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
         _pool_tile(pool, chain, lanes),
@@ -141,6 +148,12 @@ def _block(problem: ConvProblem, target: Target, vectors: int, pick: Pick) -> tu
     scores |= {usual: max(scores.values())}  # of about equal ones it has the fewest rows
     blocks = {f"{rows}x{columns}": (rows, columns) for rows, columns in (usual, *scores)}
     return blocks[pick([Candidate(name, 1 / scores[block]) for name, block in blocks.items()])]
+
+
+def _comes_from_afar(problem: ConvProblem) -> bool:
+    """Whether reading x is much of the work, and x too large for the second-level cache."""
+    x_bytes = problem.channels * problem.size[0] * problem.size[1] * _FLOAT
+    return problem.out_channels < problem.channels and x_bytes > SECOND_LEVEL
 
 
 def _blocked_input(problem: ConvProblem, plain: dict[T, int], lanes: int) -> dict[T, int]:

@@ -38,6 +38,8 @@ class BroadcastTile:
     masked                   `lanes_valid` and `pixels_valid` bound what is stored, and what is read of loose weights
     fenced                   loads stay in their channel: where neighbouring channels read the same x (they are pixels
                              then, see `weight_gradient`), LLVM would keep broadcasts in registers until it spills
+    ahead                    the pixels of the next tile are asked for: x comes from memory in pieces too short for the
+                             hardware to foresee the next
     epilogue                 applied to the accumulators before they are stored
     w_bytes                  of a weight: 4, or 2 for bfloat16, which only ordered weights may be
     """
@@ -51,6 +53,7 @@ class BroadcastTile:
     w_ordered: bool = True
     masked: bool = False
     fenced: bool = False
+    ahead: bool = False
     epilogue: Epilogue = ()
     w_bytes: int = FLOAT_BYTES
 
@@ -111,8 +114,18 @@ class _Tile:
 
     def _block(self, pointers: list[Any], sums: list[Any]) -> Sequence[Any]:
         """All taps of one whole channel block."""
+        if self.tile.ahead:
+            self._ask(pointers[0])
         unroll = min(BLOCKED_UNROLL, self.e.lanes) if self.tile.blocked else PLAIN_UNROLL
         return self._taps(self.a["taps_down"], pointers, sums, self.e.lanes, unroll)
+
+    def _ask(self, x: Any) -> None:
+        """Prefetch the channels at hand of the pixels of the next tile in the row."""
+        tile = self.tile
+        for r in range(tile.rows):
+            row = self.e.at(x, self.e.mul(r, self.a["x_row"]))
+            for q in range(tile.columns):
+                self.e.prefetch(row, (tile.columns + q) * tile.pixel_bytes)
 
     def _rest(self, x: Any, w: Any, sums: list[Any]) -> list[Any]:
         """All taps of the channels after the last whole block, if there are any."""

@@ -60,8 +60,8 @@ def conv(vectors: int, rows: int, columns: int, stride: int = 1) -> Kernel:
     return emitted(structure.key, partial(emit_conv, structure))
 
 
-def blocked(vectors: int, columns: int) -> Kernel:
-    tile = BroadcastTile(LANES, vectors, 1, columns, LANES * 4, True, epilogue=RELU)
+def blocked(vectors: int, columns: int, ahead: bool = False) -> Kernel:
+    tile = BroadcastTile(LANES, vectors, 1, columns, LANES * 4, True, ahead=ahead, epilogue=RELU)
     structure = ConvStructure(tile, True, False)
     return emitted(structure.key, partial(emit_conv, structure))
 
@@ -106,6 +106,7 @@ KERNELS: dict[str, Kernel] = {
     "conv of several rows": conv(2, min(MOST_ROWS, MOST // 3), 3),
     "conv of one vector": conv(1, 1, most_pixels(host(), 1)),
     **{f"conv of blocked channels, {n} pixels": blocked(2, n) for n in range(MOST // 2, MOST + 1)},
+    "conv of blocked channels from afar": blocked(2, MOST, ahead=True),
     "conv of blocked channels, one vector": blocked(1, most_pixels(host(), 1)),
     "conv of blocked channels, three vectors": blocked(3, most_pixels(host(), 3)),
     "conv along rows": rows(1, MOST_SUMS // 4, 2 if LANES > 8 else 1),
