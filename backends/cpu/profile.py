@@ -25,6 +25,7 @@ from netlang.ir.graph import Graph
 _PEAK_ROUNDS, _PEAK_CALLS = 20_000, 100
 _NAMES = {"nest": "loops", "conv": "direct"}
 _TILE = re.compile(r"\bvectors=(\d+)(?:, rows=(\d+))?(?:, columns=(\d+))?")
+_TRANSFORM = re.compile(r"winograd:WinogradStructure\(lanes=\d+, m=(\d+), taps=(\d+)")
 _ROWS_TILE = re.compile(r"conv:RowStructure\(.*\boutputs=(\d+), columns=(\d+)")
 
 
@@ -59,7 +60,11 @@ def step_bytes(context: LoweringContext, homes: Homes, step: Step, sizes: Mappin
 
 
 def kernel_text(key: str) -> str:
-    """A kernel's key in a few words: `direct 2x1x14` is a tile of 2 vectors of channels by 1 x 14 pixels."""
+    """A kernel's key in a few words: `direct 2x1x14` is a tile of 2 vectors of channels by 1 x 14 pixels, and
+    `winograd F(4, 3)` the transform of 4 x 4 results and 3 x 3 weights."""
+    transform = _TRANSFORM.match(key)
+    if transform:
+        return f"winograd F({transform[1]}, {transform[2]})"
     name = re.split(r"[:( ]", key, maxsplit=1)[0]
     name = _NAMES.get(name, name.rpartition(".")[2].replace("_", " "))
     along_rows = _ROWS_TILE.match(key)

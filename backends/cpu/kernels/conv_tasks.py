@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 
 _FLOAT = 4
-CACHE_BYTES = 3 << 17
+CACHE_BYTES = 5 << 17
 """How much of the second-level cache the input rows and map rows of a task may take, beside weights that pass."""
 ENOUGH_TASKS = 8
 """Groups of output channels are split into tasks of their own where there are fewer."""

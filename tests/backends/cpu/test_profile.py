@@ -79,6 +79,7 @@ def test_kernels_in_words() -> None:
     assert kernel_text(key) == "direct 2x1x14"
     rows = f"conv:RowStructure(conv={key[5:]}, inputs=1, outputs=6, columns=2)"
     assert kernel_text(rows) == "rows 6x2"
+    assert kernel_text("winograd:WinogradStructure(lanes=16, m=4, taps=3, patches=14)") == "winograd F(4, 3)"
     assert kernel_text("weight_gradient_sum:16") == "weight gradient sum"
     assert kernel_text("nest 16 NestCode(loops=2)") == "loops"
     assert kernel_text("plain_pool.max_pool('f32', 2)") == "max pool"
