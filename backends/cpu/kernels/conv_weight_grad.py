@@ -27,9 +27,9 @@ _PIXELS = 144
 _SAME_SETS = 1 << 10
 """Channels that are a multiple of so many bytes apart would push each other out of the L1 cache."""
 _STRIP_BYTES = 1 << 20
-_SUMS_BYTES = 1 << 23
+_SUMS_BYTES = 1 << 24
 """Most memory for the sums of all parts of the batch."""
-_ENOUGH_TASKS = 16
+_ENOUGH_TASKS = 8
 _ENOUGH_SUMS = 8
 """Sums that must be under way at once to hide the latency of an FMA."""
 _MOST_CHANNELS = 8
