@@ -8,6 +8,7 @@ Steps, where `v` is the value of the chain:
                 number c, a const inside the body
     residual    add(v, t)  add(t, v): t is a body input of the type of v
     activation  relu, leaky_relu, elu, sigmoid, tanh, gelu, softplus
+    bound       min(v, c)  min(c, v)  max(v, c)  max(c, v) with a number c, a const inside the body
     mask        where(m, v, c) with a number c: m is a body input of the shape of v, bool, or gt(t, c'), inside the
                 body, of a body input t of the type of v and a number c' (the gradient of a ReLU)
     pool        max_pool, avg_pool, sum_pool, max_pool_switch without dilation: the chain goes on with its first result
@@ -69,9 +70,11 @@ def _step(graph: Graph, node: Node, value: Value, channel: int) -> Step | None:
         return Step("activation", node)
     if node.op == "where":
         return _mask(graph, node, value)
-    if node.op not in ("add", "mul", "sub", "div") or node.out.type != value.type:
+    if node.op not in ("add", "mul", "sub", "div", "min", "max") or node.out.type != value.type:
         return None
     left, right = node.inputs
+    if node.op in ("min", "max"):
+        return Step("bound", node) if is_number(right if left == value else left) else None
     if left != value and node.op not in ("add", "mul"):
         return None
     other = right if left == value else left

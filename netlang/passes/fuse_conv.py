@@ -14,10 +14,11 @@ The body of kind "conv", in the terms of `epilogue` (each line but the first may
     conv | conv_data_grad                  the main node; both its inputs are body inputs
     (bias | affine)*                       any number of them: the bias, batchnorm's scale and shift
     residual
-    activation | mask
+    activation | mask | bound
+    bound*                                 as min(relu(v), 6)
     pool                                   after conv only
     (bias | affine)*                       after a pool only: what `commute` moved behind it
-    activation                             after a pool only
+    (activation | bound) bound*            after a pool only
 Channels are axis 1. Body outputs: r0, the last value of the chain; r1, the switch, if there is a `max_pool_switch`.
 """
 
@@ -35,6 +36,7 @@ _EPILOGUE: Stages = {
     "affine": ((_BARE, _BARE), (_POOLED, _POOLED)),
     "residual": ((_BARE, _ADDED),),
     "activation": ((_BARE, _ACTIVE), (_ADDED, _ACTIVE), (_POOLED, _DONE)),
+    "bound": ((_BARE, _ACTIVE), (_ADDED, _ACTIVE), (_ACTIVE, _ACTIVE), (_POOLED, _DONE), (_DONE, _DONE)),
     "mask": ((_BARE, _ACTIVE), (_ADDED, _ACTIVE)),
 }
 _WITH_POOL: Stages = {**_EPILOGUE, "pool": ((_BARE, _POOLED), (_ADDED, _POOLED), (_ACTIVE, _POOLED))}

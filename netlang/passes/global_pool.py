@@ -21,7 +21,7 @@ from netlang.passes.manager import Pass
 ORIGIN = "global_pool"
 
 _MAKERS = frozenset({"conv", "max_pool", "avg_pool", "sum_pool", "local_response_norm", "concat"})
-_STEPS = frozenset({"add", "sub", "mul", "div"})
+_STEPS = frozenset({"add", "sub", "mul", "div", "min", "max"})
 
 
 def run(graph: Graph) -> Graph:

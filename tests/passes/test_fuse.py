@@ -101,6 +101,20 @@ def test_a_normalisation_takes_its_pool_and_leaves_the_rest_to_the_convolution()
     assert inside(nodes_of(graph, "fused")[1]) == ["local_response_norm", "max_pool"]
 
 
+def test_bounds_follow_an_activation_or_stand_for_one() -> None:
+    for layer in (
+        lambda b, y: b.op("min", b.op("relu", y), b.scalar(6.0, y)),
+        lambda b, y: b.op("min", b.scalar(1.0, y), b.op("max", y, b.scalar(-1.0, y))),
+    ):
+        net = Net()
+        _, y = conv_net(net)
+        assert kinds(fused(net.graph(y=layer(net.line(), y)))) == ["fused.conv"]
+    net = Net()
+    x, y = conv_net(net)
+    graph = fused(net.graph(y=net.line().op("min", y, net.conv("other", x, 4, 3, pad=1))))
+    assert "min" not in [op for n in nodes_of(graph, "fused") if n.attrs["kind"] == "conv" for op in inside(n)]
+
+
 def test_a_pool_with_gaps_in_its_windows_stays_outside() -> None:
     """No kernel has it, and a body that nothing can carry out as a whole would lose the convolution's own steps too."""
     net = Net()

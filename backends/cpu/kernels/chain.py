@@ -108,7 +108,7 @@ def _take(chain: Chain, node: Node, value: Value, channel_axis: int) -> bool:
         return True
     if node.op == "where":
         return _take_mask(chain, node, value)
-    if node.op not in ("add", "sub", "mul", "div"):
+    if node.op not in ("add", "sub", "mul", "div", "min", "max"):
         return False
     first = node.inputs[0] == value
     other = node.inputs[1] if first else node.inputs[0]

@@ -131,6 +131,19 @@ def test_epilogues(activation: str, attrs: dict[str, Any], target: Any) -> None:
     check(make, arrays, target=target, tiled=KERNEL)
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=["host", "narrow"])
+def test_bounds(target: Any) -> None:
+    """MobileNet's min(relu(x), 6), and a NaN through both."""
+
+    def make(b: Builder, v: Values) -> Values:
+        y = b.add(depthwise(b, v), b.along(v["bias"], 4, 1))
+        return {"y": b.op("max", b.op("min", b.op("relu", y), b.scalar(0.6, y)), b.scalar(0.2, y))}
+
+    x = normal(0, 2, 17, 9, 11)
+    x[1, 3, 4, 4] = np.nan
+    check(make, {"x": x, "w": normal(1, 17, 1, 3, 3), "bias": normal(2, 17)}, target=target, tiled=KERNEL)
+
+
 @pytest.mark.parametrize("stride", [(2, 2), (3, 1)])
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 @pytest.mark.parametrize("size", [(9, 7), (40, 33), (4, 3)])
