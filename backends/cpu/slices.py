@@ -12,6 +12,9 @@ that: `Sliceable` says who does. An input of a concatenation is copied instead w
 - its maker, or one of its readers, cannot deal with slices;
 - it is stored in another layout than the whole, or would begin inside a block of channels.
 
+Taking channels out of a value (the gradient of a concatenation) copies nothing either, where all readers can deal with
+slices: the result lies where it was.
+
 Nothing is overwritten: parts of a whole do not overlap, and the memory plan keeps a whole from its first part to the
 last reader of any of them.
 """
@@ -22,7 +25,7 @@ from dataclasses import replace
 
 from netlang.backends.cpu.lower import LoweringContext, Slice, Sliceable, block_of, sliceable, stored_shape
 from netlang.ir.dims import Dim, size
-from netlang.ir.graph import Node, Value
+from netlang.ir.graph import Graph, Node, Value
 from netlang.passes.memory import VIEWS
 
 _NOBODYS = frozenset({"input", "param", "const", *VIEWS})
@@ -53,6 +56,9 @@ def with_slices(context: LoweringContext) -> LoweringContext:
         concat = concat_of(node)
         if concat is not None and concat.attrs["axis"] == 1:
             finder.visit(node)
+    for node in context.graph.nodes:
+        if node.op == "slice" and node.attrs["axis"] == 1 and node.attrs["step"] == 1:
+            finder.leave(node)
     return replace(context, slices=finder.context.slices)
 
 
@@ -61,6 +67,7 @@ class _Finder:
         self.context, self.graph = context, context.graph
         self.known: dict[Node, Sliceable] = {}
         self.updated = {v for _, v in self.graph.updates}
+        self.varying = _varying(self.graph)
 
     def visit(self, node: Node) -> None:
         """Put the inputs of a concatenation into its result, as many as can be."""
@@ -73,6 +80,16 @@ class _Finder:
             if self._may_lie_in(value, whole, channel):
                 self.context.slices[value] = part_of(self.context, whole, channel)
             channel = channel + value.shape[1]
+
+    def leave(self, node: Node) -> None:
+        """Leave the result of a slice where its elements are. What follows from parameters alone is taken out once and
+        for all instead."""
+        value, whole = node.out, node.inputs[0]
+        known = whole.node.op in _NOBODYS or node not in self.varying
+        if known or value in self.graph.escaping or value in self.context.slices or value not in self.graph.uses:
+            return
+        if not whole.type.layout and all(self._reads_slice(n, value) for n in self.graph.uses[value]):
+            self.context.slices[value] = part_of(self.context, whole, node.attrs["start"])
 
     def _may_lie_in(self, value: Value, whole: Value, channel: Dim) -> bool:
         block = block_of(whole.type)
@@ -93,6 +110,15 @@ class _Finder:
         if node not in self.known:
             self.known[node] = sliceable(self.context, node)
         return self.known[node]
+
+
+def _varying(graph: Graph) -> set[Node]:
+    """The nodes that depend on inputs of the graph."""
+    found: set[Node] = set()
+    for node in graph.nodes:
+        if node.op == "input" or any(v.node in found for v in node.inputs):
+            found.add(node)
+    return found
 
 
 def _is_multiple(channel: Dim, block: int) -> bool:

@@ -23,6 +23,7 @@ from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
 from netlang.ir.verify import verify
 from netlang.passes import fuse
+from netlang.passes.autodiff import gradients
 from tests.backends.cpu.tiled import assert_close, compiled, graph_of, normal
 
 Values = Mapping[str, Value]
@@ -125,6 +126,37 @@ def test_what_cannot_lie_inside_is_copied() -> None:
     assert copies(graph) == 2 + 1 + 2 - 1  # y lies in one of two and three
 
 
+def test_channels_that_are_taken_out_stay_where_they_are() -> None:
+    def make(b: Builder, v: Values) -> Values:
+        whole = b.op("exp", v["x"])
+        low, high = (b.op("slice", whole, axis=1, start=a, stop=z, step=1) for a, z in ((0, 4), (3, 7)))
+        inner = b.op("slice", low, axis=1, start=1, stop=3, step=1)
+        rows = b.op("reshape", b.op("slice", whole, axis=1, start=2, stop=4, step=1), shape=(3, 32))
+        y = b.op("relu", b.add(low, high))  # not over either of them: `inner` is read later
+        return {"y": b.op("concat", y, high, axis=1), "z": b.op("abs", inner), "rows": b.op("neg", rows), "low": low}
+
+    arrays = {"x": normal(0, 3, 7, 4, 4)}
+    graph = check(graph_of(make, arrays, fused=False), arrays)
+    context, steps = lowered(graph, host())
+    taken = [n for n in graph.nodes if n.op == "slice"]
+    # One leaves the graph and one is viewed in another shape: these are copied.
+    assert sorted(len(steps[n]) for n in taken) == [0, 0, 1, 1]
+    assert len([n for n in taken if n.out in context.slices]) == 2
+
+
+def test_the_gradient_of_a_growing_chain_copies_no_prefix() -> None:
+    arrays = {n: normal(i, *s) for i, (n, s) in enumerate(dense_shapes(3, 3, 6, 5).items())}
+
+    def make(b: Builder, v: Values) -> Values:
+        y = dense_block(3, 5)(b, v)["y"]
+        return {"dx": gradients(b.op("reduce_sum", y, axes=(0, 1)), [v["stem"]], b)[0]}
+
+    graph = check(graph_of(make, arrays), arrays)
+    _, steps = lowered(graph, host())
+    taken = [n for n in graph.nodes if n.op == "slice"]
+    assert taken and any(not steps[n] for n in taken)
+
+
 def test_parts_of_a_result_are_computed_into_the_callers_array() -> None:
     def make(b: Builder, v: Values) -> Values:
         return {"y": b.op("concat", b.op("exp", v["x"]), b.op("abs", v["x"]), axis=1)}
@@ -167,7 +199,7 @@ def test_the_number_of_images_is_an_argument() -> None:
 
 @st.composite
 def drawn(draw: st.DrawFn) -> tuple[Graph, dict[str, Any]]:
-    """Nets of elementwise ops, pools, 1x1 convolutions and concatenations, of values that may be shared and leave."""
+    """Nets of elementwise ops, pools, 1x1 convolutions, concatenations and slices; values may be shared and may leave."""
     batch = draw(st.sampled_from([1, 3]))
     channels = draw(st.sampled_from([LANES, 2 * LANES, 3]))
     b = Builder()
@@ -176,7 +208,7 @@ def drawn(draw: st.DrawFn) -> tuple[Graph, dict[str, Any]]:
     inputs, values = [image], [image]
     for i in range(draw(st.integers(3, 9))):
         x = draw(st.sampled_from(values[-4:]))
-        kind = draw(st.sampled_from(["relu", "scale", "avg_pool", "conv", "concat", "concat", "add"]))
+        kind = draw(st.sampled_from(["relu", "scale", "avg_pool", "conv", "concat", "concat", "slice", "add"]))
         if kind == "conv":
             shape = (channels, x.shape[1], 1, 1)
             w = b.input(f"w{i}", TensorType(DType.F32, shape))
@@ -186,6 +218,11 @@ def drawn(draw: st.DrawFn) -> tuple[Graph, dict[str, Any]]:
         elif kind == "concat":
             others = draw(st.lists(st.sampled_from(values), min_size=1, max_size=2))
             values.append(b.op("concat", x, *others, axis=1))
+        elif kind == "slice":
+            start, count = draw(st.tuples(st.integers(0, 1), st.integers(2, 20)))
+            channels_of_x = int(str(x.shape[1]))
+            start, stop = min(start, channels_of_x - 1), min(channels_of_x, start + count)
+            values.append(b.op("slice", x, axis=1, start=start, stop=stop, step=1))
         else:
             values.append(_simple(b, kind, x, values, inputs, arrays))
     outputs: Sequence[Value] = [values[-1], *draw(st.lists(st.sampled_from(values[1:]), max_size=2))]
