@@ -199,7 +199,7 @@ def test_the_number_of_images_is_an_argument() -> None:
 
 @st.composite
 def drawn(draw: st.DrawFn) -> tuple[Graph, dict[str, Any]]:
-    """Nets of elementwise ops, pools, 1x1 convolutions, concatenations and slices; values may be shared and may leave."""
+    """Nets of elementwise ops, pools, 1x1 convolutions, concatenations, slices; values may be shared or leave."""
     batch = draw(st.sampled_from([1, 3]))
     channels = draw(st.sampled_from([LANES, 2 * LANES, 3]))
     b = Builder()
