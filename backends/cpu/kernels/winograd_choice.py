@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 from netlang.backends.cpu.choices import Candidate, Pick, cheapest
@@ -31,6 +32,8 @@ _WEIGHTS = {4: 250, 6: 400}
 """Transforming the weights of one input channel and vector of output channels, by the size of patches."""
 _PACKING = 20
 """Packing one vector of weights of the direct kernel."""
+_KNOWN = 1024
+"""Costs that are kept: nets repeat their layers, and each is asked for whenever somebody wants to know its lowering."""
 _GAIN = 1.05
 """How much faster it must be: it also needs more memory."""
 
@@ -67,6 +70,7 @@ def exact_enough(problem: ConvProblem, m: int) -> bool:
     return ERROR[m, problem.kernel[0]] * sqrt(problem.channels) <= MOST_ERROR
 
 
+@lru_cache(maxsize=_KNOWN)
 def direct_cost(problem: ConvProblem, given: Circumstances, target: Target) -> float:
     """Of the direct kernel, on the busiest thread."""
     lanes, taps = target.lanes(_FLOAT), problem.kernel[0] * problem.kernel[1]
@@ -81,6 +85,7 @@ def direct_cost(problem: ConvProblem, given: Circumstances, target: Target) -> f
     return max(products, weights) + packing
 
 
+@lru_cache(maxsize=_KNOWN)
 def winograd_cost(problem: ConvProblem, given: Circumstances, target: Target, m: int) -> float:
     """Of F(m x m, taps x taps), on the busiest thread."""
     work = work_of(problem, given.result, given.images, target, m, given.pooled)
