@@ -102,7 +102,7 @@ def tune_net(
     """
     if not isinstance(backend, Tunable):
         raise NetError(f"target '{backend.name}' has nothing to tune", hint="tune for the target cpu")
-    prepared = backend.prepare(PassManager().run(graph, pipeline))
+    prepared = PassManager().run(graph, [*pipeline, *backend.passes])
     inputs, params = random_inputs(graph, sizes), initial_params(graph)
     return backend.tune(prepared, inputs, params, threads=threads, seconds=seconds, report=report)
 
@@ -248,8 +248,8 @@ class Code:
 
     @cached_property
     def executable(self) -> Executable:
-        simplified = PassManager().run(self._graph, self._pipeline)
-        prepared = self._backend.prepare(simplified)
+        # All in one run: nodes that were verified after one pass are not verified again after the others.
+        prepared = PassManager().run(self._graph, [*self._pipeline, *self._backend.passes])
         if self._budget is not None:
             prepared = within(prepared, self._backend, self._budget)
         return self._backend.compile(prepared, threads=self._threads)
