@@ -367,3 +367,10 @@ def test_what_the_machine_refuses(
     monkeypatch.setattr(graphs, "write", refuse)
     assert main(["ir", net]) == 2
     assert f"netc: error: {text}" in capsys.readouterr().err
+
+
+def test_training_within_a_memory_budget(net: str, blobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", net, "--data", blobs, "--epochs", "1", "--memory"]
+    assert main([*command, "1kB"]) == 2
+    assert "a training step with N = 50 needs at least" in capsys.readouterr().err
+    assert main([*command, "1GB"]) == 0
