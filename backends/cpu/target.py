@@ -43,6 +43,11 @@ class Target:
         """How many elements of this size one vector register holds."""
         return max(1, self.vector_bytes // element_bytes)
 
+    @property
+    def masks_are_free(self) -> bool:
+        """Whether masks have registers of their own, and FMAs read one number from memory into all lanes: AVX-512."""
+        return self.vector_bytes >= 64
+
     def runs_here(self) -> bool:
         """Whether this process can run its code."""
         if self == host():
@@ -79,11 +84,18 @@ _V3 = _V2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsa
 _V4 = _V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
 _LINUX_X86, _LINUX_ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
+_BEYOND_V4 = (
+    "-adx,-aes,-avx512bf16,-avx512bitalg,-avx512ifma,-avx512vbmi,-avx512vbmi2,-avx512vnni,-avx512vpopcntdq,-clflushopt,"
+    "-clwb,-clzero,-fsgsbase,-gfni,-invpcid,-mwaitx,-pclmul,-pku,-prfchw,-rdpid,-rdpru,-rdrnd,-rdseed,-sha,-shstk,"
+    "-sse4a,-vaes,-vpclmulqdq,-wbnoinvd,-xsavec,-xsaveopt,-xsaves"
+)
+"""What Zen 4 has beyond x86-64-v4, turned off. LLVM's own idea of that level are early machines, whose clock fell with
+wide vectors: it avoids them, and orders the loads of a tile so that sums are spilled."""
+
 LEVELS = {
     "x86-64-v2": Target("x86-64-v2", "", "x86_64", 16, 16, _LINUX_X86, _V2),
     "x86-64-v3": Target("x86-64-v3", "", "x86_64", 32, 16, _LINUX_X86, _V3),
-    # LLVM takes this level to mean early machines, whose clock fell with wide vectors, and would avoid them.
-    "x86-64-v4": Target("x86-64-v4", "-prefer-256-bit", "x86_64", 64, 32, _LINUX_X86, _V4),
+    "x86-64-v4": Target("znver4", _BEYOND_V4, "x86_64", 64, 32, _LINUX_X86, _V4),
     "aarch64": Target("generic", "+neon", "aarch64", 16, 32, _LINUX_ARM, frozenset({"neon"})),
 }
 """Classes of Linux machines by name: SSE4.2, AVX2 with FMA, AVX-512 (levels of the ABI of x86-64), and NEON."""

@@ -19,6 +19,8 @@ from netlang.ir.graph import Node
 from netlang.ir.types import DType
 
 _FLOAT = 4
+_MASKED_LANES = 8
+"""Vectors of fewer lanes cannot be read with a mask: SSE and NEON would do it lane by lane."""
 _BETTER = 1.2
 """By how much more of a vector must be used than by the direct kernel."""
 
@@ -72,6 +74,8 @@ def _columns(problem: ConvProblem, target: Target) -> int:
     """Vectors of pixels of a tile; 0 where channels fill vectors about as well as pixels would."""
     lanes = target.lanes(_FLOAT)
     width, channels = problem.out[1], problem.out_channels
+    if lanes < _MASKED_LANES:
+        return 0
     most = target.registers * 3 // 4 // (channels * ROWS)
     columns = min(most, -(-width // lanes), 2)
     if not columns or channels > lanes // 2:

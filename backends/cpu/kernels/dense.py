@@ -149,7 +149,7 @@ def _structure(context: LoweringContext, chain: Chain, product: Product, b: Buff
         height,
         _FLOAT,
         False,
-        w_ordered=product.transposed_b or fixed,
+        w_ordered=product.transposed_b or fixed or not context.target.masks_are_free,
         masked=True,
         epilogue=tuple(chain.before),
         w_bytes=context.weight_bytes if fixed else _FLOAT,

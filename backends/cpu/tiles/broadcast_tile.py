@@ -156,7 +156,7 @@ class _Tile:
     def _channel(self, pointers: list[Any], c: int, sums: Sequence[Any]) -> list[Any]:
         """One channel of one tap: V weights, P broadcasts, V*P FMAs."""
         e, tile = self.e, self.tile
-        if tile.fenced:
+        if tile.fenced or e.broadcasts_take_registers:
             e.fence()
         x, w = e.at(pointers[0], e.mul(c, self.x_channel)), e.at(pointers[1], e.mul(c, self.w_channel))
         weights = [self._weight(w, v) for v in range(tile.vectors)]

@@ -35,6 +35,9 @@ class Emitter:
         self.vector_i32 = ir.VectorType(I32, lanes)
         self.vector_i1 = ir.VectorType(I1, lanes)
         self.line = lanes * FLOAT_BYTES
+        # A broadcast is a memory operand of an FMA on AVX-512 alone. Elsewhere it takes an instruction and a register,
+        # and LLVM would begin those of the next channel early, as many as it finds, and spill sums.
+        self.broadcasts_take_registers = self.line < 64
         self.undefined = ir.Constant(self.vector, ir.Undefined)
         self.zero = self.constant(0.0)
 

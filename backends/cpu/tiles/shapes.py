@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlang.backends.cpu.target import Target
+from netlang.backends.cpu.target import ARM, Target
 
 MOST_ROWS = 4
 """Rows of pixels in a tile: each has an address of its own, and general registers are few."""
@@ -11,8 +11,20 @@ _LATENCY_SUMS = 8
 
 
 def most_pixels(target: Target, vectors: int) -> int:
-    """Pixels of a tile with this many vectors: its sums, one register per weight vector and one for a broadcast."""
-    return max(1, min((target.registers - vectors - 1) // vectors, 14))
+    """Pixels of a tile with this many vectors: its sums, one register per weight vector, and those of broadcasts."""
+    return max(1, min((target.registers - vectors - _broadcasts(target, vectors)) // vectors, 14))
+
+
+def _broadcasts(target: Target, vectors: int) -> int:
+    """Registers that broadcasts and what comes of them need, as LLVM orders them: with AVX-512 one; with AVX2 the next
+    is loaded while one is used; with SSE their products need registers too, there being no FMA; on Arm they are loaded
+    in pairs, and the next pairs early. Where each is used but once, more of them are under way."""
+    if target.masks_are_free:
+        return 1
+    if target.arch in ARM:
+        return 6
+    alone = vectors == 1
+    return (7 if alone else 2) if target.vector_bytes >= 32 else (8 if alone else 5)
 
 
 def channel_vectors(target: Target, vectors: int) -> int:

@@ -53,6 +53,8 @@ def emit_products(e: Emitter, patches: int, vectors: int, arguments: Sequence[An
 def _channel(e: Emitter, patches: int, vectors: int, pointers: Sequence[Any], c: int, sums: Sequence[Any]) -> list[Any]:
     """One input channel."""
     v, u = pointers
+    if e.broadcasts_take_registers:
+        e.fence()
     for line in range(0, vectors * e.line, CACHE_LINE):
         e.prefetch(u, c * vectors * e.line + line + AHEAD)
     weights = [e.load(u, (c * vectors + q) * e.line) for q in range(vectors)]

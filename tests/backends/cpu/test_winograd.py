@@ -29,7 +29,7 @@ from netlang.ir.build import Builder
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
-from tests.backends.cpu.test_spills import inner_loops
+from tests.backends.cpu.assembly import inner_loops
 from tests.backends.cpu.tiled import (
     ALL_TARGETS,
     NARROW,
@@ -316,6 +316,6 @@ def test_products_stay_in_registers(m: int, taps: int) -> None:
         emitted(structure.key, partial(emit_winograd, structure)), f"spills_winograd_{m}_{taps}"
     )
     sums = VECTORS * structure.patches
-    products = [loop for loop in inner_loops(compiled_kernel.assembly) if loop[0] >= UNROLL * sums]
+    products = [loop for loop in inner_loops(compiled_kernel.assembly, host()) if loop.packed >= UNROLL * sums]
     assert products, "the loop of the products was not found"
-    assert not [loop for loop in products if loop[1]], products
+    assert not [loop for loop in products if loop.spills], products

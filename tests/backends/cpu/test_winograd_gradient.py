@@ -22,7 +22,7 @@ from netlang.backends.cpu.tiles.winograd_gradient import UNROLL, emit_gradient
 from netlang.backends.cpu.tiles.winograd_gradient_table import VECTORS
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
-from tests.backends.cpu.test_spills import inner_loops
+from tests.backends.cpu.assembly import inner_loops
 from tests.backends.cpu.tiled import TARGETS, check, compiled, graph_of, kernels_of, normal
 
 Values = Mapping[str, Value]
@@ -154,6 +154,6 @@ def test_products_stay_in_registers() -> None:
     kernel = emitted(structure.key("parts"), partial(emit_gradient, structure))
     compiled_kernel: Any = compile_kernel(kernel, "spills_winograd_gradient")
     sums = VECTORS * structure.channels
-    products = [loop for loop in inner_loops(compiled_kernel.assembly) if loop[0] >= UNROLL * sums]
+    products = [loop for loop in inner_loops(compiled_kernel.assembly, host()) if loop.packed >= UNROLL * sums]
     assert products, "the loop of the products was not found"
-    assert not [loop for loop in products if loop[1]], products
+    assert not [loop for loop in products if loop.spills], products
