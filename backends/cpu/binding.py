@@ -28,7 +28,7 @@ SERIAL_STEP = 8_000
 """Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
-LARGE_PROGRAM = 200_000_000
+LARGE_PROGRAM = 30_000_000
 """Programs of more work than this take milliseconds: waking a thread is nothing beside it."""
 
 

@@ -13,7 +13,7 @@ TRIALS = 3
 """Calls in a row that a way is tried for; the fastest of them counts, because the first may have to wake threads."""
 SLOWER = 1.6
 """Calls that take so many times what they took at best are disturbed: time to try the other way."""
-FIRST_PAUSE, LONGEST_PAUSE = 32, 1024
+FIRST_PAUSE, LONGEST_PAUSE = 8, 1024
 """Calls until the way that lost is tried again; twice as many each time it loses again."""
 WEIGHT, OUTLIER = 0.25, 2.0
 """Of the last call in the running mean of what a way takes, and how many times the mean a call counts at most."""
@@ -30,9 +30,11 @@ class Way:
     def note(self, took: int) -> None:
         """One call more."""
         self.best = min(self.best, took)
-        counted = min(took, OUTLIER * self.usual)
-        self.usual = self.usual + WEIGHT * (counted - self.usual) if self.calls else took
         self.calls += 1
+        if self.calls <= TRIALS:
+            self.usual = self.best  # first calls meet cold caches and untouched memory
+        else:
+            self.usual += WEIGHT * (min(took, OUTLIER * self.usual) - self.usual)
 
     @property
     def disturbed(self) -> bool:

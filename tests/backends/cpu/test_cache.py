@@ -56,10 +56,9 @@ def test_a_second_process_compiles_nothing_and_damage_is_repaired(tmp_path: Path
 
     assert run(tmp_path) == [*first[:-1], "False"]
 
-    whole = [p.read_bytes() for p in files[:3]]
-    files[0].write_bytes(whole[0][: len(whole[0]) // 2])
-    files[1].write_bytes(whole[1][:-1] + bytes([whole[1][-1] ^ 1]))
-    files[2].write_bytes(b"")
+    for i, file in enumerate(files):
+        whole = file.read_bytes()
+        file.write_bytes([whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1]), b""][i % 3])
     assert run(tmp_path) == first
     assert run(tmp_path)[-1] == "False"
 

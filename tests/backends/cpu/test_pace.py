@@ -19,8 +19,8 @@ def calls(pace: Pace, count: int, alone: int, together: int) -> list[bool]:
 
 def test_a_small_program_tries_both_ways_and_keeps_the_faster() -> None:
     assert calls(Pace(large=False), 200, alone=150, together=90).count(False) == TRIALS
-    ways = calls(Pace(large=False), 20, alone=90, together=150)
-    assert ways == [True] * TRIALS + [False] * (20 - TRIALS)
+    ways = calls(Pace(large=False), TRIALS + FIRST_PAUSE, alone=90, together=150)
+    assert ways == [True] * TRIALS + [False] * FIRST_PAUSE
 
 
 def test_an_undisturbed_large_program_is_never_tried_alone() -> None:
@@ -30,7 +30,7 @@ def test_an_undisturbed_large_program_is_never_tried_alone() -> None:
 def test_a_disturbed_program_goes_on_alone_and_comes_back() -> None:
     pace = Pace(large=True)
     calls(pace, 50, alone=100, together=60)
-    assert any(calls(pace, FIRST_PAUSE, alone=100, together=400))
+    assert not all(calls(pace, 4 * FIRST_PAUSE, alone=100, together=400))
     assert calls(pace, 1000, alone=100, together=400).count(True) < 50
     calls(pace, 2 * LONGEST_PAUSE, alone=100, together=60)
     assert all(calls(pace, 100, alone=100, together=60))
@@ -41,6 +41,12 @@ def test_a_way_that_keeps_losing_is_tried_less_and_less() -> None:
     calls(pace, 2 * TRIALS, alone=100, together=500)
     wasted = calls(pace, 20 * LONGEST_PAUSE, alone=100, together=500).count(True)
     assert 0 < wasted < TRIALS * 30
+
+
+def test_a_slow_first_call_says_nothing() -> None:
+    pace = Pace(large=False)
+    pace.note(True, 50_000 * MICROSECOND)
+    assert calls(pace, 100, alone=150, together=90).count(False) == TRIALS
 
 
 def test_one_slow_call_does_not_change_the_way() -> None:
