@@ -28,11 +28,14 @@ class Options:
                    for the same number of threads.
     weights_as     the element type in which weights that never change are kept for dense layers and convolutions;
                    None keeps them as they are
+    batch          about how many samples a call brings where the net leaves that open: costs are compared for them.
+                   None means one, and a small batch in training. Any number can be computed.
     """
 
     exact: bool = False
     deterministic: bool = False
     weights_as: DType | None = None
+    batch: int | None = None
 
 
 class Executable(Protocol):

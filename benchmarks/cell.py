@@ -83,7 +83,7 @@ class Cell:
 def measure(cell: Cell, peers: tuple[str, ...], seconds: float) -> None:
     """Fill a cell in; the timed calls of all together take about so many seconds. Raises SystemExit where outputs
     differ."""
-    model = make_model(cell.net, cell.threads)
+    model = make_model(cell.net, cell.threads, batch=cell.batch)
     model.compiled.build()
     cell.peak = model.compiled.executable.peak()  # type: ignore[attr-defined]
     functions = (_inference if cell.mode == "inference" else _training)(cell, model, peers)

@@ -47,10 +47,10 @@ def load_net(name: str, rate: float = RATE) -> Module:
     return replace(module, train=spec)
 
 
-def make_model(row: str, threads: int, rate: float = RATE) -> Model:
-    """The net of a row with initial weights, settled."""
+def make_model(row: str, threads: int, rate: float = RATE, batch: int | None = None) -> Model:
+    """The net of a row with initial weights, settled; compiled for batches of this size."""
     name, stored = split(row)
-    backend = backend_for("cpu", options(weights_as=stored))
+    backend = backend_for("cpu", options(weights_as=stored, batch=batch))
     model = assemble(load_net(name, rate), backend, threads=threads).init(0)
     settle(model)
     return model

@@ -58,7 +58,7 @@ def compile(
     """Compile a net: a path, or the text of a `.net` file itself.
 
     target     cpu, or reference (NumPy: slow, the definition of correct)
-    batch      plan and warm up for batches of this size; others work too
+    batch      choose kernels, plan and warm up for batches of this size; others work too
     threads    of compiled code; None means as many as the process may use. Results do not depend on it.
     net        which net of the file; the last one if not given
     exact, deterministic, weights_as    see `options`
@@ -72,7 +72,7 @@ def compile(
             raise NetError(f"'{what}' is a whole number from 1 on, not {count!r}")
     if tune is not None and (isinstance(tune, bool) or not isinstance(tune, int | float) or not tune > 0):
         raise NetError(f"'tune' is a number of seconds, not {tune!r}")
-    wanted = options(exact, deterministic, weights_as)
+    wanted = options(exact, deterministic, weights_as, batch)
     backend = backend_for(target, wanted)
     model = assemble(load(path_or_text), backend, net, threads)
     if tune is not None:
@@ -153,13 +153,16 @@ def choose(module: Module, net: str | None) -> Graph:
     return module.nets[net]
 
 
-def options(exact: bool = False, deterministic: bool = False, weights_as: str | None = None) -> Options:
+def options(
+    exact: bool = False, deterministic: bool = False, weights_as: str | None = None, batch: int | None = None
+) -> Options:
     """What is asked of generated code.
 
     exact          no algorithm that rounds more than the plain sum: convolutions without Winograd's transforms
     deterministic  the same bits for any number of threads; otherwise for the same number
     weights_as     bfloat16: the weights of dense layers and convolutions are kept in half the memory, rounded to the
                    nearest with 8 significant bits; sums stay in float32. For inference.
+    batch          the size of batches that kernels are chosen for; others work too
 
     Raises NetError for a type that weights cannot be kept in.
     """
@@ -167,7 +170,7 @@ def options(exact: bool = False, deterministic: bool = False, weights_as: str | 
         known = ", ".join(WEIGHT_TYPES)
         hint = did_you_mean(str(weights_as), WEIGHT_TYPES) or f"what they can be kept as: {known}"
         raise NetError(f"weights cannot be kept as {weights_as!r}", hint=hint)
-    return Options(bool(exact), bool(deterministic), WEIGHT_TYPES[weights_as] if weights_as else None)
+    return Options(bool(exact), bool(deterministic), WEIGHT_TYPES[weights_as] if weights_as else None, batch)
 
 
 def backend_for(target: str, wanted: Options | None = None) -> Backend:

@@ -105,7 +105,8 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
 
 def backend_of(args: argparse.Namespace) -> Backend:
     """The backend that a verb was asked for, with its options."""
-    return backend_for(args.target, options(args.exact, args.deterministic, getattr(args, "weights_as", None)))
+    stored, batch = getattr(args, "weights_as", None), getattr(args, "batch", None)
+    return backend_for(args.target, options(args.exact, args.deterministic, stored, batch))
 
 
 def module_of(args: argparse.Namespace) -> Module:

@@ -67,11 +67,11 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
 
 
 def _expected_images(context: LoweringContext, chain: Chain) -> int:
-    """Images of a call. Where the graph leaves that open, one; in training, a small batch."""
+    """Images of a call. Where the graph leaves that open, what is expected: if nothing is, one; in training, a few."""
     images = chain.main.inputs[0].shape[0]
     if isinstance(images, int):
         return images
-    return TRAINED_IMAGES if context.graph.updates else 1
+    return context.options.batch or (TRAINED_IMAGES if context.graph.updates else 1)
 
 
 def suitable(problem: ConvProblem) -> bool:

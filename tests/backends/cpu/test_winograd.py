@@ -11,14 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netlang.backends.base import Array
-from netlang.backends.cpu import layout
+from netlang.backends.base import Array, Options
+from netlang.backends.cpu import Cpu, layout
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels import winograd
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_choice import ERROR, Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_cost import best_cut, work_of
+from netlang.backends.cpu.profile import kernel_text
 from netlang.backends.cpu.target import host
 from netlang.backends.cpu.tiles.shapes import most_pixels
 from netlang.backends.cpu.tiles.winograd_kernel import emit_winograd
@@ -319,3 +320,18 @@ def test_products_stay_in_registers(m: int, taps: int) -> None:
     products = [loop for loop in inner_loops(compiled_kernel.assembly, host()) if loop.packed >= UNROLL * sums]
     assert products, "the loop of the products was not found"
     assert not [loop for loop in products if loop.spills], products
+
+
+def test_kernels_are_chosen_for_the_batch_that_is_expected() -> None:
+    """A last stage's map: one image is four patches of F(4, 3), too few to pay for its larger weights."""
+    b = Builder()
+    x = b.input("x", TensorType(DType.F32, (sym("N"), 512, 7, 7)))
+    w = b.param("w", TensorType(DType.F32, (512, 512, 3, 3)), "weight", ("constant", 0.0))
+    y = b.op("conv", x, w, stride=(1, 1), pad=((1, 1), (1, 1)), dilation=(1, 1), groups=1, flip=False)
+    graph = Graph("g", (x,), (w,), (("y", y),))
+    texts = []
+    for batch in (None, 16):
+        steps = Cpu(Options(batch=batch)).compile(graph, threads=2).steps
+        texts.append(" ".join(kernel_text(step.kernel.key) for step in steps))
+    assert "F(2, 3)" in texts[0]
+    assert "F(4, 3)" in texts[1]
