@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from importlib import import_module
+from typing import Any
 
 from netlang import config
 from netlang.backends.base import Array, Backend, Executable, Observer, Options, Report, Tunable, Tuning
@@ -54,6 +54,7 @@ def compile(
     deterministic: bool = False,
     weights_as: str | None = None,
     tune: float | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Model:
     """Compile a net: a path, or the text of a `.net` file itself.
 
@@ -64,8 +65,10 @@ def compile(
     exact, deterministic, weights_as    see `options`
     tune       measure for about so many seconds which kernels are fastest for each layer, with batches of `batch` (1),
                and remember it for this machine: later compilations go by it
+    arguments  values for the file's constants and the parameters of its nets, in place of those it gives
 
-    Raises NetError with every fault of the file, for an unknown target or net, and for numbers that are none.
+    Raises NetError with every fault of the file, for an unknown target, net or argument, and for numbers that are
+    none.
     """
     for what, count in (("batch", batch), ("threads", threads)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
@@ -74,7 +77,7 @@ def compile(
         raise NetError(f"'tune' is a number of seconds, not {tune!r}")
     wanted = options(exact, deterministic, weights_as, batch)
     backend = backend_for(target, wanted)
-    model = assemble(load(path_or_text), backend, net, threads)
+    model = assemble(load(path_or_text, arguments=arguments), backend, net, threads)
     if tune is not None:
         if len(model.net.symbols) > 1:
             hint = "netc compile --tune takes their sizes with --size"
@@ -134,7 +137,7 @@ def programs(
         evaluation=Code(spec.evaluation, inference_pipeline(), backend, threads),
         replay=_replay,
         target=backend.name,
-        source=sha256(module.source.text.encode()).hexdigest(),
+        source=module.fingerprint,
     )
 
 

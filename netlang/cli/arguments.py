@@ -13,6 +13,7 @@ from netlang.backends.base import Backend
 from netlang.diagnostics import NetError
 from netlang.driver import BACKENDS, WEIGHT_TYPES, backend_for, options
 from netlang.frontend import load
+from netlang.frontend.settings import written
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module
 from netlang.runtime.model import batch_symbol, user_inputs
@@ -33,6 +34,14 @@ def verb(
     new: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
     new.set_defaults(carry_out=carry_out)
     new.add_argument("model", metavar="MODEL.net", help="the .net file")
+    new.add_argument(
+        "--set",
+        type=written,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the net, or a constant of the file",
+    )
     return new
 
 
@@ -111,7 +120,7 @@ def backend_of(args: argparse.Namespace) -> Backend:
 
 def module_of(args: argparse.Namespace) -> Module:
     """The file a verb was given; its warnings go to standard error."""
-    module = load(Path(args.model))
+    module = load(Path(args.model), arguments=dict(args.set))
     for warning in module.warnings:
         print(warning, file=sys.stderr)
     return module

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from netlang.diagnostics import NetError, Source, closest
 from netlang.frontend.faults import Reporter
@@ -15,11 +17,14 @@ from netlang.ir.module import Module
 _TEXT_NAME = "<text>"
 
 
-def load(path_or_text: str | os.PathLike[str], name: str | None = None) -> Module:
+def load(
+    path_or_text: str | os.PathLike[str], name: str | None = None, arguments: Mapping[str, Any] | None = None
+) -> Module:
     """The checked module of a `.net` file.
 
     A string with a line end or a `{` in it is the text itself, anything else a path. `name` is what diagnostics call
-    the file. Raises NetError with every fault that was found.
+    the file. `arguments` take the place of the defaults of its nets' parameters and of its constants. Raises NetError
+    with every fault that was found.
     """
     source = read(path_or_text, name)
     reporter = Reporter()
@@ -27,7 +32,7 @@ def load(path_or_text: str | os.PathLike[str], name: str | None = None) -> Modul
     with deep_evaluation():
         file = parse(source, reporter)
         if file is not None:
-            module = elaborate(file, source, reporter)
+            module = elaborate(file, source, reporter, arguments or {})
     if module is None:
         raise NetError(reporter.errors)
     return module

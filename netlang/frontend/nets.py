@@ -6,9 +6,10 @@ graph is the first part of the evaluation: what was there before the `train` sec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from netlang.diagnostics import Diagnostic, Source, Span
 from netlang.frontend import ast
@@ -16,6 +17,7 @@ from netlang.frontend.builtins import library
 from netlang.frontend.context import Context
 from netlang.frontend.faults import Fault, Reporter, Stop
 from netlang.frontend.scope import Frame, Naming, Scope, Usage
+from netlang.frontend.settings import check_settable, settings
 from netlang.frontend.statements import run, run_block
 from netlang.frontend.train import Recipe
 from netlang.frontend.values import POISON, BlockFunction
@@ -27,19 +29,26 @@ from netlang.ir.module import LOSS, RNG, Module, TrainSpec
 
 @dataclass(frozen=True)
 class _Plan:
-    """The items of a file, sorted: nets by order, the `train` section and the net it belongs to."""
+    """The items of a file, sorted: nets by order, the `train` section and the net it belongs to.
+
+    `settings` are values from outside for constants and for parameters of nets, by name.
+    """
 
     blocks: tuple[ast.Block, ...]
     constants: tuple[ast.Binding, ...]
     nets: tuple[ast.Net, ...]
     train: ast.Train | None
     trained: ast.Net | None
+    settings: Mapping[str, Any]
 
 
-def elaborate(file: ast.File, source: Source, reporter: Reporter) -> Module | None:
-    """The module of a parsed file; None where it has faults, which are then in `reporter`."""
+def elaborate(file: ast.File, source: Source, reporter: Reporter, arguments: Mapping[str, Any]) -> Module | None:
+    """The module of a parsed file; None where it has faults, which are then in `reporter`.
+
+    Raises NetError for arguments that the file does not take.
+    """
     usage = Usage()
-    plan = _plan(file, source, reporter)
+    plan = _plan(file, source, reporter, settings(arguments, _settable(file), source.name))
     graphs: dict[str, Graph] = {}
     spec: TrainSpec | None = None
     roots: list[Graph] = []
@@ -57,13 +66,22 @@ def elaborate(file: ast.File, source: Source, reporter: Reporter) -> Module | No
     if reporter.errors:
         return None
     warn(usage, roots, reporter)
-    return Module(source, graphs, spec, reporter.warnings)
+    return Module(source, graphs, spec, reporter.warnings, plan.settings)
 
 
 # ---- the items of a file
 
 
-def _plan(file: ast.File, source: Source, reporter: Reporter) -> _Plan:
+def _settable(file: ast.File) -> Iterator[str]:
+    """The names that can be given values from outside."""
+    for item in file.items:
+        if isinstance(item, ast.Binding):
+            yield from (word.text for word in item.names)
+        elif isinstance(item, ast.Net):
+            yield from (parameter.name.text for parameter in item.parameters or ())
+
+
+def _plan(file: ast.File, source: Source, reporter: Reporter, given: Mapping[str, Any]) -> _Plan:
     def fault(message: str, span: Span, hint: str = "") -> None:
         reporter.add(Diagnostic(message, (span,), hint=hint))
 
@@ -88,7 +106,7 @@ def _plan(file: ast.File, source: Source, reporter: Reporter) -> _Plan:
                 train, trained = item, above
     if not nets:
         fault("there is no net in this file", Span(source, 1, 1, 1, 1), "a net is written: net name { ... }")
-    return _Plan(tuple(blocks), tuple(constants), tuple(nets), train, trained)
+    return _Plan(tuple(blocks), tuple(constants), tuple(nets), train, trained, given)
 
 
 def _check_names(items: Sequence[ast.Block | ast.Net], reporter: Reporter) -> None:
@@ -115,6 +133,7 @@ class _Elaboration:
     def __init__(
         self, plan: _Plan, net: ast.Net, train: ast.Train | None, training: bool, reporter: Reporter, usage: Usage
     ) -> None:
+        self.plan = plan
         self.net = net
         self.recipe = Recipe()
         context = self.context = Context(training, reporter, usage, run_block)
@@ -125,7 +144,8 @@ class _Elaboration:
             frames.enter_context(context.inside(Frame("file", "", scope, naming)))
             for block in plan.blocks:
                 scope.bind(block.name.text, BlockFunction(block, scope, std=False), again=True)
-            run(context, plan.constants)
+            for constant in plan.constants:
+                self._bind_constant(constant)
             inner = Scope(scope)
             frames.enter_context(context.inside(Frame("net", net.name.text, inner, naming)))
             self._bind_parameters()
@@ -136,6 +156,20 @@ class _Elaboration:
                 frames.enter_context(context.inside(Frame("train", "train", Scope(inner), naming)))
                 run(context, train.body)
         self.graph = self._whole()
+
+    def _bind_constant(self, constant: ast.Binding) -> None:
+        """Bind what the file says, and then what was said from outside: the file's own value is checked too."""
+        context = self.context
+        run(context, (constant,))
+        for word in constant.names:
+            entry = context.frame.scope.find(word.text)
+            if word.text not in self.plan.settings or entry is None or entry.value is POISON:
+                continue
+            try:
+                check_settable(word.text, entry.value)
+            except Fault as fault:
+                context.reporter.add(context.locate(fault, word.span).diagnostic)
+            context.frame.scope.bind(word.text, self.plan.settings[word.text], word.span, again=True)
 
     def _bind_parameters(self) -> None:
         context = self.context
@@ -148,6 +182,8 @@ class _Elaboration:
                 continue
             stand_in = ast.Binding(parameter.span, (word,), None, parameter.default)
             run(context, (stand_in,))
+            if word.text in self.plan.settings:
+                context.frame.scope.bind(word.text, self.plan.settings[word.text], word.span, again=True)
 
     def _inference(self) -> Graph:
         context = self.context

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from netlang.diagnostics import Diagnostic, Source, Span
@@ -66,14 +67,24 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class Module:
-    """A checked file. `nets` are in the order of the text; `net` is the one that commands use without being told."""
+    """A checked file. `nets` are in the order of the text; `net` is the one that commands use without being told.
+
+    `arguments` are what was said from outside of its constants and of the parameters of its nets.
+    """
 
     source: Source
     nets: Mapping[str, Graph]
     train: TrainSpec | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def net(self) -> Graph:
         """The last net of the file: the others are its parts or its predecessors."""
         return list(self.nets.values())[-1]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the graphs follow from: the text and the arguments."""
+        given = sorted(self.arguments.items())
+        return sha256(f"{self.source.text}\0{given if given else ''}".encode()).hexdigest()
