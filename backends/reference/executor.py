@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from netlang.backends.reference.concrete import (
 )
 from netlang.diagnostics import error
 from netlang.ir.graph import Graph, Node, Value
-from netlang.ir.opdef import Meaning, opdef
+from netlang.ir.opdef import OpDef, opdef
 from netlang.ir.sizes import check_sizes
 from netlang.ir.types import TensorType
 
@@ -36,7 +36,7 @@ class _Step:
     """
 
     node: Node
-    meaning: Meaning
+    record: OpDef
     dead: tuple[Value, ...]
     fixed: tuple[dict[str, Any], tuple[TensorType, ...]] | None
     body: Plan | None
@@ -54,10 +54,10 @@ class Plan:
 
     def _step(self, node: Node, dead: tuple[Value, ...]) -> _Step:
         fixed = None
-        if node.body is None and not is_symbolic(node):
+        if not is_symbolic(node):
             fixed = concrete_attrs(node.attrs, {}, self.retype), concrete_types(node, {}, self.retype)
         body = None if node.body is None else Plan(node.body, self.retype)
-        return _Step(node, opdef(node.op).meaning, dead, fixed, body)
+        return _Step(node, opdef(node.op), dead, fixed, body)
 
     def run(self, values: Values, sizes: Mapping[str, int], observe: Observer | None) -> Values:
         """Evaluate every node. `values` starts with inputs and params and ends with what leaves the graph."""
@@ -70,21 +70,25 @@ class Plan:
                 del values[value]
         return values
 
+    def call(self, arrays: Sequence[Array], sizes: Mapping[str, int], observe: Observer | None) -> list[Array]:
+        """Evaluate the graph as a body: the arrays of its inputs, in order, to those of its outputs."""
+        values = self.run(dict(zip(self.graph.inputs, arrays, strict=True)), sizes, observe)
+        return [values[v] for _, v in self.graph.outputs]
+
     def _carry_out(
         self, step: _Step, arrays: list[Array], sizes: Mapping[str, int], observe: Observer | None
     ) -> tuple[Array, ...]:
         node = step.node
-        if step.body is not None:
-            body = step.body.graph
-            inside = step.body.run(dict(zip(body.inputs, arrays, strict=True)), sizes, observe)
-            return tuple(inside[v] for _, v in body.outputs)
         if step.fixed is not None:
             attrs, types = step.fixed
         else:
             attrs = concrete_attrs(node.attrs, sizes, self.retype)
             types = concrete_types(node, sizes, self.retype)
+        body, rules = step.body, step.record.body
         try:
-            return tuple(step.meaning(arrays, attrs, types))
+            if body is not None and rules is not None:
+                return tuple(rules.meaning(lambda given: body.call(given, sizes, observe), arrays, attrs, types))
+            return tuple(step.record.meaning(arrays, attrs, types))
         except IndexError as fault:
             raise error(f"{node.op}: {fault}", *node.spans) from fault
         except MemoryError as fault:

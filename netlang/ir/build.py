@@ -29,10 +29,7 @@ def make_node(
     record = opdef(op)
     record.check_arity(len(inputs))
     full = frozen(record.complete(attrs))
-    if body is not None:
-        types: tuple[TensorType, ...] = tuple(v.type for _, v in body.outputs)
-    else:
-        types = tuple(record.infer([v.type for v in inputs], full))
+    types = record.types([v.type for v in inputs], full, body)
     return Node(op, tuple(inputs), full, types, spans, name, body, origin)
 
 

@@ -34,7 +34,7 @@ class Node:
     name: str = ""
     """Inputs and parameters: their name. Other nodes: the layer or binding they belong to, as `stage1.conv1`."""
     body: Graph | None = None
-    """A `fused` node's own graph; its inputs correspond to the node's, its outputs to the node's results."""
+    """The graph that a `fused` or a `scan` node carries out; what its inputs and outputs are, the op's record says."""
     origin: str = ""
     """The pass that made the node; empty for what the frontend made."""
     results: tuple[Value, ...] = field(init=False, repr=False)
@@ -97,7 +97,7 @@ def _freeze(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network, or the body of a fused node.
+    """A network, or the body of a node.
 
     `inputs` and `params` are the results of `input` and `param` nodes. A param's attrs are `role` (`weight`: trained;
     `frozen`: fixed; `buffer`: running statistics; `state`: the optimiser's) and `init` (see `netlang.ir.module`).

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netlang.ir.dims import Dim, size
-from netlang.ir.graph import Attrs, Node, Value
+from netlang.ir.graph import Attrs, Graph, Node, Value
 from netlang.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -57,6 +57,22 @@ Meaning = Callable[[Sequence[Array], Attrs, Types], Sequence[Array]]
 Gradient = Callable[["Builder", Node, Sequence[Value | None]], Sequence[Value | None]]
 CostRule = Callable[[Types, Types, Attrs], Dim]
 Samples = Callable[[np.random.Generator], Iterable[Sample]]
+RunBody = Callable[[Sequence[Array]], Sequence[Array]]
+"""Carries a body out once: from the arrays of its inputs to those of its outputs."""
+
+
+@dataclass(frozen=True)
+class BodyRules:
+    """What an op does with the body that its nodes have.
+
+    infer     (input types, attrs, body) -> result types; raises ShapeError where the body does not fit
+    meaning   (a way to run the body, input arrays, attrs, result types with concrete shapes) -> result arrays
+    steps     (attrs) -> how often the body is carried out
+    """
+
+    infer: Callable[[Types, Attrs, Graph], Sequence[TensorType]]
+    meaning: Callable[[RunBody, Sequence[Array], Attrs, Types], Sequence[Array]]
+    steps: Callable[[Attrs], Dim]
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,7 @@ class OpDef:
     samples   (generator) -> inputs for the generated tests: small, away from kinks, float inputs in float64
     traits    what passes may rely on: `elementwise` (broadcasts, result i depends on inputs i), `commutative`,
               `reduction`, `movement` (copies elements, computes nothing), `random`, `leaf`, `monotone`
+    body      for ops whose nodes have a body: what is done with it. It takes the place of infer and meaning.
     """
 
     name: str
@@ -83,6 +100,15 @@ class OpDef:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     arity: tuple[int, int | None] = (1, 1)
     traits: frozenset[str] = frozenset()
+    body: BodyRules | None = None
+
+    def types(self, inputs: Types, attrs: Attrs, body: Graph | None) -> tuple[TensorType, ...]:
+        """The result types of a node. Raises ShapeError where the op does not accept its inputs or its body."""
+        if (body is None) != (self.body is None):
+            raise ShapeError(f"{self.name} {'needs a' if self.body else 'has no'} body")
+        if body is None or self.body is None:
+            return tuple(self.infer(inputs, attrs))
+        return tuple(self.body.infer(inputs, attrs, body))
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`given` with the defaults filled in. Raises ShapeError for an unknown or missing attribute."""

@@ -181,8 +181,8 @@ class _Parser:
     def _make(self, op: Token, inputs: list[Value], attrs: dict[str, Any], body: Graph | None, place: _Place) -> Node:
         if not is_registered(op.text):
             self.at.fail(f"unknown op '{op.text}'", op)
-        if (body is not None) != (op.text == "fused"):
-            self.at.fail("a fused node has a body, no other node has one", op)
+        if (body is not None) != (opdef(op.text).body is not None):
+            self.at.fail(f"{op.text} {'needs a' if body is None else 'has no'} body", op)
         try:
             return make_node(op.text, inputs, attrs, spans=place.spans, name=place.name, origin=place.origin, body=body)
         except ShapeError as fault:

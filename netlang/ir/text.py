@@ -8,7 +8,7 @@
     }
 
 Results are numbered in the order of `Graph.nodes`; attributes that have their default are left out. The body of a
-fused node stands in braces behind it and has its own numbers.
+fused node or a scan stands in braces behind it and has its own numbers.
 """
 
 from __future__ import annotations

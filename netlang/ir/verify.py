@@ -113,11 +113,11 @@ class _Check:
             if not 0 <= value.index < len(value.node.types):
                 self.fail(f"reads result {value.index} of {value.node!r}, which has no such result", node)
         self._attrs(node, record)
-        if (node.body is not None) != (node.op == "fused"):
+        if (node.body is not None) != (record.body is not None):
             self.fail("has a body" if node.body is not None else "has no body", node)
-        if node.body is not None:
-            self._body(node, node.body)
-        elif node.op not in _LEAVES:
+        if node.body is not None and (node.body.params or node.body.updates):
+            self.fail("its body has parameters or updates of its own", node)
+        if node.op not in _LEAVES:
             self._types(node, record)
         elif len(node.types) != 1:
             self.fail(f"has {len(node.types)} results", node)
@@ -141,30 +141,19 @@ class _Check:
 
     def _types(self, node: Node, record: OpDef) -> None:
         try:
-            inferred = tuple(record.infer([v.type for v in node.inputs], node.attrs))
+            inferred = record.types([v.type for v in node.inputs], node.attrs, node.body)
         except Exception as fault:
             # Whatever a shape rule raises here, ShapeError or worse, means that this node is wrong.
             self.fail(f"its shape rule refuses it: {fault}", node)
         if not _alike(inferred, node.types):
             self.fail(f"its shape rule gives {_text(inferred)}, the node says {_text(node.types)}", node)
 
-    def _body(self, node: Node, body: Graph) -> None:
-        if body.params or body.updates:
-            self.fail("its body has parameters or updates of its own", node)
-        given = [v.type for v in node.inputs]
-        wanted = [v.type for v in body.inputs]
-        if not _alike(given, wanted):
-            self.fail(f"its inputs are {_text(given)}, its body's {_text(wanted)}", node)
-        made = [v.type for _, v in body.outputs]
-        if not _alike(made, node.types):
-            self.fail(f"its body gives {_text(made)}, the node says {_text(node.types)}", node)
-
     def symbols(self, node: Node, known: frozenset[str]) -> None:
         """Every symbolic dimension can be read off an input of the outermost graph."""
-        for tensor in node.types:
-            for dim in tensor.shape:
-                if not isinstance(dim, int) and not names(dim) <= known:
-                    self.fail(f"no input tells the size of {dim}", node)
+        rules = opdef(node.op).body
+        for dim in (rules.steps(node.attrs) if rules else 1, *(d for tensor in node.types for d in tensor.shape)):
+            if not isinstance(dim, int) and not names(dim) <= known:
+                self.fail(f"no input tells the size of {dim}", node)
 
 
 def _alike(a: Sequence[TensorType], b: Sequence[TensorType]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlang.ir.graph import Attrs
-from netlang.ir.opdef import REQUIRED, Array, OpDef, ShapeError, Types, define
+from netlang.ir.graph import Attrs, Graph
+from netlang.ir.opdef import REQUIRED, Array, BodyRules, OpDef, RunBody, ShapeError, Types, define
 from netlang.ir.types import TensorType
 
 
@@ -17,6 +17,18 @@ def _run_body(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[A
     raise AssertionError("the executor runs the body of a fused node")
 
 
+def _infer(types: Types, attrs: Attrs, body: Graph) -> Sequence[TensorType]:
+    wanted = [v.type for v in body.inputs]
+    if [t.with_layout("") for t in types] != [t.with_layout("") for t in wanted]:
+        given, taken = (", ".join(map(str, t)) or "nothing" for t in (types, wanted))
+        raise ShapeError(f"its inputs are {given}, its body's {taken}")
+    return [v.type for _, v in body.outputs]
+
+
+def _once(run: RunBody, arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
+    return run(arrays)
+
+
 define(
     OpDef(
         "fused",
@@ -25,6 +37,7 @@ define(
         _run_body,
         attrs={"kind": REQUIRED},
         arity=(0, None),
+        body=BodyRules(_infer, _once, lambda attrs: 1),
     )
 )
 
