@@ -1,134 +1,98 @@
-"""Train the examples on real data and write what they reach into docs/results.md.
+"""Train the examples on real data and write what they reach into docs/results.md and docs/results.json.
 
-    python -m benchmarks.results                 every row; about ten minutes on two cores
-    python -m benchmarks.results mlp twoconv     only these; the other rows stay as they are
+    python -m benchmarks.results                   every training of every family; an hour on two cores
+    python -m benchmarks.results lenet5 nielsen    those of these families
+    python -m benchmarks.results nielsen/dropout   one training: its family, and how its name begins
+    python -m benchmarks.results --missing         those that have not been measured
 
-Each row is one run from a fixed seed, with the recipe of the `.net` file itself. The accuracy is that of the last epoch
-on the held-out images, not of the best one.
+Each row is one run from a fixed seed, with the recipe of the `.net` file or script itself. Figures are those of the last
+epoch on held-out data, not of the best one.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
-import statistics
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import netlang
-from netlang.runtime.fit import Options, Progress
+from benchmarks.family.figures import Demand, Shown, keep, known, value_text
+from benchmarks.family.records import ROOT, Family, RecordError, Training, families
+from benchmarks.family.training import carry_out
+from netlang.diagnostics import NetError
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
-FIGURES = ROOT / "docs" / "results.json"
+
+HEAD = f"""# What the examples reach
+
+Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; figures are those
+of the last epoch on held-out data (for MNIST its 10,000 test images). The time is that of the whole command,
+compilation included. On {platform.machine()} with two shared cores.
+
+| family | training | data | epochs | seed | figures | asked for | time | samples/s | measured |
+|---|---|---|---|---|---|---|---|---|---|
+"""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One row to be measured: an example, a data source, a seed, and the accuracy it must show, if one is asked for."""
-
-    example: str
-    data: str
-    seed: int = 1
-    wanted: float | None = None
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What a run showed. Accuracy in percent, times in seconds."""
-
-    network: str
-    data: str
-    seed: int
-    epochs: int
-    parameters: int
-    accuracy: float
-    wanted: float | None
-    seconds: float
-    samples_per_second: float
-    day: str
+def measure(chosen: Sequence[Family], wanted: Sequence[str] = (), missing: bool = False) -> list[str]:
+    """Carry out trainings and keep what they show; returns what went wrong, one line each."""
+    wrong = []
+    for family, training in _trainings(chosen, wanted):
+        if missing and (family.name, training.name) in known():
+            continue
+        print(f"== {family.name}: {training.name}", flush=True)
+        try:
+            shown = carry_out(family, training)
+        except (NetError, RecordError) as fault:
+            wrong.append(f"{family.name}: {training.name}: {fault}")
+            print(wrong[-1], flush=True)
+            continue
+        # Read again: several of these commands may be under way.
+        entries = {**known(), (family.name, training.name): shown}
+        keep(_ordered(entries))
+        PAGE.write_text(page(_ordered(entries)), encoding="utf-8")
+    return wrong
 
 
-RUNS = (
-    Run("mlp", "mnist", wanted=97.5),
-    Run("oneconv", "mnist"),
-    Run("lenet5", "mnist"),
-    Run("twoconv", "mnist", wanted=99.2),
-    Run("lenet5", "digits", wanted=97.0),
-)
+def _trainings(chosen: Sequence[Family], wanted: Sequence[str]) -> Iterator[tuple[Family, Training]]:
+    for family in chosen:
+        for training in family.trainings:
+            path = f"{family.name}/{training.name}"
+            if not wanted or any(path == w or path.startswith(w if "/" in w else f"{w}/") for w in wanted):
+                yield family, training
 
 
-class Lines(Progress):
-    """One line an epoch, so that a long run is seen to move; `speeds` are the images a second of each."""
-
-    def __init__(self) -> None:
-        self.speeds: list[float] = []
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        self.speeds.append(record["samples_per_second"])
-        print(json.dumps(record), flush=True)
+def _ordered(entries: dict[tuple[str, str], Shown]) -> list[Shown]:
+    """In the order of the gallery; what no record names any more is dropped."""
+    return [entries[key] for f in families() for t in f.trainings if (key := (f.name, t.name)) in entries]
 
 
-def measure(run: Run) -> Figure:
-    """Compile, train and evaluate one example. The time is that of the whole training, compilation included."""
-    start = time.perf_counter()
-    model = netlang.compile(ROOT / "examples" / f"{run.example}.net", target="cpu")
-    lines = Lines()
-    record = model.trainer(run.seed).fit(run.data, Options(), lines)
-    weights = (p for p in model.net.params if p.node.attrs["role"] == "weight")
-    return Figure(
-        network=run.example,
-        data=run.data,
-        seed=run.seed,
-        epochs=record["epoch"],
-        parameters=sum(int(p.type.size) for p in weights if isinstance(p.type.size, int)),
-        accuracy=100 * record["test_accuracy"],
-        wanted=run.wanted,
-        seconds=time.perf_counter() - start,
-        samples_per_second=statistics.median(lines.speeds),
-        day=date.today().isoformat(),
-    )
-
-
-def page(figures: list[Figure]) -> str:
+def page(entries: Sequence[Shown]) -> str:
     """The table as Markdown."""
-    rows = [
-        f"| [{f.network}](../examples/{f.network}.net) | {f.data} | {f.parameters:,} | {f.epochs} | {f.seed} "
-        f"| {f.accuracy:.2f} % | {'–' if f.wanted is None else f'≥ {f.wanted:g} %'} | {f.seconds:.0f} s "
-        f"| {f.samples_per_second:,.0f} | {f.day} |"
-        for f in figures
-    ]
-    head = (
-        "# What the examples reach\n\n"
-        "Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; the\n"
-        "accuracy is that of the last epoch on held-out images (for MNIST its 10,000 test images). The time is that\n"
-        "of the whole command, compilation included; images/s is the median of the epochs. On\n"
-        f"{platform.machine()} with two shared cores.\n\n"
-        "| network | data | parameters | epochs | seed | accuracy | asked for | time | images/s | measured |\n"
-        "|---|---|---|---|---|---|---|---|---|---|\n"
+    trainings = {(f.name, t.name): (f, t) for f in families() for t in f.trainings}
+    return HEAD + "\n".join(_row(shown, *trainings[shown.family, shown.training]) for shown in entries) + "\n"
+
+
+def _row(shown: Shown, family: Family, training: Training) -> str:
+    figures = ", ".join(f"{n} {value_text(n, v, training)}" for n, v in shown.figures.items())
+    missed = [n for n, text in training.asked.items() if not Demand.of(text).met(shown.figures.get(n, float("nan")))]
+    asked = ", ".join(f"{n} {text}{' **missed**' if n in missed else ''}" for n, text in training.asked.items())
+    speed = f"{shown.samples_per_second:,.0f}" if shown.samples_per_second else "–"
+    return (
+        f"| [{family.title}](../examples/{family.name}/README.md) | {training.name} | {training.data or '–'} "
+        f"| {shown.epochs or '–'} | {shown.seed} | {figures} | {asked or '–'} | {shown.seconds:,.0f} s | {speed} "
+        f"| {shown.day} |"
     )
-    return head + "\n".join(rows) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the examples and write docs/results.md.")
-    parser.add_argument("examples", nargs="*", help="names of examples; all if none is given")
-    chosen = parser.parse_args().examples
-    known = [Figure(**f) for f in json.loads(FIGURES.read_text())] if FIGURES.exists() else []
-    figures = {(f.network, f.data): f for f in known}
-    for run in RUNS:
-        if not chosen or run.example in chosen:
-            print(f"{run.example} on {run.data}", flush=True)
-            figures[run.example, run.data] = measure(run)
-    ordered = [figures[r.example, r.data] for r in RUNS if (r.example, r.data) in figures]
-    FIGURES.write_text(json.dumps([asdict(f) for f in ordered], indent=1) + "\n")
-    PAGE.write_text(page(ordered))
-    print(page(ordered))
+    parser.add_argument("wanted", nargs="*", help="families, or family/training; all if none is given")
+    parser.add_argument("--missing", action="store_true", help="only what has not been measured")
+    args = parser.parse_args()
+    wrong = measure(families(), args.wanted, args.missing)
+    print(PAGE.read_text(encoding="utf-8") if PAGE.exists() else "")
+    if wrong:
+        raise SystemExit("\n".join(wrong))
 
 
 if __name__ == "__main__":
