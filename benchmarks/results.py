@@ -5,8 +5,8 @@
     python -m benchmarks.results nielsen/dropout   one training: its family, and how its name begins
     python -m benchmarks.results --missing         those that have not been measured
 
-Each row is one run from a fixed seed, with the recipe of the `.net` file or script itself. Figures are those of the last
-epoch on held-out data, not of the best one.
+Each row is one run from a fixed seed, with the recipe of the `.net` file or script itself. Figures are those of the
+last epoch on held-out data, not of the best one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PAGE = ROOT / "docs" / "results.md"
 
 HEAD = f"""# What the examples reach
 
-Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; figures are those
-of the last epoch on held-out data (for MNIST its 10,000 test images). The time is that of the whole command,
+Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; figures are
+those of the last epoch on held-out data (for MNIST its 10,000 test images). The time is that of the whole command,
 compilation included. On {platform.machine()} with two shared cores.
 
 | family | training | data | epochs | seed | figures | asked for | time | samples/s | measured |

@@ -5,6 +5,7 @@ The cases come from the records `examples/*/family.toml`; what is special about 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ def close(got: Array, wanted: Array, what: str, within: float = 1e-4) -> None:
     """Equal within `within` of the largest value."""
     scale = max(float(np.abs(wanted).max(initial=0.0)), 1e-6)
     np.testing.assert_allclose(got / scale, wanted / scale, rtol=0, atol=within, err_msg=what)
+
+
+def loss_at(graph: Graph, inputs: dict[str, Array], params: dict[str, Array]) -> float:
+    """The loss in double precision."""
+    return float(evaluate(graph, inputs, params, dtype=DType.F64)[0][LOSS])
 
 
 def losses(case: Case) -> list[tuple[str, Graph]]:
@@ -121,9 +127,7 @@ def test_the_gradient_is_the_slope_of_the_loss(case: Case) -> None:
         values, fixed = held(graph)
         still = evaluate(values, inputs, params, dtype=DType.F64)[0]
 
-        def at(moved: dict[str, Array], fixed: Graph = fixed, given: dict[str, Array] = {**inputs, **still}) -> float:
-            return float(evaluate(fixed, given, moved, dtype=DType.F64)[0][LOSS])
-
+        at = partial(loss_at, fixed, {**inputs, **still})
         rng = np.random.default_rng(7)
         for _ in range(3):
             direction = {n: rng.normal(size=g.shape) for n, g in gradient.items()}
