@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,6 @@ def whole(case: Case) -> Module:
     return load(case.family.path(case.net.file))
 
 
-@cache
 def small(case: Case) -> Module:
     """The file with the values that make it small."""
     return load(case.family.path(case.net.file), arguments=case.net.shrunk)
@@ -56,7 +54,7 @@ def chosen(module: Module, case: Case) -> Graph:
 
 def recipes(module: Module, net: Graph) -> tuple[TrainSpec, ...]:
     """How the net is trained: none, one, or several phases."""
-    return tuple(spec for spec in module.phases if spec.net == net.name)
+    return (module.train,) if module.train is not None and net is module.net else ()
 
 
 def scalar_loss(net: Graph) -> Graph:
