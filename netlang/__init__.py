@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netlang.diagnostics import NetError as NetError
     from netlang.driver import compile as compile
+    from netlang.runtime.data.dataset import Dataset as Dataset
+    from netlang.runtime.data.sources import load as data
+    from netlang.runtime.fit import Options as Options
+    from netlang.runtime.fit import Progress as Progress
     from netlang.runtime.model import Model as Model
     from netlang.runtime.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "NetError", "Trainer", "__version__", "compile"]
+__all__ = ["Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data"]
 
 # In a checkout that is not what is installed (Python started in its root), `backends` and `grammar` lie beside this
 # folder; installing puts them inside.
@@ -32,17 +36,22 @@ if not os.path.isdir(os.path.join(_here, "backends")):
     __path__.append(os.path.dirname(_here))
 
 _PLACES = {
-    "compile": "netlang.driver",
-    "Model": "netlang.runtime.model",
-    "NetError": "netlang.diagnostics",
-    "Trainer": "netlang.runtime.trainer",
+    "compile": ("netlang.driver", "compile"),
+    "data": ("netlang.runtime.data.sources", "load"),
+    "Dataset": ("netlang.runtime.data.dataset", "Dataset"),
+    "Model": ("netlang.runtime.model", "Model"),
+    "NetError": ("netlang.diagnostics", "NetError"),
+    "Options": ("netlang.runtime.fit", "Options"),
+    "Progress": ("netlang.runtime.fit", "Progress"),
+    "Trainer": ("netlang.runtime.trainer", "Trainer"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'netlang' has no attribute '{name}'")
-    value = getattr(import_module(_PLACES[name]), name)
+    module, attribute = _PLACES[name]
+    value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -37,7 +37,11 @@ def test_numba_waits_for_the_first_kernel() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(netlang.__all__) == {"Model", "NetError", "Trainer", "__version__", "compile"}
+    assert set(netlang.__all__) == {
+        *("Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data")
+    }
+    for name in netlang.__all__:
+        assert getattr(netlang, name)
     assert set(netlang.__all__) <= set(dir(netlang))
     with pytest.raises(AttributeError):
         netlang.compyle  # noqa: B018

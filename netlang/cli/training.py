@@ -20,10 +20,11 @@ from netlang.cli.graphs import train_section
 from netlang.cli.output import count, number
 from netlang.cli.progress import Bar, reporter
 from netlang.driver import assemble
+from netlang.runtime.data.sources import FORMS
 from netlang.runtime.fit import BEST, WEIGHTS, Options
 from netlang.runtime.model import Model
 
-_SOURCE = "digits, mnist, mnist:DIR, a .npz file, or a folder of images by class (default: digits)"
+_SOURCE = f"{FORMS} by class (default: digits)"
 
 
 def add_verbs(verbs: Verbs) -> None:

@@ -16,7 +16,7 @@ from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.augment import for_evaluation
 from netlang.runtime.bounds import check_bounds, index_bounds
 from netlang.runtime.data.dataset import Columns, Dataset, Fitted, batches
-from netlang.runtime.data.fitting import fit_to, from_arrays, wanted_image
+from netlang.runtime.data.fitting import fit_to, from_arrays, wanted_image, wanted_length
 from netlang.runtime.data.sources import load as load_source
 from netlang.runtime.fit import Options, Progress, fit
 from netlang.runtime.metrics import Means
@@ -163,7 +163,7 @@ class Trainer:
         if isinstance(data, Fitted):
             return data
         if isinstance(data, str):
-            data = load_source(data, wanted_image(self.inputs, self.spec.targets))
+            data = load_source(data, wanted_image(self.inputs, self.spec.targets), wanted_length(self.inputs))
         elif not isinstance(data, Dataset):
             data = from_arrays(data)
         fitted = fit_to(data, self.inputs, self.spec.targets)
@@ -183,4 +183,6 @@ def _whereabouts(data: Fitted, which: str) -> list[str]:
     """Notes on what the number of a sample in a data set means."""
     split = f" ({data.held_out} is held out)" if data.held_out.startswith("every") else ""
     counted = f"counted from 0 among the {which} samples of {data.name}{split}"
-    return [counted, f"{data.name} has {len(data.classes)} classes"] if data.classes else [counted]
+    classes = [f"{data.name} has {len(data.classes)} classes"] if data.classes else []
+    vocabulary = [f"{data.name} has a vocabulary of {len(data.vocabulary)}"] if data.vocabulary else []
+    return [counted, *classes, *vocabulary]

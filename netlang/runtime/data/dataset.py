@@ -27,7 +27,8 @@ class Dataset:
     """A data source as it is, before it was made to suit a net.
 
     `train` and `test` are arrays by name with one row per sample; u8 arrays are images, [n, h, w] or [n, h, w, c] or
-    [n, c, h, w], 0 being black. `held_out` says in words which samples are the test.
+    [n, c, h, w], 0 being black. `held_out` says in words which samples are the test. `vocabulary` is what the numbers
+    in rows of letters or words stand for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Dataset:
     test: Mapping[str, Array]
     classes: tuple[str, ...] = ()
     held_out: str = ""
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Fitted:
     test: Columns
     classes: tuple[str, ...] = field(default=())
     held_out: str = ""
+    vocabulary: tuple[str, ...] = field(default=())
 
 
 def order(seed: int, epoch: int, count: int) -> Array:

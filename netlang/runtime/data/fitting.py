@@ -30,6 +30,13 @@ def wanted_image(inputs: Sequence[Value], targets: Collection[str]) -> ImageShap
     return image_shape(pictures[0].shape[1:]) if len(pictures) == 1 else None
 
 
+def wanted_length(inputs: Sequence[Value]) -> int | None:
+    """The length of the rows of letters or words that a net takes, [N, T] of whole numbers, where it says one."""
+    lengths = {v.shape[1] for v in inputs if v.dtype.is_int and v.rank == 2}
+    length = lengths.pop() if len(lengths) == 1 else None
+    return length if isinstance(length, int) else None
+
+
 def image_shape(shape: Sequence[Dim]) -> ImageShape | None:
     """(C, H, W) of one sample of this shape; a flat one counts as a square grey image."""
     sizes = [d for d in shape if isinstance(d, int)]
@@ -63,7 +70,8 @@ def fit_to(data: Dataset, inputs: Sequence[Value], targets: Collection[str]) -> 
         same_length(data.name, part)
     if not len(Columns(train, dtypes)):
         raise NetError(f"{data.name} holds no samples")
-    return Fitted(data.name, Columns(train, dtypes), Columns(test, dtypes), data.classes, data.held_out)
+    columns = Columns(train, dtypes), Columns(test, dtypes)
+    return Fitted(data.name, *columns, data.classes, data.held_out, data.vocabulary)
 
 
 def _source(data: Dataset, value: Value, inputs: Sequence[Value], targets: Collection[str]) -> str:
