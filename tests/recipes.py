@@ -63,7 +63,7 @@ def cast(d: Draw, shape: Shape) -> Case:
     return Case((tensor(shape, any_fill(source), source),), {"dtype": target})
 
 
-def uniform(d: Draw, shape: Shape) -> Case:
+def random(d: Draw, shape: Shape) -> Case:
     static = tuple(map(d.actual, shape))
     attrs = {"shape": static, "stream": d.whole(0, 99), "dtype": d.pick(DType.F32, DType.F64, DType.F16, DType.BF16)}
     return Case((tensor((2,), lambda rng, s, made: rng.integers(0, 2**40, s), DType.I64),), attrs)
@@ -232,7 +232,7 @@ RECIPES: dict[str, Recipe] = {
     "pow": binary(positive, normal),
     **{op: binary(truths, truths, DType.BOOL) for op in ("and", "or")},
     "where": Recipe(where),
-    "uniform": Recipe(uniform),
+    **{op: Recipe(random) for op in ("uniform", "normal")},
     **{f"reduce_{how}": Recipe(reduction) for how in ("sum", "mean", "max", "min")},
     "argmax": Recipe(argmax, (1, 5)),
     **{op: Recipe(along_axis, (1, 5)) for op in ("softmax", "log_softmax")},

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Node, Value
+from netlang.ir.opdef import opdef
 
 Place = tuple[Value, int]
 
@@ -46,7 +47,7 @@ class Axes:
 
     def visit(self, node: Node) -> bool:
         """Unite the dims that `node` walks together. False: not an op of a loop nest."""
-        if node.op in ("const", "extent", "uniform"):
+        if node.op in ("const", "extent") or "random" in opdef(node.op).traits:
             return True
         if node.op == "transpose":
             for i, p in enumerate(node.attrs["perm"]):

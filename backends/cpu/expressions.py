@@ -12,7 +12,7 @@ from typing import Any
 
 from netlang.backends.cpu import functions as f
 from netlang.backends.cpu.emit import F32, F64, I1, REGISTER, Emitter
-from netlang.backends.cpu.philox import RANDOM_BITS, philox_word
+from netlang.backends.cpu.philox import RANDOM_BITS, normal_quantile, philox_word
 
 Attributes = Mapping[str, Any]
 Expression = Callable[[Emitter, Attributes, Sequence[Any]], Any]
@@ -173,6 +173,14 @@ def _uniform(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
     kind = REGISTER[attrs["dtype"]]
     number = e.b.sitofp(e.b.lshr(word, e.like(word, 32 - bits)), e.vector(kind))
     return e.b.fmul(number, e.constant(kind, 2.0**-bits))
+
+
+@_define("normal")
+def _normal(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
+    """The same of the standard normal distribution."""
+    index, seed, step = v
+    number = normal_quantile(e, philox_word(e, index, seed, step, attrs["stream"]))
+    return number if attrs["dtype"] == "f64" else rounded_to(e, attrs["dtype"], converted(e, number, F32))
 
 
 @_define("cast")

@@ -117,6 +117,7 @@ _WEIGHTS = {
     "elu": 10,
     "pow": 40,
     "uniform": 60,
+    "normal": 160,
 }
 
 

@@ -14,11 +14,12 @@ from netlang.backends.cpu.nest import Axis, Nest, Operand
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
+from netlang.ir.opdef import opdef
 from netlang.ir.types import DType
 
 _VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient", "layout"})
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "uniform", "const", "extent"})
+_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent"})
 
 
 def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -40,7 +41,7 @@ def build_nest(
         if node.op not in _CARRIED_OUT or not axes.visit(node):
             return None
     computed = [v for node in nodes for v in node.results]
-    order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes if n.op != "uniform" for v in n.inputs])
+    order = widest(axes, [v for v, _ in targets] + computed + [v for n in nodes if not _draws(n) for v in n.inputs])
     reduced = _reduced(axes, nodes)
     if order is None or reduced is None:
         return None
@@ -167,8 +168,8 @@ class _NestBuilder:
             return self._position(node.inputs[0])
         if node.op in _REDUCTIONS:
             return self._reduction(node)
-        if node.op == "uniform":
-            return self._uniform(node)
+        if _draws(node):
+            return self._random(node)
         inputs = [self._position(v) for v in node.inputs]
         if node.op == "one_hot":
             return self._one_hot(node, inputs[0])
@@ -204,14 +205,14 @@ class _NestBuilder:
         dtype = node.out.dtype.value
         return hit if dtype == "bool" else self.nest.add("cast", dtype, [hit], dtype=dtype)
 
-    def _uniform(self, node: Node) -> int:
+    def _random(self, node: Node) -> int:
         """Element i is a function of i, seed and step: the two entries of the key."""
         key = self.inputs[node.inputs[0]]
         still = (0,) * len(self.nest.axes)
         index = self.nest.index(replace(self._operand(node.out, key), dtype="raw1"))
         words = [self.nest.load(Operand(key, "i64", still, offset)) for offset in (0, 1)]
         dtype = node.out.dtype.value
-        return self.nest.add("uniform", dtype, [index, *words], stream=node.attrs["stream"], dtype=dtype)
+        return self.nest.add(node.op, dtype, [index, *words], stream=node.attrs["stream"], dtype=dtype)
 
     def _power(self, node: Node, inputs: list[int]) -> int:
         """Small constant exponents need no call of the C library."""
@@ -226,6 +227,11 @@ class _NestBuilder:
             square = self.nest.add("mul", dtype, [base, base])
             return square if value == 2.0 else self.nest.add("mul", dtype, [square, base])
         return self.nest.add("pow", dtype, inputs)
+
+
+def _draws(node: Node) -> bool:
+    """Whether a node makes random numbers, whose one input is a key."""
+    return "random" in opdef(node.op).traits
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netlang.cli.arguments import Verbs, add_net, add_options, add_target, backend_of, module_of, verb
+from netlang.cli.arguments import Verbs, add_net, add_options, add_target, backend_of, module_of, natural, verb
 from netlang.diagnostics import NetError
 from netlang.driver import assemble
 from netlang.runtime.arrays import Array
@@ -21,6 +21,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--weights", metavar="FILE", help="a safetensors file; not needed by a net without weights")
     new.add_argument("--input", required=True, metavar="X.npy", help="the input; an .npz names several")
     new.add_argument("--output", required=True, metavar="Y.npy", help="where the output goes; several make an .npz")
+    new.add_argument("--seed", type=natural, default=0, metavar="N", help="of the net's random nodes (default: 0)")
     add_net(new)
     add_target(new)
     add_options(new)
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     elif learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
     model.freeze()
+    model.seed = args.seed
     given = read(Path(args.input))
     outputs = model(**given) if isinstance(given, dict) else model(given)
     path = Path(args.output)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from netlang.diagnostics import NetError, Source
 from netlang.frontend import ast, geometry
@@ -89,22 +88,6 @@ def _scalar(site: Site, arguments: Arguments) -> Value:
     return as_tensor(site, arguments["value"], arguments["dtype"])
 
 
-def _random_like(site: Site, arguments: Arguments) -> Value:
-    """Random numbers in [0, 1), of the type of `x`; others in every layer and every step.
-
-    The stream is a hash of the layer's path, so it stays the same when other parts of the net change.
-    """
-    x = arguments["x"]
-    if not isinstance(x, Value):
-        raise Fault(f"random_like needs a tensor, not {describe(x)}")
-    if not x.dtype.is_float:
-        raise Fault(f"random_like needs a floating-point tensor, got {x.type}")
-    path = site.context.frame.naming.instance.path
-    draw = site.context.draw(path)
-    stream = crc32(f"{path}#{draw}".encode())
-    return site.emit("uniform", site.context.rng(), shape=x.shape, stream=stream, dtype=x.dtype)
-
-
 def _weights(site: Site, arguments: Arguments) -> list[Value]:
     """All trained parameters of the net so far, for penalties."""
     return [p for p in site.context.params.values() if p.node.attrs["role"] == "weight"]
@@ -128,7 +111,6 @@ def _functions() -> list[Builtin]:
         Builtin(Signature.of("repeat", "count", "layer"), _repeat),
         Builtin(Signature.of("grad", "y", "x"), _grad),
         Builtin(Signature.of("scalar", "value", dtype=DType.F32), _scalar),
-        Builtin(Signature.of("random_like", "x"), _random_like),
         Builtin(Signature.of("weights"), _weights),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
         Builtin(Signature.of("positive", "value"), _positive),
@@ -151,7 +133,7 @@ def language() -> Scope:
     for name, primitive in primitives().items():
         scope.bind(name, primitive)
     for function in _functions():
-        scope.bind(function.name, function, again=True)  # `uniform` is the initialiser, not the random op
+        scope.bind(function.name, function)
     for dtype in DType:
         scope.bind(dtype.value, dtype)
     for word in WORDS:

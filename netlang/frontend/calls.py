@@ -58,6 +58,10 @@ def _leading_tensors(
     function: Any, positional: list[Any], keyword: dict[str, Any]
 ) -> tuple[list[Any], tuple[Any, ...]]:
     """The inputs of a call and its other positional arguments; no inputs: the call does not apply the layer."""
+    if isinstance(function, Primitive) and function.at_once:
+        first = function.signature.names[0]
+        inputs = [keyword.pop(first)] if first in keyword and not positional else positional[:1]
+        return inputs, tuple(positional[1:])
     if positional:
         spread = tensors_of(positional[0])
         if spread is not None:

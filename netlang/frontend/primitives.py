@@ -13,6 +13,7 @@ from typing import Any
 import netlang.ops  # noqa: F401  # fills the registry
 from netlang.frontend import geometry
 from netlang.frontend.context import Site
+from netlang.frontend.draws import random_primitives
 from netlang.frontend.faults import Fault
 from netlang.frontend.limits import check_number
 from netlang.frontend.operators import as_tensor
@@ -356,7 +357,7 @@ def _listed() -> list[Primitive]:
 
 def primitives() -> dict[str, Primitive]:
     """All operations of the language by name."""
-    found = {p.name: p for p in _listed()}
+    found = {p.name: p for p in (*_listed(), *random_primitives())}
     for name, record in registered().items():
         if "elementwise" in record.traits and name not in _WORDS and name not in found:
             found[name] = _elementwise(record)

@@ -85,12 +85,14 @@ class Primitive:
 
     build    (site, arguments by name) -> a tensor or a tuple of tensors; with `tensors` 0, the tensors are under `""`
     number   what it does to plain numbers, where that makes sense
+    at_once  a call of it applies whatever its first argument is
     """
 
     signature: Signature
     tensors: int
     build: Callable[[Site, Mapping[str, Any]], Any]
     number: Callable[..., Any] | None = None
+    at_once: bool = False
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ backend and any number of threads gives the same numbers, and a resumed training
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from netlang.ir.graph import Attrs
 from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, ShapeError, Types, define, elements
 from netlang.ir.types import DType, TensorType
+from netlang.ops.quantile import normal_quantile
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 """Of words 0 and 2 of the counter."""
@@ -62,20 +63,36 @@ def philox_uniform(seed: int, step: int, stream: int, count: int, dtype: DType =
     return (words * 2.0**-bits).astype(dtype.numpy)
 
 
-def _infer(types: Types, attrs: Attrs) -> Sequence[TensorType]:
-    key = types[0]
-    if key.dtype != DType.I64 or key.shape != (2,):
-        raise ShapeError(f"uniform needs its key (seed, step) as i64[2], got {key}")
-    if not attrs["dtype"].is_float:
-        raise ShapeError(f"uniform gives floating-point numbers, not {attrs['dtype']}")
-    return (TensorType(attrs["dtype"], attrs["shape"]),)
+def philox_normal(seed: int, step: int, stream: int, count: int, dtype: DType = DType.F32) -> Array:
+    """`count` numbers of the standard normal distribution, at most 6.3 from 0; see `netlang.ops.quantile`."""
+    exact = normal_quantile(philox_words(seed, step, stream, count))
+    return exact if dtype == DType.F64 else exact.astype(np.float32).astype(dtype.numpy)
 
 
-def _meaning(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
-    seed, step = map(int, arrays[0])
-    shape = types[0].concrete({})
-    count = int(np.prod(shape, dtype=np.int64))
-    return (philox_uniform(seed, step, attrs["stream"], count, types[0].dtype).reshape(shape),)
+_Numbers = Callable[[int, int, int, int, DType], Array]
+"""(seed, step, stream, count, element type) -> so many numbers."""
+
+
+def _infer(name: str) -> Callable[[Types, Attrs], Sequence[TensorType]]:
+    def infer(types: Types, attrs: Attrs) -> Sequence[TensorType]:
+        key = types[0]
+        if key.dtype != DType.I64 or key.shape != (2,):
+            raise ShapeError(f"{name} needs its key (seed, step) as i64[2], got {key}")
+        if not attrs["dtype"].is_float:
+            raise ShapeError(f"{name} gives floating-point numbers, not {attrs['dtype']}")
+        return (TensorType(attrs["dtype"], attrs["shape"]),)
+
+    return infer
+
+
+def _meaning(numbers: _Numbers) -> Callable[[Sequence[Array], Attrs, Types], Sequence[Array]]:
+    def meaning(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
+        seed, step = map(int, arrays[0])
+        shape = types[0].concrete({})
+        count = int(np.prod(shape, dtype=np.int64))
+        return (numbers(seed, step, attrs["stream"], count, types[0].dtype).reshape(shape),)
+
+    return meaning
 
 
 def _samples(rng: np.random.Generator) -> Iterable[Sample]:
@@ -84,16 +101,23 @@ def _samples(rng: np.random.Generator) -> Iterable[Sample]:
             yield Sample((np.array([2**40 + 7, 3]),), {"shape": shape, "stream": 1, "dtype": dtype})
 
 
-define(
-    OpDef(
-        "uniform",
-        "Random numbers of [0, 1), the same for the same key (seed, step) and stream.",
-        _infer,
-        _meaning,
-        # Ten rounds of two multiplications make four numbers.
-        madds=lambda ins, outs, attrs: 5 * elements(outs),
-        samples=_samples,
-        attrs={"shape": REQUIRED, "stream": REQUIRED, "dtype": DType.F32},
-        traits=frozenset({"random"}),
+def _define(name: str, summary: str, numbers: _Numbers, madds: int) -> None:
+    define(
+        OpDef(
+            name,
+            summary,
+            _infer(name),
+            _meaning(numbers),
+            madds=lambda ins, outs, attrs: madds * elements(outs),
+            samples=_samples,
+            attrs={"shape": REQUIRED, "stream": REQUIRED, "dtype": DType.F32},
+            traits=frozenset({"random"}),
+        )
     )
+
+
+# Ten rounds of two multiplications make four numbers; a normal one takes two quotients of polynomials and a logarithm.
+_define("uniform", "Random numbers of [0, 1), the same for the same key (seed, step) and stream.", philox_uniform, 5)
+_define(
+    "normal", "Standard normal random numbers, the same for the same key (seed, step) and stream.", philox_normal, 50
 )

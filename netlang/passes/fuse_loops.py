@@ -9,7 +9,7 @@ Before                                              After
                                                           output r1 = %2 }
 
 The body of kind "loop". All of it runs over one index space, the shape S. Its nodes are
-    maps        elementwise ops (the trait; not stop_gradient) and `uniform`, whose result has the shape S
+    maps        elementwise ops (the trait; not stop_gradient) and random ones, whose result has the shape S
     reductions  reduce_sum, reduce_mean, reduce_max, reduce_min of a value or body input of shape S, all over the same
                 axes A (keepdims may differ)
     row maps    elementwise ops whose result has the shape of the reductions' results, with keepdims or without
@@ -96,7 +96,8 @@ def can_loop(node: Node) -> bool:
         return bool(node.attrs["axes"])
     if node.op == _NORMALIZATION:
         return _own_space(node).has_rows
-    return node.op == "uniform" or ("elementwise" in opdef(node.op).traits and not is_free(node))
+    traits = opdef(node.op).traits
+    return "random" in traits or ("elementwise" in traits and not is_free(node))
 
 
 def space_of(nodes: Iterable[Node]) -> Space | None:

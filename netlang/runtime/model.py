@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -62,6 +63,7 @@ class Model:
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
         """Shapes of all inputs that have been found to fit together."""
         self._batch = batch_symbol(self._inputs)
+        self.seed = 0
         self.store = Store((p.node.name, allocate(p)) for p in net.params)
         initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
         self._ready = not learned(net)
@@ -80,6 +82,16 @@ class Model:
     def outputs(self) -> Mapping[str, str]:
         """Names and types of the outputs."""
         return MappingProxyType({name: str(v.type) for name, v in self.net.outputs})
+
+    @property
+    def seed(self) -> int:
+        """The seed of the net's random nodes. Every call draws other numbers; setting a seed begins them anew."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._seed = checked_seed(seed)
+        self._draws = count()
 
     @property
     def parameters(self) -> Parameters:
@@ -126,12 +138,16 @@ class Model:
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run the net on a batch of any size.
 
+        Where the net has random nodes, `seed=3` makes this call draw the numbers of the first call after
+        `model.seed = 3` (unless an input is called `seed`).
+
         Inputs come in order or by keyword: NumPy arrays, or anything that speaks DLPack or `__array__`. If every input
         with a batch dim comes without it (`[C, H, W]` for `[N, C, H, W]`), the outputs come without it too. One output
         is returned as an array, several as a dict by name. Element types are not converted, save those of plain
         numbers and lists. Raises NetError for a wrong name, type or shape.
         """
         self._check_ready("calling")
+        key = self._key(named)
         if named or len(args) != len(self._inputs):
             given = by_name(self._inputs, args, named, f"net '{self.name}'")
             args = tuple(given[v.node.name] for v in self._inputs)
@@ -145,11 +161,19 @@ class Model:
         if self._bounds:
             check_bounds(self._bounds, arrays)
         if self._random:
-            arrays[RNG] = np.zeros(2, np.int64)
+            arrays[RNG] = np.array(key, np.int64)
         outputs = self.compiled.run(arrays, self.store)
         if single:
             outputs = {n: outputs[n][0] if self._has_batch(v) else outputs[n] for n, v in self.net.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def _key(self, named: dict[str, Any]) -> tuple[int, int]:
+        """What random nodes draw by in a call with these arguments; takes the seed out of them."""
+        if "seed" in named and all(name != "seed" for name, _, _ in self._wanted):
+            if not self._random:
+                raise NetError(f"net '{self.name}' has no random nodes, so there is nothing to seed")
+            return checked_seed(named.pop("seed")), 0
+        return self._seed, next(self._draws) if self._random else 0
 
     def trainer(self, seed: int = 0, memory: int | None = None) -> Trainer:
         """A trainer of this model's own weights, which are initialised from `seed` if they have no values yet.

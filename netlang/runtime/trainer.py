@@ -142,14 +142,15 @@ class Trainer:
         return self.measure(fitted.test if len(fitted.test) else fitted.train, batch or self.spec.batch)
 
     def measure(self, columns: Columns, batch: int) -> dict[str, float]:
-        """Mean loss and metrics over samples that suit the inputs."""
+        """Mean loss and metrics over samples that suit the inputs. Random nodes draw the same numbers every time."""
         means = Means()
         wanted = (LOSS, *self.spec.metrics)
-        for _, rows in batches(len(columns), batch):
+        for number, rows in batches(len(columns), batch):
             arrays = for_evaluation(self.spec.augment, columns.take(rows))
             arrays = {n: a for n, a in arrays.items() if n in self._evaluation_inputs}
             if RNG in self._evaluation_inputs:
-                arrays[RNG] = np.zeros(2, np.int64)
+                # Not those of any step: a seed of a trainer is not negative.
+                arrays[RNG] = np.array((-1 - self.seed, number), np.int64)
             outputs = self.programs.evaluation.run(arrays, self.store)
             means.add({n: float(outputs[n]) for n in wanted}, rows.stop - rows.start)
         return means.values()

@@ -14,7 +14,7 @@ LEAVES = {"input", "param", "const", "extent"}
 STRUCTURE = {"fused", "layout", "after"}
 NOT_DIFFERENTIABLE = {
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"),
-    *("argmax", "one_hot", "floor", "sign", "uniform", "stop_gradient"),
+    *("argmax", "one_hot", "floor", "sign", "uniform", "normal", "stop_gradient"),
 }
 
 

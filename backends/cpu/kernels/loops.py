@@ -16,7 +16,7 @@ from netlang.ir.graph import Node, Value
 from netlang.ir.opdef import opdef
 
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_SINGLE = frozenset({*EXPRESSIONS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "uniform", "extent"})
+_SINGLE = frozenset({*EXPRESSIONS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "extent"})
 
 
 @lru_cache(maxsize=1)  # asked twice in a row: whether it fits, and to carry it out
@@ -69,7 +69,7 @@ def _walked(node: Node) -> Shape | None:
         return () if _longer_axes(node.out.shape) < 2 else None
     if node.op in (*_REDUCTIONS, "batchnorm_train"):
         return node.inputs[0].shape
-    alike = node.op in ("batchnorm", "broadcast", "stop_gradient", "uniform") or "elementwise" in opdef(node.op).traits
+    alike = node.op in ("batchnorm", "broadcast", "stop_gradient") or opdef(node.op).traits & {"elementwise", "random"}
     return node.out.shape if alike else None
 
 

@@ -33,7 +33,7 @@ MOST = 20_000
 """Elements that a chain may grow to."""
 USUAL = ("relu", "max_pool", "add", "conv", "matmul", "batchnorm_train", "avg_pool")
 """What chains are made of more often than of other ops: what fusion looks for."""
-OWN_TYPES = ("cast", "uniform")
+OWN_TYPES = ("cast", "uniform", "normal")
 """Ops about element types; the oracle computes them in their own."""
 NARROW = {DType.F16: 4e-3, DType.BF16: 3e-2}
 
