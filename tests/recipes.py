@@ -13,6 +13,7 @@ from tests.drawing import (
     Draw,
     Fill,
     N,
+    Operand,
     Recipe,
     below,
     mixed,
@@ -210,6 +211,36 @@ def scatter_add(d: Draw, shape: Shape) -> Case:
     return Case((tensor(shape), indices), {"axis": axis, "size": total})
 
 
+def _line_indices(d: Draw, shape: Shape, axis: int, limit: Dim) -> Operand:
+    count = d.pick(d.size(5), N) if N in shape else d.size(5)
+    return tensor((*shape[:axis], count, *shape[axis + 1 :]), below(limit), d.pick(*INDEX_TYPES))
+
+
+def take_along(d: Draw, shape: Shape) -> Case:
+    axis = d.axis(shape)
+    return Case((tensor(shape), _line_indices(d, shape, axis, shape[axis])), {"axis": axis})
+
+
+def put_along(d: Draw, shape: Shape) -> Case:
+    size = d.size()
+    indices = tensor(shape, below(size), d.pick(*INDEX_TYPES))
+    return Case((tensor(shape), indices), {"axis": d.axis(shape), "size": size})
+
+
+def topk(d: Draw, shape: Shape) -> Case:
+    """Whole numbers among the others make ties."""
+    axis = d.pick(*(i for i, dim in enumerate(shape) if isinstance(dim, int)))
+    size = shape[axis]
+    assert isinstance(size, int)
+    return Case((tensor(shape, mixed, d.pick(DType.F32, DType.I32, DType.F64)),), {"k": d.whole(1, size), "axis": axis})
+
+
+def resample(d: Draw, shape: Shape) -> Case:
+    axis = d.axis(shape)
+    size = d.pick(d.size(), shape[axis] * 2, shape[axis] * 3)
+    return Case((tensor(shape),), {"axis": axis, "size": size, "mode": d.pick("linear", "nearest")})
+
+
 def one_hot(d: Draw, shape: Shape) -> Case:
     classes = d.size()
     attrs = {"classes": classes, "dtype": d.pick(DType.F32, DType.F64, DType.I32, DType.BOOL)}
@@ -253,6 +284,10 @@ RECIPES: dict[str, Recipe] = {
     "gather": Recipe(gather, (1, 5)),
     "scatter_add": Recipe(scatter_add),
     "one_hot": Recipe(one_hot, (0, 4)),
+    "take_along": Recipe(take_along, (1, 5)),
+    "put_along": Recipe(put_along, (1, 5)),
+    "topk": Recipe(topk, (1, 5), lambda shape: any(isinstance(dim, int) for dim in shape)),
+    **{op: Recipe(resample, (1, 5)) for op in ("resample", "resample_grad")},
     **WINDOW_RECIPES,
     **RESPONSE_RECIPES,
 }
@@ -274,5 +309,6 @@ CHAINS: dict[str, Recipe] = {
     "reverse": float_movement(reversed_axes),
     "pad": float_movement(padded),
     "slice": float_movement(sliced, (1, 5)),
+    "resample": RECIPES["resample"],
 }
 """Ops whose main input may be any float: what chains are made of."""

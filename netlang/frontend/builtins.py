@@ -34,7 +34,7 @@ from netlang.ir.graph import Value, topological
 from netlang.ir.types import DType
 
 Arguments = Mapping[str, Any]
-WORDS = ("valid", "same", "full", "horizontal", "vertical")
+WORDS = ("valid", "same", "full", "horizontal", "vertical", "nearest", "bilinear")
 
 
 def _range(site: Site, arguments: Arguments) -> list[int]:

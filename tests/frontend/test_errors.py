@@ -9,6 +9,7 @@ from netlang.frontend import load
 from tests.frontend import (
     errors_limits,
     errors_names,
+    errors_ops,
     errors_parsing,
     errors_recipes,
     errors_shapes,
@@ -20,6 +21,7 @@ from tests.frontend.fuzz import SECONDS, time_limit
 
 _TABLES = (
     errors_parsing, errors_names, errors_shapes, errors_values, errors_training, errors_recipes, errors_limits,
+    errors_ops,
 )  # fmt: skip
 CASES: list[Case] = [case for table in _TABLES for case in table.CASES]
 

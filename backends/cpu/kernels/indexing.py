@@ -8,18 +8,19 @@ from netlang.backends.cpu.lower import Arg, LoweringContext, Step, lowering
 from netlang.ir.dims import size
 from netlang.ir.graph import Node, Value
 
-_AS_MOVED = {1: "i8", 4: "i32", 8: "i64"}
+AS_MOVED = {1: "i8", 4: "i32", 8: "i64"}
 """Under these names elements are copied by their width alone; halves go through float32, which is exact."""
 
 
-def _around(value: Value, axis: int, inner_from: int) -> tuple[Arg, Arg]:
+def around(value: Value, axis: int, inner_from: int) -> tuple[Arg, Arg]:
+    """Elements before an axis, and from another one on."""
     return size(value.shape[:axis]), size(value.shape[inner_from:])
 
 
 @lowering("argmax")
 def argmax(context: LoweringContext, node: Node) -> list[Step]:
     (x,), axis = node.inputs, node.attrs["axis"]
-    outer, inner = _around(x, axis, axis + 1)
+    outer, inner = around(x, axis, axis + 1)
     kernel = native("indexing", "argmax", x.dtype.value)
     return [Step(kernel, (x, node.out, outer, x.shape[axis], inner), (node.out,), size(x.shape))]
 
@@ -27,8 +28,8 @@ def argmax(context: LoweringContext, node: Node) -> list[Step]:
 @lowering("gather")
 def gather(context: LoweringContext, node: Node) -> list[Step]:
     (x, indices), axis = node.inputs, node.attrs["axis"]
-    outer, inner = _around(x, axis, axis + 1)
-    dtype = x.dtype.value if x.dtype.size == 2 else _AS_MOVED[x.dtype.size]
+    outer, inner = around(x, axis, axis + 1)
+    dtype = x.dtype.value if x.dtype.size == 2 else AS_MOVED[x.dtype.size]
     kernel = native("indexing", "gather", dtype, indices.dtype.value)
     args = (x, indices, node.out, outer, x.shape[axis], inner, size(indices.shape))
     return [Step(kernel, args, (node.out,), size(node.out.shape))]
@@ -37,7 +38,7 @@ def gather(context: LoweringContext, node: Node) -> list[Step]:
 @lowering("scatter_add", match=lambda context, node: not has_halves(context, node))
 def scatter_add(context: LoweringContext, node: Node) -> list[Step]:
     (updates, indices), axis = node.inputs, node.attrs["axis"]
-    outer, inner = _around(updates, axis, axis + indices.rank)
+    outer, inner = around(updates, axis, axis + indices.rank)
     kernel = native("indexing", "scatter_add", updates.dtype.value, indices.dtype.value)
     args = (updates, indices, node.out, outer, node.attrs["size"], inner, size(indices.shape))
     return [Step(kernel, args, (node.out,), size(node.out.shape) + size(updates.shape))]

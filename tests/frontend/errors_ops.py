@@ -1,0 +1,62 @@
+"""Layers and operations whose arguments do not fit."""
+
+from __future__ import annotations
+
+from tests.frontend.error_case import Case, Found
+
+
+def _net(line: str) -> str:
+    return f"net n() {{\n  input x: f32[N, 4, 6, 6]\n  {line}\n}}\n"
+
+
+def _case(name: str, line: str, column: int, message: str, hint: str = "") -> Case:
+    return Case(name, _net(line), Found(3, column, message, hint))
+
+
+CASES = (
+    _case(
+        "transposed_groups",
+        "output y = x -> conv_transpose(6, 3, groups = 3)",
+        19,
+        "conv_transpose: 4 input channels do not divide into 3 groups",
+    ),
+    _case(
+        "transposed_output_pad",
+        "output y = x -> conv_transpose(6, 3, stride = 2, output_pad = 2)",
+        19,
+        "output_pad must be smaller than the stride 2, got 2",
+    ),
+    _case(
+        "transposed_away",
+        "output y = x -> conv_transpose(6, 1, pad = 3)",
+        19,
+        "conv_transpose: nothing is left of [N, 4, 6, 6] (axis 2): the padding is too large",
+    ),
+    _case(
+        "transposed_rank",
+        "output y = x -> flatten -> conv_transpose(6, 1)",
+        30,
+        "conv_transpose expects [N, channels, ...spatial], got [N, 144]",
+        "spatial dimensions come last",
+    ),
+    _case(
+        "upsample_nothing",
+        "output y = x -> upsample",
+        19,
+        "upsample needs a factor or a size",
+        "upsample(2), or upsample(size = [64, 64])",
+    ),
+    _case("upsample_mode", "output y = x -> upsample(2, mode = same)", 19,
+          "mode is nearest or bilinear, not the word same"),
+    _case("upsample_sizes", "output y = x -> upsample(size = [3, 4, 5])", 19,
+          "size has 3 entries for 2 spatial dimensions"),
+    _case(
+        "unpool_shape",
+        "output y = max_unpool(x, argmax(x, axis = 1), 2)",
+        14,
+        "max_unpool: the switch must be [N, 4, 6, 6], got [N, 6, 6]",
+    ),
+    _case("topk_many", "output y = x -> topk(5)", 19,
+          "topk: there are only 4 elements along axis 1 of [N, 4, 6, 6], k is 5"),
+    _case("topk_parts", "output y = x -> topk(2)", 14, "an output must be a tensor, not a tuple of 2"),
+)  # fmt: skip

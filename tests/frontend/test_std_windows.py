@@ -1,0 +1,126 @@
+"""Transposed convolution, upsampling, unpooling and the k best, as the language has them, against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netlang.frontend import load
+from netlang.ir.dims import sym
+from tests.frontend.test_std import normal, results
+
+TRANSPOSED: list[tuple[str, dict[str, Any]]] = [
+    ("", {}),
+    ("stride = 2", {"stride": 2}),
+    ("stride = 3, pad = 1, output_pad = 2", {"stride": 3, "padding": 1, "output_padding": 2}),
+    ("stride = [2, 1], pad = [1, 0], dilation = 2", {"stride": (2, 1), "padding": (1, 0), "dilation": 2}),
+    ("groups = 2, output_pad = [1, 0], stride = 2", {"groups": 2, "output_padding": (1, 0), "stride": 2}),
+]
+
+
+@pytest.mark.parametrize("ours, theirs", TRANSPOSED)
+def test_transposed_convolution_is_that_of_pytorch(ours: str, theirs: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    groups = theirs.get("groups", 1)
+    x, w, b = normal(2, 4, 5, 6), normal(4, 6 // groups, 3, 3), normal(6)
+    wanted = torch.nn.functional.conv_transpose2d(*map(torch.tensor, (x, w, b)), **theirs)
+    params = {"conv_transpose1.weight": w, "conv_transpose1.bias": b}
+    out = results(f"output y = x -> conv_transpose(6, 3{', ' + ours if ours else ''})", {"x": x}, params)
+    np.testing.assert_allclose(out["y"], wanted)
+
+
+def test_transposed_convolution_with_same_padding_multiplies_the_size() -> None:
+    for stride in (1, 2, 3):
+        for kernel in (2, 3, 4, 5):
+            body = f"output y = x -> conv_transpose(2, {kernel}, stride = {stride}, pad = same)"
+            assert results(body, {"x": normal(1, 3, 4, 7)})["y"].shape == (1, 2, 4 * stride, 7 * stride)
+
+
+def test_transposed_convolution_leads_back_through_a_convolution() -> None:
+    """<conv(x), y> = <x, conv_transpose(y)> with the same weights, whatever the geometry."""
+    x, w = normal(2, 3, 7, 7), normal(4, 3, 3, 3)
+    there = results("output y = x -> conv(4, 3, stride = 2, pad = 1, bias = false)", {"x": x}, {"conv1.weight": w})["y"]
+    y = normal(*there.shape)
+    body = "output x = y -> conv_transpose(3, 3, stride = 2, pad = 1, bias = false)"
+    back = results(body, {"y": y}, {"conv_transpose1.weight": w})["x"]
+    np.testing.assert_allclose((there * y).sum(), (x * back).sum())
+
+
+def test_signals_and_volumes() -> None:
+    assert results("output y = x -> conv_transpose(4, 3, stride = 2)", {"x": normal(2, 3, 5)})["y"].shape == (2, 4, 11)
+    volume = results("output y = x -> conv_transpose(2, 2, stride = 2)", {"x": normal(1, 3, 2, 3, 2)})["y"]
+    assert volume.shape == (1, 2, 4, 6, 4)
+
+
+def test_symbolic_sizes() -> None:
+    text = """\
+net n() {
+  input x: f32[N, 3, H, W]
+  h = x -> conv(4, 3, pad = same)
+  a, switches = h -> maxpool_with_switches(2)
+  y: f32[N, 2, 2 * (H // 2), 2 * (W // 2)] = max_unpool(a, switches, 2) -> conv(2, 1)
+  z: f32[N, 2, 2 * H, 2 * W] = h -> conv_transpose(2, 3, stride = 2, pad = same)
+  u: f32[N, 4, 3 * H, 3 * W] = h -> upsample(3)
+  output y
+  output z
+  output u
+}
+"""
+    assert load(text).net.outputs[2][1].shape == (sym("N"), 4, sym("H") * 3, sym("W") * 3)
+
+
+@pytest.mark.parametrize("mode, theirs", [("nearest", {}), ("bilinear", {"align_corners": False})])
+def test_upsampling(mode: str, theirs: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    x = normal(2, 3, 4, 5)
+    for ours, given in (
+        ("2", {"scale_factor": 2}),
+        ("[3, 1]", {"scale_factor": (3, 1)}),
+        ("size = 9", {"size": (9, 9)}),
+        ("size = [2, 11]", {"size": (2, 11)}),
+    ):
+        wanted = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **given, **theirs)
+        out = results(f"output y = x -> upsample({ours}, mode = {mode})", {"x": x})["y"]
+        np.testing.assert_allclose(out, wanted, atol=1e-6)
+
+
+def test_unpooling_puts_the_maxima_back() -> None:
+    torch = pytest.importorskip("torch")
+    x = normal(2, 3, 7, 6)
+    out = results(
+        "y, s = x -> maxpool_with_switches(2)\noutput y\noutput back = max_unpool(y, s, 2, size = x.shape[2:])",
+        {"x": x},
+    )
+    y, places = torch.nn.functional.max_pool2d(torch.tensor(x), 2, return_indices=True)
+    np.testing.assert_array_equal(out["y"], y)
+    np.testing.assert_array_equal(out["back"], torch.nn.functional.max_unpool2d(y, places, 2, output_size=x.shape[2:]))
+
+
+def test_the_k_best() -> None:
+    torch = pytest.importorskip("torch")
+    x = normal(3, 7, 2)
+    out = results("v, i = x -> topk(4)\noutput v\noutput i\noutput again = take_along(x, i)", {"x": x})
+    values, indices = torch.topk(torch.tensor(x), 4, dim=1)
+    np.testing.assert_array_equal(out["v"], values)
+    np.testing.assert_array_equal(out["i"], indices)
+    np.testing.assert_array_equal(out["again"], values)
+
+
+def test_top_k_accuracy() -> None:
+    logits = np.array([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5]])
+    label = np.array([4, 1])
+    for k, share in ((1, 0), (4, 0), (5, 1), (6, 1)):
+        out = results(f"output a = top_k_accuracy(logits, label, k = {k})", {"logits": logits, "label": label})
+        assert out["a"] == share
+    both = {"logits": normal(40, 6), "label": np.arange(40) % 6}
+    out = results("output a = top_k_accuracy(logits, label, k = 1)\noutput b = accuracy(logits, label)", both)
+    assert out["a"] == out["b"]
+
+
+def test_top_k_accuracy_of_maps() -> None:
+    logits, label = normal(2, 5, 3, 4), np.random.default_rng(0).integers(0, 5, (2, 3, 4))
+    out = results("output a = top_k_accuracy(logits, label, k = 2)", {"logits": logits, "label": label})
+    best = np.argsort(-logits, axis=1)[:, :2]
+    np.testing.assert_allclose(out["a"], (best == label[:, None]).any(axis=1).mean(), rtol=1e-6)
