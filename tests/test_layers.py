@@ -17,6 +17,7 @@ _LEVELS = {
     "config": 0,
     "storage": 0,
     "ir": 1,
+    "pictures": 1,
     "ops": 2,
     "grammar": 2,
     "frontend": 3,

@@ -60,7 +60,7 @@ def _files(folder: Path) -> list[Path]:
 def _first_size(root: Path, classes: Sequence[str]) -> ImageShape:
     for name in classes:
         for path in _files(root / name):
-            with _opened(path) as image:
+            with opened(path) as image:
                 return 3, image.height, image.width
     raise NetError(f"{root} holds no images")
 
@@ -83,7 +83,7 @@ def read_image(path: Path, wanted: ImageShape) -> Array:
     channels, height, width = wanted
     if channels not in (1, 3):
         raise NetError(f"images have 1 or 3 channels, the net wants {channels}")
-    with _opened(path) as image:
+    with opened(path) as image:
         try:
             plain = image.convert("L" if channels == 1 else "RGB")
             if plain.size != (width, height):
@@ -94,7 +94,7 @@ def read_image(path: Path, wanted: ImageShape) -> Array:
     return pixels.transpose(2, 0, 1)
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own below

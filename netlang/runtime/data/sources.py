@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -13,23 +14,44 @@ from netlang.runtime.data.dataset import Dataset
 from netlang.runtime.data.fitting import ImageShape
 from netlang.runtime.data.places import find, roots
 
-NAMED: dict[str, Callable[[int | None], Dataset]] = {
-    "digits": lambda length: digits.load(),
-    "mnist": lambda length: _by("mnist", None, _mnist_places(), config.cache_dir() / "data" / "mnist"),
-    "names": lambda length: _by("names", find("surnames by language", ["names"], "names:DIR"), length),
-    "names:generated": lambda length: _by("invented", length, function="surnames"),
-    "polarity": lambda length: _by("sentences", _polarity(), length),
-    "sentences:generated": lambda length: _by("invented", length, function="reviews"),
-    "shakespeare": lambda length: _by("text", _shakespeare(), length),
-    "text": lambda length: _by("text", None, length),
-}
-"""Sources that need no path. `length` is that of rows of symbols, where a net says it."""
 
-PREFIXED: dict[str, Callable[[Path, int | None], Dataset]] = {
-    "mnist": lambda path, length: _by("mnist", _existing(path), (), Path()),
-    "names": lambda path, length: _by("names", _existing(path), length),
-    "sentences": lambda path, length: _by("sentences", _existing(path), length),
-    "text": lambda path, length: _by("text", path, length),
+@dataclass(frozen=True)
+class Wanted:
+    """What a net says of the data it takes: the size of its images, the length of its rows of symbols."""
+
+    image: ImageShape | None = None
+    length: int | None = None
+
+
+MEMBRANE = ("membrane", "cell")
+STREETS = (
+    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist",
+)  # fmt: skip
+"""The eleven classes of CamVid as Badrinarayanan et al. (2017) put its 32 together; the number 11 is void there."""
+
+NAMED: dict[str, Callable[[Wanted], Dataset]] = {
+    "digits": lambda wanted: digits.load(),
+    "mnist": lambda wanted: _by("mnist", None, _mnist_places(), config.cache_dir() / "data" / "mnist"),
+    "names": lambda wanted: _by("names", find("surnames by language", ["names"], "names:DIR"), wanted.length),
+    "names:generated": lambda wanted: _by("invented", wanted.length, function="surnames"),
+    "polarity": lambda wanted: _by("sentences", _polarity(), wanted.length),
+    "sentences:generated": lambda wanted: _by("invented", wanted.length, function="reviews"),
+    "shakespeare": lambda wanted: _by("text", _shakespeare(), wanted.length),
+    "text": lambda wanted: _by("text", None, wanted.length),
+    "faces": lambda wanted: _by("faces", find("the faces", ["orl_faces_img1to8.npz"], "faces:FILE")),
+    "membrane": lambda wanted: _masks("membrane pictures", ["isbi_membrane"], wanted, MEMBRANE),
+    "streets": lambda wanted: _masks("street scenes", ["camvid"], wanted, STREETS),
+    "scenes": lambda wanted: _by("scenes", wanted.image),
+}
+"""Sources that need no path."""
+
+PREFIXED: dict[str, Callable[[Path, Wanted], Dataset]] = {
+    "mnist": lambda path, wanted: _by("mnist", _existing(path), (), Path()),
+    "names": lambda path, wanted: _by("names", _existing(path), wanted.length),
+    "sentences": lambda path, wanted: _by("sentences", _existing(path), wanted.length),
+    "text": lambda path, wanted: _by("text", path, wanted.length),
+    "faces": lambda path, wanted: _by("faces", path),
+    "masks": lambda path, wanted: _by("masks", _existing(path), wanted.image),
 }
 """Sources that are written `word:PATH`."""
 
@@ -39,9 +61,9 @@ FORMS = f"{', '.join(NAMED)}, {', '.join(f'{word}:PATH' for word in PREFIXED)}, 
 def load(source: str, wanted: ImageShape | None = None, length: int | None = None) -> Dataset:
     """The data set that `source` names, as after `netc train --data`; docs/data.md lists them.
 
-    `wanted` is the size (channels, height, width) to which a folder's images are read, `length` that of rows of letters
-    or words; without them it is what the data have. Raises NetError for a source that there is not, and for faults of
-    the data.
+    `wanted` is the size (channels, height, width) to which pictures in folders are read, `length` that of rows of
+    letters or words; without them it is what the data have. Raises NetError for a source that there is not, and for
+    faults of the data.
     """
     try:
         return _load(source, wanted, length)
@@ -51,10 +73,10 @@ def load(source: str, wanted: ImageShape | None = None, length: int | None = Non
 
 def _load(source: str, wanted: ImageShape | None, length: int | None) -> Dataset:
     if source in NAMED:
-        return NAMED[source](length)
+        return NAMED[source](Wanted(wanted, length))
     word, colon, rest = source.partition(":")
     if colon and word in PREFIXED:
-        return PREFIXED[word](Path(rest), length)
+        return PREFIXED[word](Path(rest), Wanted(wanted, length))
     path = Path(source)
     if path.is_dir():
         return _by("folder", path, wanted)
@@ -87,3 +109,7 @@ def _polarity() -> Path:
 
 def _shakespeare() -> Path:
     return find("Shakespeare's plays", ["tinyshakespeare.txt", "tinyshakespeare_first90.txt"], "text:FILE")
+
+
+def _masks(what: str, names: Sequence[str], wanted: Wanted, classes: Sequence[str]) -> Dataset:
+    return _by("masks", find(what, names, "masks:DIR"), wanted.image, classes)
