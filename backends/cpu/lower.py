@@ -22,7 +22,7 @@ from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
 from netlang.ir.dims import Dim, Shape, Sym, evaluate, size
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.types import DType, TensorType
 from netlang.passes.memory import VIEWS
 
@@ -123,8 +123,8 @@ class LoweringContext:
         return (self.options.weights_as or DType.F32).size
 
     def is_fixed(self, buffer: Buffer) -> bool:
-        """Whether packing this is done once for many calls."""
-        return isinstance(buffer, Value) and buffer.node.op in ("param", "const") and not self.graph.updates
+        """Whether packing this is done once for many calls: a parameter, or what follows from parameters alone."""
+        return isinstance(buffer, Value) and not self.graph.updates and follows_from_params(buffer)
 
     def scratch(self, bytes: Number) -> Scratch:
         """Working memory for the node being lowered."""
@@ -197,6 +197,11 @@ def storage(value: Value) -> Value:
     while value.node.op in VIEWS:
         value = value.node.inputs[0]
     return value
+
+
+def follows_from_params(value: Value) -> bool:
+    """Whether a value is the same in every call with the same parameters."""
+    return all(node.inputs or node.op in ("param", "const") for node in topological((value,)))
 
 
 Lowering = Callable[[LoweringContext, Node], Sequence[Step]]
