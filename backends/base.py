@@ -72,15 +72,13 @@ class StepTime:
     node      whose work it is, a node of the executable's graph
     kernel    algorithm and tile in a few words
     seconds   one for each call
-    bytes     of all tensors that it reads or writes, each counted once, and again for each round of a loop
-    count     how often a call carries it out: more than once in loops
+    bytes     of all tensors that it reads or writes, each counted once
     """
 
     node: Node
     kernel: str
     seconds: tuple[float, ...]
     bytes: int
-    count: int = 1
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ netlang.compile(sys.argv[1])
 print(time.perf_counter() - start)
 """
 
-_SMALL = str(ROOT / "examples" / "oneconv.net")
+_SMALL = str(ROOT / "examples" / "nielsen" / "oneconv.net")
 
 
 def compile_times(name: str, limit: float = 300.0) -> tuple[float, float]:

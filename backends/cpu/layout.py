@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from netlang.backends.base import Options
 from netlang.backends.cpu.kernels import conv, local_response, loops, pool
@@ -176,8 +175,7 @@ def _between_layouts(node: Node, inputs: tuple[Value, ...], blocked: list[bool],
     kind = node.attrs["kind"] if node.body else _KINDS.get(node.op, "loop")
     whole = Graph(kind, inputs=tuple(outer), outputs=tuple(outputs))
     attrs: Mapping[str, object] = {"kind": kind}
-    stamps: dict[str, Any] = {"spans": node.spans, "name": node.name, "origin": ORIGIN, "device": node.device}
-    return make_node("fused", inputs, dict(attrs), body=whole, **stamps)
+    return make_node("fused", inputs, dict(attrs), spans=node.spans, name=node.name, origin=ORIGIN, body=whole)
 
 
 def _body(node: Node) -> Graph:

@@ -74,7 +74,6 @@ def _together(loop: Node, node: Node) -> Node:
         name=node.name,
         origin=ORIGIN,
         body=whole,
-        device=node.device,
     )
 
 

@@ -97,7 +97,6 @@ class Loop:
             name=make.name,
             origin=make.origin,
             body=self.body,
-            device=make.device,
         )
 
 
