@@ -72,13 +72,15 @@ class StepTime:
     node      whose work it is, a node of the executable's graph
     kernel    algorithm and tile in a few words
     seconds   one for each call
-    bytes     of all tensors that it reads or writes, each counted once
+    bytes     of all tensors that it reads or writes, each counted once, and again for each round of a loop
+    count     how often a call carries it out: more than once in loops
     """
 
     node: Node
     kernel: str
     seconds: tuple[float, ...]
     bytes: int
+    count: int = 1
 
 
 @runtime_checkable

@@ -178,7 +178,7 @@ def test_train_eval_run(tmp_path: Path, net: str, blobs: str, capsys: pytest.Cap
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "compiling for reference"
     assert out[1] == "training on blobs.npz: 480 samples, 120 held out (every fifth sample), 2 epochs"
-    assert out[2].startswith("epoch 1/2  loss ") and "images/s" in out[2]
+    assert out[2].startswith("epoch 1/2  loss ") and "samples/s" in out[2]
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in records] == [1, 2] and records[-1]["test_accuracy"] > 0.9
 

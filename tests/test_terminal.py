@@ -56,7 +56,7 @@ def test_lines_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     lines.end(RECORD)
     assert capsys.readouterr().out.splitlines() == [
         "resuming on digits: 0 samples, 2 epochs",
-        "epoch 2/2  loss 0.5  accuracy 0.75  1.2 s  2,000 images/s",
+        "epoch 2/2  loss 0.5  accuracy 0.75  1.2 s  2,000 samples/s",
     ]
 
 
@@ -81,5 +81,5 @@ def test_the_bar_stays_in_one_line(monkeypatch: pytest.MonkeyPatch, columns: int
     assert len(shown) == 1
     text = "".join(piece.text for piece in shown[0])
     assert len(text) <= columns and "left" in text and "\u2026" not in text
-    assert ("images/s" in text) == (columns >= 80)
+    assert ("samples/s" in text) == (columns >= 80)
     assert progress.results(means) == "loss 0.1235  accuracy 0.9877  error 0.1"

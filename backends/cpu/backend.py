@@ -9,7 +9,7 @@ import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
 from netlang.backends.base import Array, Options, Report, Tuning
-from netlang.backends.cpu import layout, prologue, remembered
+from netlang.backends.cpu import bodies, layout, prologue, remembered
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.choices import Choices, Remembered, Trial
@@ -17,6 +17,7 @@ from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.homes import find_homes
 from netlang.backends.cpu.lower import LoweringContext, Step, lower
 from netlang.backends.cpu.slices import with_slices
+from netlang.backends.cpu.steady import lives
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.tune import tune
 from netlang.diagnostics import NetError
@@ -35,7 +36,8 @@ class Cpu:
     def __init__(self, options: Options | None = None) -> None:
         """Raises NetError for options that it cannot follow."""
         self.options = options or Options()
-        self.passes: Sequence[Pass] = (layout.layout_pass(self.options), prologue.prologue_pass(self.options))
+        own = (layout.layout_pass(self.options), prologue.prologue_pass(self.options))
+        self.passes: Sequence[Pass] = (bodies.bodies_pass(own), *own)
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph as this backend carries it out."""
@@ -100,4 +102,7 @@ def lowered(
 def lower_node(context: LoweringContext, node: Node) -> list[Step]:
     """The steps of a node of the context's own graph."""
     context.owner = node
-    return lower(context, node)
+    steps = lower(context, node)
+    if any(step.loops for step in steps):
+        context.lives.update(lives(steps))
+    return steps

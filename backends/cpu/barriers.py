@@ -5,7 +5,7 @@ Inception block, run into each other: a thread that is done with its share of on
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 
@@ -39,10 +39,13 @@ def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool
     return one[0] < other[1] and other[0] < one[1]
 
 
-def meetings(accesses: Sequence[Sequence[Access]], parallel: Sequence[bool]) -> list[bool]:
+def meetings(
+    accesses: Sequence[Sequence[Access]], parallel: Sequence[bool], joined: Collection[int] = ()
+) -> list[bool]:
     """For each step, whether all threads meet after it; they always do after the last.
 
-    Steps that are not `parallel` are the first thread's, one after the other.
+    Steps that are not `parallel` are the first thread's, one after the other. A loop counts as one step; those that are
+    `joined`, given by their places, have threads meet at their end anyway.
     """
     meet = [False] * len(accesses)
     since = 0
@@ -52,6 +55,8 @@ def meetings(accesses: Sequence[Sequence[Access]], parallel: Sequence[bool]) -> 
         if any(a.clashes(b) for j in before for a in accesses[j] for b in accesses[i]):
             meet[i - 1] = True
             since = i
+        if i in joined:
+            since = i + 1
     if meet:
-        meet[-1] = True
+        meet[-1] = len(meet) - 1 not in joined
     return meet

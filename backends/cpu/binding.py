@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
+from itertools import accumulate
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
 from netlang.backends.base import Array
-from netlang.backends.cpu import control, loader
-from netlang.backends.cpu.accesses import AccessFinder
-from netlang.backends.cpu.barriers import meetings
 from netlang.backends.cpu.homes import External, Home, Homes
-from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
-from netlang.backends.cpu.pace import Pace
+from netlang.backends.cpu.lower import Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pages import reserve
-from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import aligned, pool
+from netlang.backends.cpu.program import Table, make_table
+from netlang.backends.cpu.threads import pool
 from netlang.ir.graph import Node, Value
+from netlang.passes import placement
 from netlang.passes.memory import MemoryPlan, plan
+from netlang.passes.placement import align, place
 
-SERIAL_STEP = 8_000
-"""Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
-LARGE_PROGRAM = 30_000_000
-"""Programs of more work than this take milliseconds: waking a thread is nothing beside it."""
 
 
 def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryPlan:
@@ -40,7 +34,7 @@ def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryP
         return max(1, evaluated(context.storage_bytes(value.type), sizes)) if homes.in_arena(value) else 0
 
     def scratch(node: Node) -> int:
-        return sum(_aligned(evaluated(s.bytes, sizes)) for s in _in_arena(context, homes, node))
+        return scratch_places(context, homes, node, sizes)[1]
 
     def may_alias(node: Node, index: int) -> bool:
         return index in context.in_place.get(node, ())
@@ -57,40 +51,16 @@ def kept_bytes(context: LoweringContext, buffer: Buffer) -> int:
     return evaluated(context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes, {})
 
 
-def _in_arena(context: LoweringContext, homes: Homes, node: Node) -> list[Scratch]:
-    return [s for s in context.scratches.get(node, ()) if s not in homes.hoisted]
-
-
-def _aligned(bytes: int) -> int:
-    return -(-bytes // 64) * 64
-
-
-@dataclass
-class Table:
-    """Argument tables of some steps in one array; `places` are where addresses of a home must still be written."""
-
-    words: np.ndarray[Any, Any]
-    program: np.ndarray[Any, Any]
-    work: int
-    places: Mapping[Home, Sequence[tuple[int, int]]]
-    """By home: (position in `words`, bytes to add)."""
-    known: dict[Home, int] = field(default_factory=dict)
-
-    @cached_property
-    def program_address(self) -> int:
-        return int(self.program.ctypes.data)
-
-    @cached_property
-    def pace(self) -> Pace:
-        """How its calls have gone on one thread and on several."""
-        return Pace(large=self.work >= LARGE_PROGRAM)
-
-    def place(self, home: Home, address: int) -> None:
-        """Say where a home is from now on."""
-        if self.known.get(home) != address:
-            self.known[home] = address
-            for position, offset in self.places.get(home, ()):
-                self.words[position] = address + offset
+def scratch_places(context: LoweringContext, homes: Homes, node: Node, sizes: Sizes) -> tuple[dict[Scratch, int], int]:
+    """Where a node's scratch buffers are in its working memory, and the size of that. They lie side by side, but for
+    those of which it is known when they are needed."""
+    found = [s for s in context.scratches.get(node, ()) if s not in homes.hoisted]
+    bytes = [align(evaluated(s.bytes, sizes)) for s in found]
+    if all(s in context.lives for s in found):
+        places, peak = place([placement.Buffer(b, *context.lives[s]) for s, b in zip(found, bytes, strict=True)])
+        return dict(zip(found, places, strict=True)), peak
+    ends = list(accumulate(bytes, initial=0))
+    return dict(zip(found, ends, strict=False)), ends[-1]
 
 
 class Layout:
@@ -112,9 +82,8 @@ class Layout:
         """Give the scratch buffers of each node their places inside the node's working memory."""
         assert self.plan is not None
         for node, (offset, _) in self.plan.scratch.items():
-            for scratch in _in_arena(self.context, self.homes, node):
-                self.scratch[scratch] = self.arena + offset
-                offset += _aligned(evaluated(scratch.bytes, sizes))
+            found, _ = scratch_places(self.context, self.homes, node, sizes)
+            self.scratch.update({scratch: self.arena + offset + place for scratch, place in found.items()})
 
     def of(self, buffer: Buffer) -> int | Home:
         """The place of a buffer's storage; the buffer may start some bytes after it."""
@@ -128,51 +97,6 @@ class Layout:
             return home
         assert self.plan is not None
         return self.arena + self.plan.offsets[root]
-
-
-def make_table(steps: Sequence[Step], layout: Layout, sizes: Sizes) -> Table:
-    """Evaluate all arguments and link all kernels."""
-    words: list[int] = []
-    starts: list[int] = []
-    places: dict[Home, list[tuple[int, int]]] = {}
-    for step in steps:
-        starts.append(len(words))
-        for arg in step.args:
-            words.append(_word(arg, layout, sizes, places, len(words)))
-    array = aligned(8 * max(1, len(words))).view(np.int64)
-    array[: len(words)] = words
-    work = [evaluated(step.work, sizes) for step in steps]
-    parallel = [step.parallel and amount >= SERIAL_STEP for step, amount in zip(steps, work, strict=True)]
-    finder = AccessFinder(layout, sizes)
-    meet = meetings([finder.of(step) for step in steps], parallel)
-    program = _program(steps, [array.ctypes.data + 8 * s for s in starts], parallel, meet, layout.context.target)
-    return Table(array, program, sum(work), places)
-
-
-def _word(arg: Any, layout: Layout, sizes: Sizes, places: dict[Home, list[tuple[int, int]]], position: int) -> int:
-    offset = 0
-    if isinstance(arg, At):
-        arg, offset = arg.buffer, evaluated(arg.offset, sizes)
-    if not isinstance(arg, Value | Scratch):
-        return evaluated(arg, sizes)
-    offset += evaluated(layout.context.start(arg), sizes)
-    address = layout.of(arg)
-    if isinstance(address, int):
-        return address + offset
-    places.setdefault(address, []).append((position, offset))
-    return 0
-
-
-def _program(
-    steps: Sequence[Step], tables: Sequence[int], parallel: Sequence[bool], meet: Sequence[bool], target: Target
-) -> np.ndarray[Any, Any]:
-    words = [len(steps)]
-    for step, table, shared, together in zip(steps, tables, parallel, meet, strict=True):
-        flags = (control.PARALLEL if shared else 0) | (control.BARRIER if together else 0)
-        words += [loader.address(step.kernel, target), table, flags]
-    array = aligned(8 * len(words)).view(np.int64)
-    array[:] = words
-    return array
 
 
 def threads_for(table: Table, threads: int) -> int:
@@ -195,7 +119,7 @@ def run_table(table: Table, threads: int) -> None:
 
 
 class Binding:
-    """The program for one set of sizes, with memory of its own."""
+    """The program for one set of sizes and up to so many threads, with memory of its own."""
 
     def __init__(
         self,
@@ -204,13 +128,14 @@ class Binding:
         steps: Sequence[Step],
         constants: Mapping[Value, int],
         sizes: Sizes,
+        threads: int,
     ) -> None:
         graph = context.graph
         self.plan = plan_memory(context, homes, sizes)
         self.arena = reserve(max(1, self.plan.peak))
         self._layout = Layout(homes, constants, self.plan, self.arena.ctypes.data, context)
         self._layout.place_scratch(sizes)
-        self.table = make_table(steps, self._layout, sizes)
+        self.table = make_table(steps, self._layout, sizes, threads)
         self.prepared: object = None
         """Keeps alive the memory of hoisted buffers that the table refers to."""
         self._homes = homes

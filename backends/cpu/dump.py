@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlang import config
-from netlang.backends.cpu.lower import Arg, At, Scratch, Step, storage
+from netlang.backends.cpu.lower import Arg, At, Moving, Scratch, Step, bases, storage
 from netlang.diagnostics import NetError
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node, Value
@@ -47,13 +47,20 @@ def _put(name: str, text: str) -> None:
 
 
 def _line(step: Step, numbers: Mapping[Node, int]) -> str:
-    args = ", ".join(("=" if arg in step.writes else "") + _argument(arg, numbers) for arg in step.args)
-    return f"  {step.kernel.key}\n    ({args})"
+    args = ", ".join(("=" if _is_written(step, arg) else "") + _argument(arg, numbers) for arg in step.args)
+    around = "".join(f"{_argument(loop.rounds, numbers)} times: " for loop in step.loops)
+    return f"  {around}{step.kernel.key}\n    ({args})"
+
+
+def _is_written(step: Step, arg: Arg) -> bool:
+    return arg in step.writes or (isinstance(arg, Moving) and set(bases(arg)) <= set(step.writes))
 
 
 def _argument(arg: Arg, numbers: Mapping[Node, int]) -> str:
     if isinstance(arg, At):
         return f"{_argument(arg.buffer, numbers)}+{_argument(arg.offset, numbers)}"
+    if isinstance(arg, Moving):
+        return f"each round {_argument(arg.at[0], numbers)}, then {_argument(arg.at[1], numbers)}"
     if isinstance(arg, Value):
         node = storage(arg).node
         return node.name if node.op in ("input", "param") else f"%{numbers.get(node, '?')}.{arg.index}"

@@ -72,7 +72,7 @@ class Executable:
     def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
         """Time every step in each of so many calls, as `netlang.backends.base.Profiled` describes it."""
         binding = self._bind({name: array.shape for name, array in inputs.items()})
-        clock = StepClock(len(self._steps))
+        clock = StepClock()
         for _ in range(calls):
             if self._homes.hoisted:
                 self._prepare(binding, params)
@@ -82,8 +82,8 @@ class Executable:
         sizes = bind_sizes(self.graph.inputs, {name: array.shape for name, array in inputs.items()})
         moved = [step_bytes(self._context, self._homes, step, sizes) for step in self._steps]
         return [
-            StepTime(self._owners[id(step)], kernel_text(step.kernel.key), seconds, size)
-            for step, seconds, size in zip(self._steps, clock.seconds(), moved, strict=True)
+            StepTime(self._owners[id(step)], kernel_text(step.kernel.key), seconds, count * size, count)
+            for step, seconds, size, count in zip(self._steps, clock.seconds(), moved, clock.counts, strict=True)
         ]
 
     def peak(self) -> float:
@@ -129,7 +129,7 @@ class Executable:
     def _bind(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
         sizes = bind_sizes(self.graph.inputs, shapes)
         check_sizes(self.graph, sizes)
-        return Binding(self._context, self._homes, self._steps, self._constants, sizes)
+        return Binding(self._context, self._homes, self._steps, self._constants, sizes, self.threads)
 
     def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:
         prepared = self._prepared

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlang.backends.cpu.lower import At, Buffer, LoweringContext, Scratch, Step, evaluated, storage
+from netlang.backends.cpu.lower import (
+    At,
+    Buffer,
+    LoweringContext,
+    Moving,
+    Scratch,
+    Step,
+    bases,
+    evaluated,
+    places,
+    storage,
+)
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import VIEWS
 
@@ -107,8 +118,8 @@ def _may_overwrite(context: LoweringContext, param: Value, result: Value, order:
 
 def buffers(step: Step) -> list[Buffer]:
     """The buffers among a step's arguments; views are what they are views of, slices themselves."""
-    found = [a.buffer if isinstance(a, At) else a for a in step.args]
-    return [storage(b) if isinstance(b, Value) else b for b in found if isinstance(b, Value | Scratch)]
+    found = [b for place in places(step) for b in bases(place)]
+    return [storage(b) if isinstance(b, Value) else b for b in found]
 
 
 def _hoist(homes: Homes, steps: Steps) -> None:
@@ -156,11 +167,14 @@ def _closed(chosen: list[Step], listed: list[Step], fixed: set[Value], homes: Ho
 
 
 def _is_static(step: Step) -> bool:
-    """Whether the arguments are the same for all sizes."""
+    """Whether the arguments are the same for all sizes, and it is carried out once."""
+    if step.loops:
+        return False
     try:
         for arg in step.args:
             number = arg.offset if isinstance(arg, At) else arg
             if not isinstance(number, Value | Scratch):
+                assert not isinstance(number, Moving)
                 evaluated(number, {})
     except KeyError:
         return False

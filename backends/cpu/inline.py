@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Step, lower, lowering, storage
+from netlang.backends.cpu.lower import Buffer, LoweringContext, Place, Step, lower, lowering, storage
+from netlang.backends.cpu.moved import moved
 from netlang.backends.cpu.moves import copy_steps
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
@@ -24,7 +22,7 @@ def one_by_one(context: LoweringContext, node: Node) -> list[Step]:
 
 def inline(context: LoweringContext, node: Node, body: Graph) -> list[Step]:
     """The steps of `body`, which computes the results of `node` from its inputs."""
-    where: dict[Value, Buffer] = dict(zip(body.inputs, node.inputs, strict=True))
+    where: dict[Buffer, Place] = dict(zip(body.inputs, node.inputs, strict=True))
     late: list[tuple[Value, Value]] = []
     for (_, value), result in zip(body.outputs, node.results, strict=True):
         root = storage(value)
@@ -38,24 +36,10 @@ def inline(context: LoweringContext, node: Node, body: Graph) -> list[Step]:
             continue
         for value in inner.results:
             where.setdefault(value, context.scratch(context.storage_bytes(value.type)))
-        steps += [_moved(step, where) for step in lower(context, inner)]
+        steps += [moved(step, where) for step in lower(context, inner)]
     for value, result in late:
-        steps += [_moved(step, where) for step in copy_steps(context, value, result)]
+        steps += [moved(step, where) for step in copy_steps(context, value, result)]
     return steps
-
-
-def _moved(step: Step, where: Mapping[Value, Buffer]) -> Step:
-    """A step with the body's values replaced by where they live."""
-
-    def home(buffer: Buffer) -> Buffer:
-        return buffer if isinstance(buffer, Scratch) else where.get(storage(buffer), buffer)
-
-    def arg(given: Arg) -> Arg:
-        if isinstance(given, At):
-            return replace(given, buffer=home(given.buffer))
-        return home(given) if isinstance(given, Value | Scratch) else given
-
-    return replace(step, args=tuple(map(arg, step.args)), writes=tuple(map(home, step.writes)))
 
 
 def has_halves(context: LoweringContext, node: Node) -> bool:

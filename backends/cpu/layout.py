@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from netlang.backends.base import Options
 from netlang.backends.cpu.kernels import conv, local_response, loops, pool
@@ -175,7 +176,8 @@ def _between_layouts(node: Node, inputs: tuple[Value, ...], blocked: list[bool],
     kind = node.attrs["kind"] if node.body else _KINDS.get(node.op, "loop")
     whole = Graph(kind, inputs=tuple(outer), outputs=tuple(outputs))
     attrs: Mapping[str, object] = {"kind": kind}
-    return make_node("fused", inputs, dict(attrs), spans=node.spans, name=node.name, origin=ORIGIN, body=whole)
+    stamps: dict[str, Any] = {"spans": node.spans, "name": node.name, "origin": ORIGIN, "device": node.device}
+    return make_node("fused", inputs, dict(attrs), body=whole, **stamps)
 
 
 def _body(node: Node) -> Graph:

@@ -13,7 +13,7 @@ The name is an op's, or `fused.<kind>` for a fused node. Among the lowerings of 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netlang import config
 from netlang.backends.base import Options
@@ -22,7 +22,7 @@ from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.target import Target
 from netlang.diagnostics import error
 from netlang.ir.dims import Dim, Shape, Sym, evaluate, size
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.types import DType, TensorType
 from netlang.passes.memory import VIEWS
 
@@ -53,8 +53,37 @@ class At:
     buffer: Buffer
     offset: Number
 
+    def further(self, bytes: Number) -> At:
+        """So many bytes after this address."""
+        before = self.offset
+        if isinstance(before, int | Sym) and isinstance(bytes, int | Sym):
+            return At(self.buffer, before + bytes)
+        return At(self.buffer, lambda sizes: evaluated(before, sizes) + evaluated(bytes, sizes))
 
-Arg = Value | Scratch | At | Dim | Callable[[Sizes], int]
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Steps that are carried out over and over: those that name it, which are neighbours, in each of its rounds."""
+
+    rounds: Number
+
+
+@dataclass(frozen=True)
+class Moving:
+    """An address that is another one in every round of a loop: `at[0]`, `at[1]`, `at[2]`, and from then on `stride`
+    bytes further than two rounds before. It may never be read past the last round. There are `bytes` bytes at each.
+
+    The places may move with loops around that loop, but not with the loop itself.
+    """
+
+    loop: Loop
+    at: tuple[Place, Place, Place]
+    stride: Number
+    bytes: Number
+
+
+Place = Value | Scratch | At | Moving
+Arg = Place | Dim | Callable[[Sizes], int]
 
 
 @dataclass(frozen=True)
@@ -66,6 +95,7 @@ class Step:
                 all parameters and constants is done once per set of parameters instead of once per call.
     work        about how many elementary operations (or elements moved) it takes: decides on the use of threads
     parallel    False: the kernel ignores `tid` and must be run by one thread
+    loops       the loops that it is a step of, the outermost first
     """
 
     kernel: Kernel
@@ -73,6 +103,27 @@ class Step:
     writes: tuple[Buffer, ...]
     work: Number
     parallel: bool = True
+    loops: tuple[Loop, ...] = ()
+
+
+def places(step: Step) -> list[Place]:
+    """The addresses among a step's arguments."""
+    return [arg for arg in step.args if isinstance(arg, Value | Scratch | At | Moving)]
+
+
+def further(place: Place, bytes: Number) -> Place:
+    """So many bytes after a place."""
+    if isinstance(place, Moving):
+        first, second, third = (further(p, bytes) for p in place.at)
+        return replace(place, at=(first, second, third))
+    return (place if isinstance(place, At) else At(place, 0)).further(bytes)
+
+
+def bases(place: Place) -> list[Buffer]:
+    """The buffers that a place is in: one, or all that it moves through."""
+    if isinstance(place, Moving):
+        return list(dict.fromkeys(b for p in place.at for b in bases(p)))
+    return [place.buffer if isinstance(place, At) else place]
 
 
 @dataclass(frozen=True)
@@ -97,6 +148,8 @@ class LoweringContext:
     slices: dict[Value, Slice] = field(default_factory=dict)
     """Values of the graph that are slices of others. Only kernels that ask for `image_bytes` meet them."""
     scratches: dict[Node, list[Scratch]] = field(default_factory=dict)
+    lives: dict[Scratch, tuple[int, int]] = field(default_factory=dict)
+    """From which to which of its node's steps a scratch is needed, where they do not all exist at once."""
     aliases: dict[Value, Buffer] = field(default_factory=dict)
     """Where values of a fused body live when the body is lowered op by op."""
     in_place: dict[Node, set[int]] = field(default_factory=dict)
@@ -123,8 +176,8 @@ class LoweringContext:
         return (self.options.weights_as or DType.F32).size
 
     def is_fixed(self, buffer: Buffer) -> bool:
-        """Whether packing this is done once for many calls."""
-        return isinstance(buffer, Value) and buffer.node.op in ("param", "const") and not self.graph.updates
+        """Whether packing this is done once for many calls: a parameter, or what follows from parameters alone."""
+        return isinstance(buffer, Value) and not self.graph.updates and follows_from_params(buffer)
 
     def scratch(self, bytes: Number) -> Scratch:
         """Working memory for the node being lowered."""
@@ -197,6 +250,11 @@ def storage(value: Value) -> Value:
     while value.node.op in VIEWS:
         value = value.node.inputs[0]
     return value
+
+
+def follows_from_params(value: Value) -> bool:
+    """Whether a value is the same in every call with the same parameters."""
+    return all(node.inputs or node.op in ("param", "const") for node in topological((value,)))
 
 
 Lowering = Callable[[LoweringContext, Node], Sequence[Step]]

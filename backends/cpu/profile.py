@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
-from netlang.backends.cpu.binding import Layout, Table, make_table, threads_for
+from netlang.backends.cpu.binding import Layout, threads_for
 from netlang.backends.cpu.homes import Homes, buffers
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.lower import LoweringContext, Scratch, Step, evaluated
+from netlang.backends.cpu.lower import LoweringContext, Moving, Scratch, Step, evaluated, places
+from netlang.backends.cpu.program import Table, make_table
 from netlang.backends.cpu.target import host
 from netlang.backends.cpu.threads import aligned, pool
 from netlang.backends.cpu.tiles.emitter import Emitter
@@ -32,17 +34,21 @@ _ROWS_TILE = re.compile(r"conv:RowStructure\(.*\boutputs=(\d+), columns=(\d+)")
 class StepClock:
     """Carries tables out with the timed walker and keeps what it tells."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self) -> None:
         if not hasattr(time, "CLOCK_MONOTONIC"):
             raise NetError("steps cannot be timed on this system: it has no POSIX clock")
-        self._stamps = aligned(16 * (steps + 1)).view(np.int64).reshape(steps + 1, 2)
         self._calls: list[np.ndarray[Any, Any]] = []
+        self.counts: list[int] = []
+        """For every step how often a call carries it out."""
 
     def carry_out(self, table: Table, threads: int) -> None:
         """As `run_table`."""
-        pool().run_timed(table.program_address, threads_for(table, threads), self._stamps.ctypes.data)
-        nanoseconds = self._stamps[:, 0] * 1_000_000_000 + self._stamps[:, 1]
-        self._calls.append(np.diff(nanoseconds))
+        entries = int(table.program[0])
+        times = aligned(16 * (entries + 1)).view(np.int64).reshape(entries + 1, 2)
+        pool().run_timed(table.program_address, threads_for(table, threads), times.ctypes.data)
+        steps = times[1:][list(table.slots)]
+        self._calls.append(steps[:, 0])
+        self.counts = [int(n) for n in steps[:, 1]]
 
     def seconds(self) -> list[tuple[float, ...]]:
         """For every step its seconds in each call."""
@@ -50,11 +56,13 @@ class StepClock:
 
 
 def step_bytes(context: LoweringContext, homes: Homes, step: Step, sizes: Mapping[str, int]) -> int:
-    """Bytes of the tensors and packed weights among a step's arguments; working memory of its own is not counted."""
-    found = dict.fromkeys(buffers(step))
-    return sum(
+    """Bytes of the tensors and packed weights among a step's arguments; working memory of its own is not counted. Of
+    what moves from round to round of a loop they are those of one round."""
+    moving = dict.fromkeys(p for p in places(step) if isinstance(p, Moving))
+    still = dict.fromkeys(buffers(replace(step, args=tuple(p for p in places(step) if not isinstance(p, Moving)))))
+    return sum(evaluated(p.bytes, sizes) for p in moving) + sum(
         evaluated(b.bytes if isinstance(b, Scratch) else context.storage_bytes(b.type), sizes)
-        for b in found
+        for b in still
         if not isinstance(b, Scratch) or b in homes.hoisted
     )
 
@@ -81,7 +89,7 @@ def measured_peak(threads: int) -> float:
     empty = Graph("peak", (), (), ())
     context = LoweringContext(empty, host())
     table = make_table([step], Layout(Homes(context), {}, None, 0, context), {})
-    clock = StepClock(1)
+    clock = StepClock()
     for _ in range(_PEAK_CALLS):
         clock.carry_out(table, threads)
     return 2 * lanes * sums * _PEAK_ROUNDS * threads / min(clock.seconds()[0])

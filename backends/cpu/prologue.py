@@ -74,6 +74,7 @@ def _together(loop: Node, node: Node) -> Node:
         name=node.name,
         origin=ORIGIN,
         body=whole,
+        device=node.device,
     )
 
 

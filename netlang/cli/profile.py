@@ -150,8 +150,9 @@ def layers(times: Sequence[StepTime], sizes: Mapping[str, int]) -> list[Layer]:
         layer = found.setdefault((name, phase, line), Layer(name or f"({node.op})", phase, line, []))
         layer.seconds += median(step.seconds)
         layer.bytes += step.bytes
-        if step.kernel not in layer.kernels:
-            layer.kernels.append(step.kernel)
+        kernel = step.kernel if step.count == 1 else f"{step.count} x {step.kernel}"
+        if kernel not in layer.kernels:
+            layer.kernels.append(kernel)
         if node not in counted:
             counted.add(node)
             layer.flops += 2 * dims.evaluate(_madds(node), sizes)

@@ -76,7 +76,7 @@ class Lines(fit.Progress):
 
     def state(self, means: Mapping[str, float], room: int | None = None) -> str:
         """Means and speed, as much of it as fits into `room` characters: metrics after the first go first."""
-        parts, speed = _listed(means), f"{count(round(self.speed))} images/s"
+        parts, speed = _listed(means), f"{count(round(self.speed))} samples/s"
         while len(parts) > 2 and fitting([*parts, speed], room) != fitting([*parts, speed], None):
             parts.pop()
         text = fitting([*parts, speed], room)
@@ -84,7 +84,7 @@ class Lines(fit.Progress):
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         self.last, self.reported = time.monotonic(), True
-        speed = f"{count(round(record['samples_per_second']))} images/s"
+        speed = f"{count(round(record['samples_per_second']))} samples/s"
         parts = [f"epoch {record['epoch']}/{self.epochs}", *_listed(record), f"{record['seconds']:.1f} s", speed]
         self.say(fitting(parts, self.width))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlang.diagnostics import Span
+from netlang.frontend import limits
 from netlang.frontend.context import Context, Site, first_tensor, text_of
 from netlang.frontend.faults import Fault
 from netlang.frontend.scope import Frame, Naming
@@ -22,6 +23,9 @@ from netlang.frontend.values import (
 )
 from netlang.ir.graph import Value
 from netlang.ir.opdef import ShapeError
+
+DEVICE = "device"
+"""The keyword that every application of a layer accepts."""
 
 
 def site_of(context: Context, span: Span, kind: str = "") -> Site:
@@ -82,7 +86,8 @@ def _layer_value(
     """A layer that will be applied later. Its arguments are checked as far as they can be."""
     signature = function.signature
     for name in keyword:
-        signature.check_keyword(name)
+        if name != DEVICE:
+            signature.check_keyword(name)
     inputs = 0 if isinstance(function, Primitive) and function.tensors == 0 else 1
     if len(positional) > max(0, len(signature.names) - inputs):
         raise Fault(f"too many arguments for the layer '{signature.name}'", hint=signature.usage())
@@ -110,11 +115,24 @@ def apply(
     arguments = [*inputs, *layer.positional, *positional]
     keywords = {**layer.keyword, **keyword}
     try:
-        if isinstance(layer.function, Primitive):
-            return apply_primitive(context, layer.function, arguments, keywords, span)
-        return _apply_block(context, layer, arguments, keywords, span)
+        with context.on_device(_device(layer.function, keywords)):
+            if isinstance(layer.function, Primitive):
+                return apply_primitive(context, layer.function, arguments, keywords, span)
+            return _apply_block(context, layer, arguments, keywords, span)
     except (Fault, ShapeError) as fault:
         raise context.locate(fault, span, first_tensor(inputs)) from None
+
+
+def _device(function: BlockFunction | Primitive, keyword: dict[str, Any]) -> int | None:
+    """Takes `device = 1`, which every application accepts, out of the arguments, unless the block has one itself."""
+    device = None if DEVICE in function.signature.names else keyword.pop(DEVICE, None)
+    if device is None:
+        return None
+    if isinstance(device, bool) or not isinstance(device, int):
+        raise Fault(f"device must be a whole number, not {describe(device)}")
+    if not 0 <= device < limits.DEVICES:
+        raise Fault(f"device must be a number from 0 to {limits.DEVICES - 1}, got {device}")
+    return device
 
 
 def apply_primitive(

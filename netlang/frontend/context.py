@@ -57,6 +57,7 @@ class Context:
         self.nets: frozenset[str] = frozenset()
         self.recipe: object | None = None  # of the `train` section being carried out
         self.level = 0
+        self.device: int | None = None  # of the layers being applied
         self._steps = 0
         self._nodes = 0
         self._draws: dict[str, int] = {}
@@ -77,6 +78,18 @@ class Context:
             yield frame
         finally:
             self.frames.pop()
+
+    @contextmanager
+    def on_device(self, device: int | None) -> Iterator[None]:
+        """What is applied inside belongs to `device`; None: to whatever what is around it does."""
+        around = self.device
+        if device is not None and around is not None and device != around:
+            raise Fault(f"a layer on device {device} cannot be part of one on device {around}")
+        self.device = around if device is None else device
+        try:
+            yield
+        finally:
+            self.device = around
 
     def _too_deep(self, frame: Frame) -> NoReturn:
         again = sum(f.name == frame.name for f in self.frames) > 1
@@ -182,7 +195,7 @@ class Site:
 
     @property
     def builder(self) -> Builder:
-        return Builder(self.context.places(self.span)[0][:1], self.name)
+        return Builder(self.context.places(self.span)[0][:1], self.name, device=self.context.device)
 
     def node(self, op: str, *inputs: Value, **attrs: Any) -> Node:
         """A new node, checked against the limits. Raises ShapeError or Fault."""

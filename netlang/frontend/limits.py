@@ -23,6 +23,8 @@ BLOCKS = 64
 """Blocks inside blocks."""
 LEVELS = 1_000
 """Expressions being evaluated at once, over all blocks."""
+DEVICES = 16
+"""Devices that layers can be put on."""
 TENSOR_BYTES = 1 << 40
 RANK = 8
 INTEGER = 1 << 63

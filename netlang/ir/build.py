@@ -24,29 +24,32 @@ def make_node(
     name: str = "",
     origin: str = "",
     body: Graph | None = None,
+    device: int | None = None,
 ) -> Node:
     """A checked node. Raises ShapeError where the op does not accept its inputs."""
     record = opdef(op)
     record.check_arity(len(inputs))
     full = frozen(record.complete(attrs))
     types = record.types([v.type for v in inputs], full, body)
-    return Node(op, tuple(inputs), full, types, spans, name, body, origin)
+    return Node(op, tuple(inputs), full, types, spans, name, body, origin, device)
 
 
 @dataclass(frozen=True)
 class Builder:
-    """Makes nodes that all carry the same source spans, layer name and origin."""
+    """Makes nodes that all carry the same source spans, layer name, origin and device."""
 
     spans: tuple[Span, ...] = ()
     name: str = ""
     origin: str = ""
+    device: int | None = None
 
     def like(self, node: Node, origin: str = "") -> Builder:
         """A builder whose nodes say they come from where `node` comes from."""
-        return Builder(node.spans, node.name, origin or self.origin)
+        return Builder(node.spans, node.name, origin or self.origin, node.device)
 
     def node(self, op: str, *inputs: Value, **attrs: Any) -> Node:
-        return make_node(op, inputs, attrs, spans=self.spans, name=self.name, origin=self.origin)
+        where: dict[str, Any] = {"spans": self.spans, "name": self.name, "origin": self.origin, "device": self.device}
+        return make_node(op, inputs, attrs, **where)
 
     def op(self, op: str, *inputs: Value, **attrs: Any) -> Value:
         """The first result of a new node."""

@@ -37,6 +37,8 @@ class Node:
     """The graph that a `fused` or a `scan` node carries out; what its inputs and outputs are, the op's record says."""
     origin: str = ""
     """The pass that made the node; empty for what the frontend made."""
+    device: int | None = None
+    """Which device the source puts it on; None where it does not say."""
     results: tuple[Value, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Node:
     def with_inputs(self, inputs: Iterable[Value]) -> Node:
         # Passes do this to half of all nodes: `replace` would take three times as long.
         given = tuple(inputs)
-        return Node(self.op, given, self.attrs, self.types, self.spans, self.name, self.body, self.origin)
+        return Node(self.op, given, self.attrs, self.types, self.spans, self.name, self.body, self.origin, self.device)
 
     def with_spans(self, spans: Iterable[Span]) -> Node:
         return replace(self, spans=tuple(spans))

@@ -5,7 +5,7 @@
     line    := "input" VALUE ":" type place | "param" VALUE ":" type attrs place
              | VALUE ":" type ("," VALUE ":" type)* "=" op "(" [VALUE ("," VALUE)*] ")" [attrs] [[name] block] place
              | "output" name "=" VALUE | "update" name "=" VALUE
-    place   := [STRING] ["@" span ("," span)*] ["from" name]
+    place   := [STRING] ["on" INT] ["@" span ("," span)*] ["from" name]
     span    := INT ":" INT ":" INT "-" INT ":" INT          # source, line, column, end line, end column
 
 `netlang.ops` must have been imported: nodes are completed and inferred from the records.
@@ -55,11 +55,12 @@ class _Scope:
 
 @dataclass
 class _Place:
-    """What stands behind a node: its layer, its spans, the pass that made it."""
+    """What stands behind a node: its layer, its device, its spans, the pass that made it."""
 
     name: str = ""
     spans: tuple[Span, ...] = ()
     origin: str = ""
+    device: int | None = None
 
 
 class _Parser:
@@ -157,6 +158,8 @@ class _Parser:
         at, place = self.at, _Place()
         if at.token.kind == "string":
             place.name = at.string()
+        if at.accept("on"):
+            place.device = at.integer()
         if at.accept("@"):
             spans = [self._span()]
             while at.accept(","):
@@ -184,7 +187,7 @@ class _Parser:
         if (body is not None) != (opdef(op.text).body is not None):
             self.at.fail(f"{op.text} {'needs a' if body is None else 'has no'} body", op)
         try:
-            return make_node(op.text, inputs, attrs, spans=place.spans, name=place.name, origin=place.origin, body=body)
+            return make_node(op.text, inputs, attrs, body=body, **vars(place))
         except ShapeError as fault:
             raise self.at.error(str(fault), op) from fault
         except Exception as fault:
@@ -198,7 +201,7 @@ class _Parser:
             full = frozen(opdef(op).complete(attrs))
         except ShapeError as fault:
             raise self.at.error(str(fault), token) from fault
-        return Node(op, (), full, types, place.spans, name, None, place.origin)
+        return Node(op, (), full, types, place.spans, name, None, place.origin, place.device)
 
     def _declared(self, node: Node, types: tuple[TensorType, ...], op: Token) -> Node:
         """The node with the types the text gives: they may differ from the inferred ones in their layout only."""

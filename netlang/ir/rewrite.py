@@ -53,8 +53,8 @@ def rows(table: Iterable[Row]) -> Rule:
 
 
 def stamp(nodes: Sequence[Node], origin: str) -> Builder:
-    """A builder for what takes the place of `nodes`: it keeps all their spans and the first one's layer name."""
-    return Builder(merged_spans(nodes), nodes[0].name, origin)
+    """A builder for what takes the place of `nodes`: it keeps all their spans, and the first one's name and device."""
+    return Builder(merged_spans(nodes), nodes[0].name, origin, nodes[0].device)
 
 
 def merged_spans(nodes: Iterable[Node]) -> tuple[Span, ...]:
@@ -82,7 +82,7 @@ def _once(graph: Graph, rule: Rule, origin: str) -> Graph:
         current = _with(node, done)
         results: Sequence[Value] = current.results
         if node.op not in ("input", "param"):
-            found = rule(Builder(node.spans, node.name, origin), current)
+            found = rule(Builder(node.spans, node.name, origin, node.device), current)
             if found is not None:
                 results = (found,) if isinstance(found, Value) else tuple(found)
                 _check(current, results, origin)

@@ -97,6 +97,7 @@ class Loop:
             name=make.name,
             origin=make.origin,
             body=self.body,
+            device=make.device,
         )
 
 

@@ -7,7 +7,8 @@
       output map = %0
     }
 
-Results are numbered in the order of `Graph.nodes`; attributes that have their default are left out. The body of a
+Results are numbered in the order of `Graph.nodes`; attributes that have their default are left out. `on 1` behind a
+node says which device the source puts it on. The body of a
 fused node or a scan stands in braces behind it and has its own numbers.
 """
 
@@ -90,8 +91,9 @@ class _Printer:
         return name + self._place(node)
 
     def _place(self, node: Node) -> str:
+        device = f" on {node.device}" if node.device is not None else ""
         spans = " @" + ", ".join(map(self._span, node.spans)) if self.spans and node.spans else ""
-        return spans + (f" from {quoted(node.origin)}" if self.origins and node.origin else "")
+        return device + spans + (f" from {quoted(node.origin)}" if self.origins and node.origin else "")
 
     def _span(self, span: Span) -> str:
         number = self.sources.setdefault(span.source, len(self.sources))

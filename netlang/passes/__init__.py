@@ -3,6 +3,7 @@
 fold              nodes of constants become constants
 simplify          algebra on single nodes
 cse               equal nodes become one
+towers            equal layers on different devices become one (training: done by `optimizer` before it differentiates)
 fold_batchnorm    batch normalisation goes into the weights before it (inference)
 switches          max pools move before activations and keep a switch for their gradient
 dce               what nobody reads is gone
@@ -16,7 +17,7 @@ training step fit into a budget of memory.
 
 from __future__ import annotations
 
-from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, global_pool, simplify, switches
+from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, global_pool, simplify, switches, towers
 from netlang.passes.manager import Pass
 
 _CLEAN = (fold.PASS, simplify.PASS, cse.PASS)
@@ -26,7 +27,7 @@ _TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, global_pool.PASS, fus
 
 def inference_pipeline() -> tuple[Pass, ...]:
     """The passes for a graph that only computes outputs."""
-    return (*_CLEAN, fold_batchnorm.PASS, *_TAIL)
+    return (*_CLEAN, towers.PASS, fold_batchnorm.PASS, *_TAIL)
 
 
 def training_pipeline() -> tuple[Pass, ...]:

@@ -115,4 +115,5 @@ def _fused(plan: Plan, members: Sequence[Node], results: Sequence[Value], carrie
         name=plan.main.name,
         origin=ORIGIN,
         body=body,
+        device=plan.main.device,
     )

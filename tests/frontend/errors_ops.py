@@ -59,4 +59,24 @@ CASES = (
     _case("topk_many", "output y = x -> topk(5)", 19,
           "topk: there are only 4 elements along axis 1 of [N, 4, 6, 6], k is 5"),
     _case("topk_parts", "output y = x -> topk(2)", 14, "an output must be a tensor, not a tuple of 2"),
+    _case("device_negative", "output y = x -> relu -> conv(4, 3, device = -1)", 27,
+          "device must be a number from 0 to 15, got -1"),
+    _case("device_many", "output y = conv(x, 4, 3, device = 16)", 14, "device must be a number from 0 to 15, got 16"),
+    _case("device_tensor", "output y = x -> relu(device = x)", 19,
+          "device must be a whole number, not the tensor f32[N, 4, 6, 6]"),
+    _case("device_size", "output y = x -> relu(device = x.shape[0])", 19,
+          "device must be a whole number, not the size N"),
+    Case(
+        "device_in_another",
+        """\
+block tower(x) {
+  return x -> relu -> conv(4, 3, device = 1)
+}
+net n() {
+  input x: f32[N, 3, 8, 8]
+  output y = x -> tower(device = 0)
+}
+""",
+        Found(2, 23, "a layer on device 1 cannot be part of one on device 0"),
+    ),
 )  # fmt: skip

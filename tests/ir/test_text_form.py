@@ -35,7 +35,7 @@ def assert_same_nodes(a: Graph, b: Graph) -> None:
     number = {n: i for i, n in enumerate(a.nodes)}
     other = {n: i for i, n in enumerate(b.nodes)}
     for x, y in zip(a.nodes, b.nodes, strict=True):
-        assert (x.op, x.types, x.name) == (y.op, y.types, y.name)
+        assert (x.op, x.types, x.name, x.device) == (y.op, y.types, y.name, y.device)
         assert [(number[v.node], v.index) for v in x.inputs] == [(other[v.node], v.index) for v in y.inputs]
         assert list(x.attrs) == list(y.attrs)
         assert all(same_attr(x.attrs[k], y.attrs[k]) for k in x.attrs)

@@ -116,7 +116,10 @@ BROKEN: dict[str, tuple[Callable[[], Graph], str]] = {
     "no body": (lambda: changed("fused", body=None), "has no body"),
     "body where none belongs": (lambda: changed("matmul", body=Graph("b")), "has a body"),
     "body inputs": (lambda: changed_body(lambda b: b.replace(inputs=())), "its body's nothing"),
-    "body outputs": (lambda: changed_body(lambda b: b.replace(outputs=b.outputs[:1])), "its shape rule gives f32[N, 4], the"),
+    "body outputs": (
+        lambda: changed_body(lambda b: b.replace(outputs=b.outputs[:1])),
+        "its shape rule gives f32[N, 4], the",
+    ),
     "body of its own params": (lambda: changed_body(lambda b: b.replace(params=(_param("p"),))), "of its own"),
     "result that is not there": (_no_such_result, "has no result 3"),
     "input not listed": (_unlisted, "is used but not listed in the graph's inputs"),

@@ -11,7 +11,7 @@ from netlang.backends.cpu.lower import Buffer, LoweringContext, Sliceable, Step,
 from netlang.backends.cpu.nest import Nest
 from netlang.backends.cpu.nest_build import build_nest
 from netlang.backends.cpu.nest_steps import is_in_place_safe, nest_steps
-from netlang.ir.dims import Shape
+from netlang.ir.dims import Dim, Shape
 from netlang.ir.graph import Node, Value
 from netlang.ir.opdef import opdef
 
@@ -33,15 +33,19 @@ def nest_of(context: LoweringContext, node: Node) -> Nest | None:
 
 def in_one_layout(context: LoweringContext, node: Node) -> tuple[Value, ...]:
     """The inputs and results of a loop that may all have their channels in blocks, if all of them have; none where
-    its nest would not keep the channels together.
+    its nest would not keep the channels together, or they would not fill their blocks.
 
     They are the tensors of the shape that the loop goes over. Channels are kept together by elementwise ops, and by
     reductions over other axes; what else is read is one number per channel, or a broadcast of some other kind.
     """
     space = _space(node)
-    if space is None or nest_of(context, node) is None:
+    if space is None or nest_of(context, node) is None or not _fills_blocks(context, space[1]):
         return ()
     return tuple(dict.fromkeys(v for v in (*node.inputs, *node.results) if v.shape == space))
+
+
+def _fills_blocks(context: LoweringContext, channels: Dim) -> bool:
+    return isinstance(channels, int) and channels % context.target.lanes(4) == 0
 
 
 def _space(node: Node) -> Shape | None:

@@ -4,6 +4,9 @@ Waiting is spinning for some 50 microseconds, then sleeping in a futex, or where
 Whoever comes last wakes sleepers only if there are any, so nobody pays for a system call in the fast case. A sleeper
 counts itself before it looks at the counter again, a waker advances the counter before it looks for sleepers: with
 sequentially consistent atomics at least one of the two sees the other.
+
+A loop repeats the entries between its begin and its end. Every thread has a copy of its steps' tables, in which it
+moves addresses on after each round: nobody waits for anybody because of that.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 from netlang.backends.cpu.control import (
     ARRIVALS,
     BARRIER,
+    BEGIN,
+    END,
     EPOCH,
     JOB,
     PARALLEL,
@@ -34,6 +39,7 @@ from netlang.backends.cpu.intrinsics import (
     pause,
 )
 from netlang.backends.cpu.native.geometry import inlined
+from netlang.backends.cpu.native.rounds import begin_rounds, next_round
 
 _SPIN = 2000
 _FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # with the flag "private to the process"
@@ -84,14 +90,21 @@ def walk_function(sleeps: bool) -> tuple[Any, Any, Any]:
 
     @inlined
     def walk(control: int, program: int, tid: int, threads: int, target: int) -> int:
-        steps = number(program, 0)
         place = program + 8
-        for _ in range(steps):
-            flags = number(place, 2)
-            if flags & PARALLEL:
-                call_kernel(number(place, 0), number(place, 1), tid, threads)
+        end = place + number(program, 0) * STEP_BYTES
+        while place < end:
+            flags, table = number(place, 2), number(place, 1) + tid * number(place, 3)
+            if flags & BEGIN:
+                place += begin_rounds(table, tid, number(place, 0))
+            elif flags & END:
+                back = next_round(table, tid, number(place, 0))
+                place -= back
+                if back > 0:
+                    flags = 0
+            elif flags & PARALLEL:
+                call_kernel(number(place, 0), table, tid, threads)
             elif tid == 0:
-                call_kernel(number(place, 0), number(place, 1), 0, 1)
+                call_kernel(number(place, 0), table, 0, 1)
             if flags & BARRIER:
                 target += threads
                 if atomic_add(control + ARRIVALS, 1) < target:
@@ -127,10 +140,16 @@ def alone() -> Any:
     """run(program): the calling thread does everything, without any synchronisation."""
 
     def run_alone(program: int) -> None:
-        steps = number(program, 0)
         place = program + 8
-        for _ in range(steps):
-            call_kernel(number(place, 0), number(place, 1), 0, 1)
+        end = place + number(program, 0) * STEP_BYTES
+        while place < end:
+            flags, table = number(place, 2), number(place, 1)
+            if flags & BEGIN:
+                place += begin_rounds(table, 0, number(place, 0))
+            elif flags & END:
+                place -= next_round(table, 0, number(place, 0))
+            else:
+                call_kernel(number(place, 0), table, 0, 1)
             place += STEP_BYTES
 
     return run_alone

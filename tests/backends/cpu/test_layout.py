@@ -100,6 +100,20 @@ def test_groups_and_pool_inside_a_convolution() -> None:
     assert_close(compiled(graph, TARGETS[0], 2).run(given, {})["y"], wanted, "cpu")
 
 
+@pytest.mark.parametrize("channels", [48, 52])
+def test_a_loop_reads_blocks_only_where_channels_fill_them(channels: int) -> None:
+    """The maximum over all places, as after the convolutions of a sentence."""
+
+    def make(b: Builder, v: Values) -> Values:
+        return {"y": b.op("reduce_max", stage(b, v, v["x"], 1), axes=(2, 3))}
+
+    given = {k: a for k, a in arrays(channels).items() if k in ("x", "w1", "b1")}
+    graph = layout.run(graph_of(make, given), TARGETS[0])
+    assert any(layouts(graph)) == (channels % TARGETS[0].lanes(4) == 0)
+    wanted = Reference().compile(graph).run(given, {})["y"]
+    assert_close(compiled(graph, TARGETS[0], 1).run(given, {})["y"], wanted, "cpu")
+
+
 def test_positions_stay_plain() -> None:
     def make(b: Builder, v: Values) -> Values:
         y, switch = b.node("max_pool_switch", conv(b, v["x"], v["w1"]), **MAX).results
