@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 from netlang.diagnostics import NetError, Source
 from netlang.frontend import ast, geometry
+from netlang.frontend.arguments import element_type, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault, Reporter
-from netlang.frontend.initializers import SIGNATURES, initializer
+from netlang.frontend.initializers import SIGNATURES, initializer, numbers
 from netlang.frontend.limits import check_items
 from netlang.frontend.operators import as_tensor
 from netlang.frontend.parser import parse
@@ -88,6 +90,22 @@ def _scalar(site: Site, arguments: Arguments) -> Value:
     return as_tensor(site, arguments["value"], arguments["dtype"])
 
 
+def _tensor(site: Site, arguments: Arguments) -> Value:
+    """`tensor([[1, 0], [0, 1]])`: numbers written down, as a tensor."""
+    dtype = element_type(arguments["dtype"])
+    if not isinstance(arguments["values"], list | tuple):
+        raise Fault(f"tensor takes a list of numbers, not {describe(arguments['values'])}")
+    return site.builder.const(numbers(list(arguments["values"]), dtype, "tensor"), dtype)
+
+
+def _gaussian_window(site: Site, arguments: Arguments) -> list[float]:
+    """A bell of `size` numbers with the sum 1, the largest in the middle; `sigma` is its standard deviation."""
+    size, sigma = whole(arguments["size"], "size"), positive(arguments["sigma"], "sigma")
+    check_items(size)
+    bell = [math.exp(-0.5 * ((i - (size - 1) / 2) / sigma) ** 2) for i in range(size)]
+    return [b / sum(bell) for b in bell]
+
+
 def _weights(site: Site, arguments: Arguments) -> list[Value]:
     """All trained parameters of the net so far, for penalties."""
     return [p for p in site.context.params.values() if p.node.attrs["role"] == "weight"]
@@ -111,6 +129,8 @@ def _functions() -> list[Builtin]:
         Builtin(Signature.of("repeat", "count", "layer"), _repeat),
         Builtin(Signature.of("grad", "y", "x"), _grad),
         Builtin(Signature.of("scalar", "value", dtype=DType.F32), _scalar),
+        Builtin(Signature.of("tensor", "values", dtype=DType.F32), _tensor),
+        Builtin(Signature.of("gaussian_window", "size", "sigma"), _gaussian_window),
         Builtin(Signature.of("weights"), _weights),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
         Builtin(Signature.of("positive", "value"), _positive),

@@ -15,7 +15,7 @@ from netlang.frontend.faults import Fault
 from netlang.frontend.signature import Signature
 from netlang.frontend.values import Initializer, describe, is_number
 from netlang.ir.dims import Shape
-from netlang.ir.types import TensorType, shape_text
+from netlang.ir.types import DType, TensorType, shape_text
 
 SIGNATURES: tuple[Signature, ...] = (
     Signature.of("zeros"),
@@ -99,12 +99,19 @@ def _literal(value: list[Any], type: TensorType, what: str) -> np.ndarray[Any, A
     wanted = tuple(d for d in type.shape if isinstance(d, int))
     if shape != wanted[len(wanted) - len(shape) :] or any(d != 1 for d in wanted[: len(wanted) - len(shape)]):
         raise Fault(f"{what} is {type}, but its values are {shape_text(shape)}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        exact = np.array(value, dtype=np.float64).reshape(wanted)
-        array = exact.astype(type.dtype.numpy)
-    if not np.isfinite(array.astype(np.float64)).all() or (type.dtype.is_int and (array != exact).any()):
-        raise Fault(f"{what} has values that do not fit into {type.dtype} elements")
+    array = numbers(value, type.dtype, what).reshape(wanted)
     array.flags.writeable = False
+    return array
+
+
+def numbers(value: list[Any], dtype: DType, what: str) -> np.ndarray[Any, Any]:
+    """Nested lists of numbers as an array. Raises Fault where rows differ in length or a number does not fit."""
+    shape = _shape(value, what)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = np.array(value, dtype=np.float64).reshape(shape)
+        array = exact.astype(dtype.numpy)
+    if not np.isfinite(array.astype(np.float64)).all() or (dtype.is_int and (array != exact).any()):
+        raise Fault(f"{what} has values that do not fit into {dtype} elements")
     return array
 
 

@@ -29,6 +29,8 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 def binary(site: Site, sign: str, a: Any, b: Any) -> Any:
     """`a sign b`. Raises Fault (or the op's ShapeError) where that means nothing."""
+    if sign in ("==", "!=") and (a is None or b is None):
+        return (a is b) == (sign == "==")
     if isinstance(a, Value) or isinstance(b, Value):
         return _tensors(site, sign, a, b)
     if sign in ("and", "or"):
