@@ -45,7 +45,8 @@ class Span:
 class Diagnostic:
     """One fault or warning.
 
-    `spans[0]` is the place itself; the others are the callers that led there, innermost first.
+    `spans[0]` is the place itself; the others are the callers that led there, innermost first. `imports` are the
+    `import` statements that led to the file that it is in, innermost first.
     """
 
     message: str
@@ -53,6 +54,7 @@ class Diagnostic:
     severity: str = "error"
     notes: tuple[str, ...] = ()
     hint: str = ""
+    imports: tuple[Span, ...] = ()
 
     def __str__(self) -> str:
         place = f"{self.spans[0]}: " if self.spans else "netc: "
@@ -62,6 +64,9 @@ class Diagnostic:
         for caller in self.spans[1:]:
             out.append(f"  in the block used at {caller}:")
             out += _excerpt(caller)
+        for statement in self.imports:
+            out.append(f"  imported at {statement}:")
+            out += _excerpt(statement)
         out += [_printable(f"  note: {note}") for note in self.notes]
         if self.hint:
             out.append(_printable(f"  hint: {self.hint}"))

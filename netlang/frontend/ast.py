@@ -252,6 +252,25 @@ class Augment(Statement):
     value: Expression
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Pattern(Node):
+    """`encoder.*`: names of parameters, `*` standing for anything."""
+
+    pieces: tuple[Word, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Changes(Statement):
+    """`update encoder.*, decoder.*` of a `train` section."""
+
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Alternate(Statement):
+    turns: tuple[Expression, ...]
+
+
 # ---- the top of a file
 
 
@@ -278,6 +297,7 @@ class Block(Node):
 @dataclass(frozen=True, eq=False, slots=True)
 class Train(Node):
     name: Word | None
+    net: Word | None
     body: tuple[Statement, ...]
 
 
@@ -294,10 +314,25 @@ class File(Node):
     items: tuple[Item, ...]
 
 
+def input_names(body: tuple[Statement, ...]) -> tuple[str, ...]:
+    """The inputs that a body declares, also inside `if` and `for`, each once."""
+    found: dict[str, None] = {}
+    for statement in body:
+        if isinstance(statement, Input):
+            found[statement.name.text] = None
+        elif isinstance(statement, For):
+            found.update(dict.fromkeys(input_names(statement.body)))
+        elif isinstance(statement, If):
+            rest = statement.otherwise
+            otherwise = (rest,) if isinstance(rest, If) else rest or ()
+            found.update(dict.fromkeys(input_names((*statement.body, *otherwise))))
+    return tuple(found)
+
+
 SEQUENCES = frozenset({"arguments", "body", "dims", "names", "parameters"})
 """Rules that become plain tuples of their children."""
 
-SPREAD = frozenset({"File", "List", "Pipe", "Tuple"})
+SPREAD = frozenset({"Alternate", "Changes", "File", "List", "Pattern", "Pipe", "Tuple"})
 """Classes whose one field takes all children of the rule."""
 
 CLASSES: dict[str, type[Any]] = {

@@ -94,6 +94,15 @@ def _layer_value(
     return Layer(function, tuple(positional), keyword, span)
 
 
+def as_layer(context: Context, value: Any, span: Span) -> Layer | Composition:
+    """A layer as it is. The bare name of a block is a layer of its own, that of a net is the net itself."""
+    if isinstance(value, Layer | Composition):
+        return value
+    if isinstance(value, BlockFunction) and value.is_net:
+        return context.net_layer(value)
+    return Layer(value, (), {}, span)
+
+
 # ---- application
 
 
@@ -111,7 +120,7 @@ def apply(
             raise Fault("a composition of layers takes nothing but tensors")
         return _apply_composition(context, layer, inputs, span)
     if isinstance(layer, BlockFunction | Primitive):
-        layer = Layer(layer, (), {}, span)
+        layer = Layer(layer, (), {}, span) if positional or keyword else as_layer(context, layer, span)
     arguments = [*inputs, *layer.positional, *positional]
     keywords = {**layer.keyword, **keyword}
     try:
@@ -187,7 +196,10 @@ def _apply_composition(context: Context, layers: Composition, inputs: Sequence[A
 
 
 def name_layer(context: Context, name: str, value: Any) -> None:
-    """A layer bound to a name carries that name from then on, unless it has one."""
+    """A layer bound to a name carries that name from then on, unless it has one; of a file's list, with a number."""
+    if context.frame.kind == "file" and isinstance(value, list | tuple):
+        for place, entry in enumerate(value, 1):
+            name_layer(context, f"{name}{place}", entry)
     if isinstance(value, Layer | Composition) and value.instance is None:
         if isinstance(value, Layer) and isinstance(value.function, Primitive):
             return

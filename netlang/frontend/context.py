@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from netlang.diagnostics import Diagnostic, Span
-from netlang.frontend import limits
+from netlang.frontend import ast, limits
 from netlang.frontend.faults import Fault, Located, Reporter, Stop
-from netlang.frontend.scope import Frame, Usage
-from netlang.frontend.values import BlockFunction, Instance
+from netlang.frontend.scope import Frame, Naming, Usage
+from netlang.frontend.values import BlockFunction, Instance, Layer
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, Sym
 from netlang.ir.graph import Node, Value
@@ -48,13 +48,14 @@ class Context:
         self.usage = usage
         self.run_block: Callable[[Context, BlockFunction, dict[str, Any], Instance, Span], Any] | None = run_block
         self.frames: list[Frame] = []
-        self.root = Instance()
+        self.naming = Naming(Instance())  # of the file's own layers
+        self.net_layers: dict[ast.Block | ast.Net, Layer] = {}
         self.inputs: dict[str, Value] = {}
-        self.outputs: dict[str, tuple[Value, Span] | None] = {}
         self.params: dict[str, Value] = {}
+        self.keys: dict[str, tuple[str, str]] = {}  # of parameters: see Instance
         self.updates: dict[str, Value] = {}
         self.trail: dict[Value, Step] = {}
-        self.nets: frozenset[str] = frozenset()
+        self.settings: Mapping[str, Mapping[str, Any]] = {}  # from outside, for the parameters of nets, by owner
         self.recipe: object | None = None  # of the `train` section being carried out
         self.level = 0
         self.device: int | None = None  # of the layers being applied
@@ -93,7 +94,7 @@ class Context:
 
     def _too_deep(self, frame: Frame) -> NoReturn:
         again = sum(f.name == frame.name for f in self.frames) > 1
-        what = f"block '{frame.name}' applies itself without end" if again else "blocks are nested too deeply"
+        what = f"{frame.kind} '{frame.name}' applies itself without end" if again else "blocks are nested too deeply"
         self.stop(f"{what} ({limits.BLOCKS} levels)", frame.call)
 
     def places(self, span: Span | None) -> tuple[tuple[Span, ...], Value | None]:
@@ -159,6 +160,16 @@ class Context:
 
     # ---- leaves
 
+    def net_layer(self, net: BlockFunction) -> Layer:
+        """A net as a layer: the same one wherever its name stands, with the parameters of the net itself."""
+        found = self.net_layers.get(net.definition)
+        if found is None:
+            name = self.naming.claimed(net.name)
+            found = Layer(net, (), {}, net.definition.name.span)
+            found.instance = Instance(name, owner_of(net.definition))
+            self.net_layers[net.definition] = found
+        return found
+
     def add_input(self, name: str, type: TensorType, span: Span) -> Value:
         """A new input of the graph."""
         value = Builder((span,)).input(name, type)
@@ -183,6 +194,11 @@ class Context:
         self._nodes += count
         if self._nodes > limits.NODES:
             self.stop(f"the net is too large: more than {limits.NODES} operations", span)
+
+
+def owner_of(net: ast.Block | ast.Net) -> str:
+    """What a net's own parameters are said to belong to; see Instance. Names of nets are unique in a file."""
+    return f"{net.span.source.name}:{net.name.text}"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import Any
 
 from netlang.diagnostics import did_you_mean
 from netlang.frontend import ast
-from netlang.frontend.calls import apply, call, site_of
+from netlang.frontend.calls import apply, as_layer, call, site_of
 from netlang.frontend.context import Context, text_of
 from netlang.frontend.faults import Fault, Silenced
 from netlang.frontend.limits import INTEGER
 from netlang.frontend.operators import binary, truth, unary
 from netlang.frontend.values import (
+    BlockFunction,
     Builtin,
     Composition,
     Instance,
@@ -100,9 +101,6 @@ def unknown(context: Context, word: ast.Word, what: str = "name") -> Exception:
     """The fault of a name that stands for nothing; silent where a failed `if` or `for` may be why."""
     if any(frame.broken for frame in context.frames if not frame.std):
         return Silenced()
-    if word.text in context.nets:
-        hint = "what is to be applied is written as a block: block name(x) { ... return y }"
-        return Fault(f"'{word.text}' is a net, which cannot be applied", hint=hint, span=word.span)
     other = _OTHER_NAMES.get(word.text.lower(), "")
     hint = f"it is called '{other}' here" if other else did_you_mean(word.text, context.frame.scope.names())
     return Fault(f"unknown {what} '{word.text}'", hint=hint, span=word.span)
@@ -157,6 +155,8 @@ def _attribute(context: Context, e: ast.Attribute) -> Any:
     of, name = evaluate(context, e.of), e.name.text
     if isinstance(of, Value):
         return _of_tensor(of, e.name)
+    if isinstance(of, BlockFunction) and of.is_net:
+        of = context.net_layer(of)
     if isinstance(of, Layer | Composition):
         if of.instance is None or not (of.instance.params or of.instance.children):
             raise Fault("this layer was not applied yet, so it has no parameters", span=e.of.span)
@@ -275,18 +275,13 @@ def _no_layer(value: Any, stage: ast.Expression) -> Fault:
 
 
 def _composition(context: Context, e: ast.Pipe, first: Any) -> Composition:
-    parts = [_part(first, e.stages[0])]
+    parts = [as_layer(context, first, e.stages[0].span)]
     for stage in e.stages[1:]:
         layer = evaluate(context, stage)
         if not is_layer(layer):
             raise context.locate(_no_layer(layer, stage), stage.span)
-        parts.append(_part(layer, stage))
+        parts.append(as_layer(context, layer, stage.span))
     return Composition(tuple(parts), e.span)
-
-
-def _part(layer: Any, stage: ast.Expression) -> Any:
-    """A bare name of a block in a composition is a layer of its own."""
-    return layer if isinstance(layer, Layer | Composition) else Layer(layer, (), {}, stage.span)
 
 
 # ---- calls

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from lark import Token
 
@@ -53,15 +55,27 @@ class Reporter:
 
     def __init__(self) -> None:
         self._found: dict[tuple[object, ...], Diagnostic] = {}
+        self._imports: tuple[Span, ...] = ()
+
+    @contextmanager
+    def importing(self, stack: tuple[Span, ...]) -> Iterator[None]:
+        """Faults told meanwhile are those of a file that these `import` statements led to, innermost first."""
+        before, self._imports = self._imports, stack
+        try:
+            yield
+        finally:
+            self._imports = before
 
     def add(self, diagnostic: Diagnostic) -> None:
         place = diagnostic.spans[0] if diagnostic.spans else None
         key = (str(place), diagnostic.message, diagnostic.severity)
-        self._found.setdefault(key, diagnostic)
+        self._found.setdefault(key, replace(diagnostic, imports=self._imports) if self._imports else diagnostic)
 
     def of(self, severity: str) -> tuple[Diagnostic, ...]:
-        """The diagnostics of a severity, in the order of the text."""
-        return tuple(sorted((d for d in self._found.values() if d.severity == severity), key=_order))
+        """The diagnostics of a severity, in the order of the text; those of another file stand together."""
+        found = [d for d in self._found.values() if d.severity == severity]
+        files = {source: place for place, source in reversed([*enumerate(d.spans[0].source for d in found if d.spans)])}
+        return tuple(sorted(found, key=lambda d: (files[d.spans[0].source] if d.spans else 0, *_order(d))))
 
     @property
     def full(self) -> bool:

@@ -21,7 +21,7 @@ CLOSE = frozenset(OPEN.values())
 # Words that begin a statement or an item. Anywhere else, and before `=`, `,` or `:`, they are names like any other, so
 # that `cosine(epochs = 10)` and `loss = squared_error(...)` can be written.
 STATEMENT_WORDS = words(
-    "AUGMENT BATCH BLOCK BUFFER CHECK CLIP EPOCHS FROZEN IMPORT INPUT LOSS METRIC NET OPTIMIZER OUTPUT PARAM "
+    "ALTERNATE AUGMENT BATCH BLOCK BUFFER CHECK CLIP EPOCHS FROZEN IMPORT INPUT LOSS METRIC NET OPTIMIZER OUTPUT PARAM "
     "RETURN STOP TARGET TRAIN UPDATE"
 )
 _NAME_FOLLOWS = frozenset({"EQUAL", "COMMA", "COLON"})
@@ -59,6 +59,7 @@ class Layout:
         self.stray = False
         self.before = self._latest = None
         previous = LINE_END
+        patterns = False  # in an `update` of patterns, which may end with a '*'
         for count, (token, following) in enumerate(_pairs(stream)):
             if count == LONGEST:
                 raise SyntaxFault(f"the file is too long: more than {LONGEST} words and signs", token)
@@ -66,13 +67,17 @@ class Layout:
             if len(token) > LONGEST_WORD and kind in ("NAME", "NUMBER"):
                 raise SyntaxFault(f"a name or number has at most {LONGEST_WORD} characters", token)
             if kind == LINE_END:
-                if previous in _CARRY_ON or following in _CARRIED_ON or self._inside_brackets():
+                ends = patterns and previous == "STAR"
+                patterns = patterns and not ends and previous in _CARRY_ON
+                if (previous in _CARRY_ON and not ends) or following in _CARRIED_ON or self._inside_brackets():
                     continue
             elif kind in STATEMENT_WORDS:
                 starts = previous in (LINE_END, "LBRACE") and not self._inside_brackets()
                 if not starts or following in _NAME_FOLLOWS:
                     token = Token.new_borrow_pos("NAME", str(token), token)
+                patterns = token.type == "UPDATE"
             else:
+                patterns = patterns and kind != "EQUAL"
                 self._track(token)
             previous = token.type
             self.before, self._latest = self._latest, token

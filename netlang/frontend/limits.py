@@ -14,6 +14,9 @@ from netlang.ir.dims import Dim, Sym
 from netlang.ir.types import TensorType
 
 FILE_BYTES = 1 << 20
+IMPORTS = 100
+IMPORTS_DEEP = 20
+"""Files imported by a file and by those it imports, in all and one inside the other."""
 NODES = 50_000
 STEPS = 500_000
 """Expressions and statements evaluated."""

@@ -51,6 +51,7 @@ def _create(context: Context, s: ast.Declaration, type: TensorType, initial: Any
     spans = context.places(s.name.span)[0][:1]
     value = Builder(spans).param(path, type, role, init)
     context.params[path] = value
+    context.keys[path] = context.frame.naming.instance.key(s.name.text)
     return value
 
 

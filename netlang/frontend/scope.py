@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,12 @@ class Naming:
         self._counts: Counter[str] = Counter()
         self._taken: set[str] = set()
 
+    def over(self, instance: Instance) -> Naming:
+        """The names of another layer of the same path: none is given twice by the two."""
+        other = Naming(instance)
+        other._counts, other._taken = self._counts, self._taken
+        return other
+
     def numbered(self, kind: str) -> str:
         """A name for a layer without one: `conv1`, `conv2`."""
         while True:
@@ -100,6 +106,8 @@ class Frame:
     subject   its first tensor, whose history a fault is told with
     inner     how many `if` and `for` are being carried out: names may be bound again there
     broken    an `if` or `for` failed, so names may be missing
+    given     what the inputs of a net are that is applied as a layer; None for a net that is elaborated itself
+    outputs   of a net, with their places; None stands for one that failed
     """
 
     kind: str
@@ -111,6 +119,8 @@ class Frame:
     subject: Value | None = None
     inner: int = 0
     broken: bool = False
+    given: Mapping[str, Any] | None = None
+    outputs: dict[str, tuple[Value, Span] | None] = field(default_factory=dict)
 
 
 @dataclass

@@ -10,13 +10,13 @@ from typing import Any
 from netlang.diagnostics import Span
 from netlang.frontend import ast, parameters
 from netlang.frontend.calls import name_layer
-from netlang.frontend.context import Context
+from netlang.frontend.context import Context, owner_of
 from netlang.frontend.expressions import evaluate, lookup
 from netlang.frontend.faults import Fault, Located, Silenced, Stop
 from netlang.frontend.limits import check_items
 from netlang.frontend.operators import truth
 from netlang.frontend.scope import Frame, Naming, Scope
-from netlang.frontend.types import check_promise, evaluate_type
+from netlang.frontend.types import accept, check_promise, evaluate_type
 from netlang.frontend.values import POISON, BlockFunction, Instance, Poison, describe, tensors_of
 from netlang.ir.graph import Value
 from netlang.ir.opdef import ShapeError
@@ -33,7 +33,15 @@ class Returned:
 Handler = Callable[[Context, Any], Returned | None]
 _HANDLERS: dict[type[ast.Statement], tuple[frozenset[str], Handler]] = {}
 _ANYWHERE = frozenset({"file", "net", "train", "block"})
-_HOMES = {"net": "a net", "train": "a train section", "block": "a block"}
+_HOMES = {
+    "file": "the file itself",
+    "net": "a net",
+    "block": "a block",
+    "train": "a train section",
+    "alternation": "a train section that alternates",
+}
+_WORDS: dict[type[ast.Statement], str] = {ast.Changes: "update"}
+"""What statements begin with, where that is not the name of their class."""
 
 
 def handles(kind: type[ast.Statement], *frames: str) -> Callable[[Handler], Handler]:
@@ -79,9 +87,9 @@ def _run(context: Context, statement: ast.Statement) -> Returned | None:
     homes, handler = _HANDLERS[type(statement)]
     try:
         if context.frame.kind not in homes:
-            word = type(statement).__name__.lower()
+            word = _WORDS.get(type(statement), type(statement).__name__.lower())
             word = statement.role.text if isinstance(statement, ast.Declaration) else word
-            places = " or ".join(_HOMES[h] for h in ("net", "block", "train") if h in homes)
+            places = " or ".join(_HOMES[h] for h in _HOMES if h in homes)
             raise Fault(f"'{word}' belongs in {places}, not in {_HOMES[context.frame.kind]}")
         return handler(context, statement)
     except (Fault, ShapeError) as fault:
@@ -140,6 +148,11 @@ def _parts(value: Any, s: ast.Binding) -> Sequence[Any]:
 
 @handles(ast.Input, "net")
 def _input(context: Context, s: ast.Input) -> None:
+    given = context.frame.given
+    if given is not None:
+        accept(context, s.name, s.type, given[s.name.text])
+        bind(context, s.name, given[s.name.text], "input")
+        return
     type = evaluate_type(context, s.type, introduce=True)
     if s.name.text in context.inputs:
         raise Fault(f"there is an input '{s.name.text}' already", span=s.name.span)
@@ -148,10 +161,10 @@ def _input(context: Context, s: ast.Input) -> None:
 
 @handles(ast.Output, "net")
 def _output(context: Context, s: ast.Output) -> None:
-    name = s.name.text
-    if name in context.outputs:
+    name, outputs = s.name.text, context.frame.outputs
+    if name in outputs:
         raise Fault(f"there is an output '{name}' already", span=s.name.span)
-    context.outputs[name] = None
+    outputs[name] = None
     if s.value is None:
         value = lookup(context, s.name)
     else:
@@ -163,7 +176,7 @@ def _output(context: Context, s: ast.Output) -> None:
         hint = "give every output a name of its own" if tensors_of(value) else ""
         raise Fault(f"an output must be a tensor, not {describe(value)}", span=span, hint=hint)
     context.record(value, name) if value not in context.trail else None
-    context.outputs[name] = (value, s.name.span)
+    outputs[name] = (value, s.name.span)
 
 
 @handles(ast.Declaration, "net", "block", "train")
@@ -264,14 +277,18 @@ def _filled(context: Context, message: ast.Word) -> str:
 
 
 def run_block(context: Context, block: BlockFunction, arguments: dict[str, Any], instance: Instance, span: Span) -> Any:
-    """What a block returns for these arguments. Raises Silenced where its return value failed."""
+    """What a block returns, or a net puts out, for these arguments. Raises Silenced where that failed."""
     subject = next((v for a in arguments.values() for v in (tensors_of(a) or [])), None)
-    frame = Frame("block", block.name, Scope(block.scope), Naming(instance), block.std, span, subject)
+    kind = "net" if block.is_net else "block"
+    frame = Frame(kind, block.name, Scope(block.scope), Naming(instance), block.std, span, subject)
     with context.inside(frame):
-        for parameter in block.definition.parameters:
+        for parameter in block.parameters:
             word = parameter.name
-            given = arguments[word.text] if word.text in arguments else _default(context, parameter)
+            given = arguments[word.text] if word.text in arguments else _default(context, block, parameter)
             bind(context, word, given, "parameter")
+        if block.is_net:
+            frame.given = {name: arguments[name] for name in block.inputs}
+            return _outputs(context, block)
         returned = run(context, block.definition.body)
         if returned is None and not frame.broken:
             fault = Fault(f"block '{block.name}' returns nothing", hint="end it with 'return ...'")
@@ -281,6 +298,19 @@ def run_block(context: Context, block: BlockFunction, arguments: dict[str, Any],
         return returned.value
 
 
-def _default(context: Context, parameter: ast.Parameter) -> Any:
+def _outputs(context: Context, net: BlockFunction) -> Any:
+    """What a net that is applied as a layer puts out: a tensor, or a tuple of its several outputs."""
+    run(context, net.definition.body)
+    found = [output and output[0] for output in context.frame.outputs.values()]
+    if not found and not context.frame.broken:
+        fault = Fault(f"net '{net.name}' has no output", hint="name what the net computes: output y = ...")
+        raise context.locate(fault, net.definition.name.span)
+    if None in found or not found:
+        raise Silenced
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _default(context: Context, block: BlockFunction, parameter: ast.Parameter) -> Any:
     assert parameter.default is not None  # else the signature would have asked for it
-    return evaluate(context, parameter.default)
+    value = evaluate(context, parameter.default)
+    return context.settings.get(owner_of(block.definition), {}).get(parameter.name.text, value)

@@ -29,9 +29,18 @@ _EPOCHS = 10
 _BATCH = 32
 
 
+@dataclass(frozen=True)
+class Turn:
+    """So many steps of a phase, each time it is its turn."""
+
+    phase: str
+    steps: int
+    span: Span
+
+
 @dataclass
 class Recipe:
-    """What the statements of one `train` section said, while it is being read."""
+    """What the statements of one `train` section said, while it is being read. `taken` are the net's outputs."""
 
     loss: Value | None = None
     metrics: dict[str, Value] = field(default_factory=dict)
@@ -39,6 +48,9 @@ class Recipe:
     augment: dict[str, tuple[Call, ...]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Span] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    patterns: list[tuple[str, Span]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -109,7 +121,7 @@ def _loss(context: Context, s: ast.Loss) -> None:
 def _metric(context: Context, s: ast.Metric) -> None:
     found = recipe_of(context)
     name = s.name.text if s.name is not None else _metric_name(s.value)
-    if name in found.metrics or name in RESERVED or name.startswith(HELD_OUT) or name in context.outputs:
+    if name in found.metrics or name in RESERVED or name.startswith(HELD_OUT) or name in found.taken:
         raise Fault(f"the name '{name}' is taken", hint="give the metric one of its own: metric name = ...")
     value = _scalar(context, s.value, f"the metric '{name}'")
     found.metrics[name] = (
@@ -147,12 +159,36 @@ def _optimizer(context: Context, s: ast.Optimizer) -> None:
         raise Fault("sgd: 'nesterov' needs a momentum above 0", span=s.value.span)
 
 
-@handles(ast.Epochs, "train")
+@handles(ast.Changes, "train")
+def _changes(context: Context, s: ast.Changes) -> None:
+    for pattern in s.patterns:
+        recipe_of(context).patterns.append(("".join(piece.text for piece in pattern.pieces), pattern.span))
+
+
+@handles(ast.Alternate, "alternation")
+def _alternate(context: Context, s: ast.Alternate) -> None:
+    _once(context, s).turns += [_turn(context, expression) for expression in s.turns]
+
+
+def _turn(context: Context, expression: ast.Expression) -> Turn:
+    """`discriminator`, or `discriminator(5)`: five steps of it."""
+    if isinstance(expression, ast.Name):
+        return Turn(expression.id.text, 1, expression.span)
+    if isinstance(expression, ast.Call) and isinstance(expression.function, ast.Name):
+        values = [a.value for a in expression.arguments if a.name is None or a.name.text == "steps"]
+        if len(values) == len(expression.arguments) == 1:
+            name = expression.function.id.text
+            return Turn(name, _count(context, values[0], f"the steps of {name}"), expression.span)
+    hint = "it is written: alternate critic(5), generator"
+    raise Fault("'alternate' takes the names of train sections", hint=hint, span=expression.span)
+
+
+@handles(ast.Epochs, "train", "alternation")
 def _epochs(context: Context, s: ast.Epochs) -> None:
     _once(context, s).settings["epochs"] = _count(context, s.value, "epochs")
 
 
-@handles(ast.Batch, "train")
+@handles(ast.Batch, "train", "alternation")
 def _batch(context: Context, s: ast.Batch) -> None:
     _once(context, s).settings["batch"] = _count(context, s.value, "batch")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from netlang.diagnostics import did_you_mean
 from netlang.frontend import ast
-from netlang.frontend.context import Context
+from netlang.frontend.context import Context, text_of
 from netlang.frontend.expressions import evaluate
 from netlang.frontend.faults import Fault
 from netlang.frontend.limits import check_dim, check_type
@@ -81,3 +81,30 @@ def check_promise(context: Context, name: ast.Word, type: ast.Type, value: Any) 
         raise context.locate(
             Fault(f"'{name.text}' is promised to be {promised}, but is {value.type}"), type.span, value
         )
+
+
+def accept(context: Context, name: ast.Word, type: ast.Type, value: Any) -> None:
+    """Check what an input of a net is given where the net is applied as a layer; new names of sizes become its sizes.
+
+    Raises Fault where it does not suit.
+    """
+    wanted = f"{text_of(type.span)}"
+    if not isinstance(value, Value):
+        raise Fault(f"input '{name.text}' takes a tensor {wanted}, not {describe(value)}", span=type.span)
+    fault = Fault(f"input '{name.text}' is {wanted}, but is given {value.type}", span=type.span)
+    if value.dtype != _dtype(context, type.dtype):
+        raise fault
+    place = 0
+    for expression in type.dims:
+        left = value.shape[place:]
+        if left and isinstance(expression, ast.Name) and _is_new(context, expression.id.text):
+            context.frame.scope.bind(expression.id.text, left[0], expression.id.span, again=True)
+            context.usage.used.add(expression.id.span)
+            place += 1
+            continue
+        sizes = _dims(evaluate(context, expression), expression)
+        if left[: len(sizes)] != tuple(sizes):
+            raise fault
+        place += len(sizes)
+    if place != value.rank:
+        raise fault

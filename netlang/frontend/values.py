@@ -45,9 +45,15 @@ class Reserved:
 
 @dataclass(eq=False)
 class Instance:
-    """The parameters of one layer and of the layers inside it. `path` is `stage1.conv1`, empty for the net itself."""
+    """The parameters of one layer and of the layers inside it. `path` is `stage1.conv1`, empty for the net itself.
+
+    owner, inner    the same layer of whichever net it is seen from: the net that it belongs to, or "" for the layers
+                    of the file itself, and its path there
+    """
 
     path: str = ""
+    owner: str = ""
+    inner: str = ""
     params: dict[str, Value] = field(default_factory=dict)
     children: dict[str, Instance] = field(default_factory=dict)
 
@@ -55,18 +61,22 @@ class Instance:
         """The full name of something in this layer."""
         return f"{self.path}.{name}" if self.path else name
 
+    def key(self, name: str) -> tuple[str, str]:
+        """What something in this layer is, whichever net it is seen from."""
+        return self.owner, f"{self.inner}.{name}" if self.inner else name
+
     def child(self, name: str) -> Instance:
         """The layer `name` inside this one, made when it is first asked for."""
         if name not in self.children:
-            self.children[name] = Instance(self.join(name))
+            self.children[name] = Instance(self.join(name), *self.key(name))
         return self.children[name]
 
 
 @dataclass(frozen=True, eq=False)
 class BlockFunction:
-    """A `block` of the file or of the standard library."""
+    """A `block` of a file or of the standard library, or a net of a file as a layer: a function of its inputs."""
 
-    definition: ast.Block
+    definition: ast.Block | ast.Net
     scope: Scope
     std: bool
 
@@ -75,8 +85,22 @@ class BlockFunction:
         return self.definition.name.text
 
     @property
+    def is_net(self) -> bool:
+        return isinstance(self.definition, ast.Net)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of a net's inputs; a block has only parameters."""
+        return ast.input_names(self.definition.body) if self.is_net else ()
+
+    @property
+    def parameters(self) -> tuple[ast.Parameter, ...]:
+        return self.definition.parameters or ()
+
+    @property
     def signature(self) -> Signature:
-        return Signature(self.name, tuple((p.name.text, p.default is not None) for p in self.definition.parameters))
+        given = tuple((p.name.text, p.default is not None) for p in self.parameters)
+        return Signature(self.name, (*((name, False) for name in self.inputs), *given))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from netlang.diagnostics import Diagnostic, Source, Span
-from netlang.ir.graph import Graph
+from netlang.ir.graph import Graph, Value
 
 RNG = "$rng"
 LEARNING_RATE = "$lr"
@@ -49,6 +49,9 @@ class TrainSpec:
     augment     per input, the transformations in order
     clip        `norm(max)` or `value(max)`, or None
     stop        `early(patience, monitor)` or None: when training ends before its last epoch
+    name        what the section is called; empty where the file has only one
+    changed     the names of the parameters that it may change; None: all
+    names       for its parameters that weights files hold, how they are called there; see `Module`
     """
 
     graph: Graph
@@ -63,20 +66,44 @@ class TrainSpec:
     clip: Call | None = None
     stop: Call | None = None
     span: Span | None = None
+    name: str = ""
+    changed: frozenset[str] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """A `train` section that lets others take turns: so many steps of each, over and over, every step on a batch."""
+
+    name: str
+    turns: tuple[tuple[str, int], ...]
+    epochs: int
+    batch: int
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
 class Module:
     """A checked file. `nets` are in the order of the text; `net` is the one that commands use without being told.
 
-    `arguments` are what was said from outside of its constants and of the parameters of its nets.
+    phases         the `train` sections that have a loss, by name, in the order of the text
+    alternations   those that let others take turns
+    arguments      what was said from outside of its constants and of the parameters of its nets
+    names          for each net, how weights files call its parameters, by the names they have in the net
+    weights        for each net, the parameters under those names that are kept with it: its own and those of the nets
+                   that have some in common with it. Nets that do have the same ones.
+    imported       the files that it imports
     """
 
     source: Source
     nets: Mapping[str, Graph]
-    train: TrainSpec | None = None
+    phases: Mapping[str, TrainSpec] = field(default_factory=dict)
+    alternations: Mapping[str, Alternation] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    weights: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    imported: tuple[Source, ...] = ()
 
     @property
     def net(self) -> Graph:
@@ -84,7 +111,22 @@ class Module:
         return list(self.nets.values())[-1]
 
     @property
+    def train(self) -> TrainSpec | None:
+        """The last `train` section that has a loss, if there is one."""
+        return list(self.phases.values())[-1] if self.phases else None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the `train` sections that make up a training, one after the other: those that take turns in
+        another are part of it."""
+        parts = {name for found in self.alternations.values() for name, _ in found.turns}
+        lines = {name: found.span.line if found.span else 0 for name, found in self.phases.items()}
+        lines.update({name: found.span.line if found.span else 0 for name, found in self.alternations.items()})
+        return tuple(name for name in sorted(lines, key=lines.__getitem__) if name not in parts)
+
+    @property
     def fingerprint(self) -> str:
-        """A hash of all that the graphs follow from: the text and the arguments."""
+        """A hash of all that the graphs follow from: the text, what it imports, and the arguments."""
         given = sorted(self.arguments.items())
-        return sha256(f"{self.source.text}\0{given if given else ''}".encode()).hexdigest()
+        texts = [self.source.text, *(s.text for s in self.imported), str(given) if given else ""]
+        return sha256("\0".join(texts).encode()).hexdigest()

@@ -148,23 +148,59 @@ net n() {
         ),
     ),
     Case(
-        "net_as_block",
+        "net_in_a_net",
         """\
 net a() {
-  input x: f32[N]
-  output y = x
+  input x: f32[N, 3]
+  input y: f32[N, 4]
+  output z = (x, y) -> concat
 }
 net b() {
-  input x: f32[N]
+  input x: f32[N, 3]
+  output y = (x, x) -> a
+}
+""",
+        Found(3, 12, "input 'y' is f32[N, 4], but is given f32[N, 3]"),
+    ),
+    Case(
+        "net_without_its_inputs",
+        """\
+net a() {
+  input x: f32[N, 3]
+  input y: f32[N, 4]
+  output z = (x, y) -> concat
+}
+net b() {
+  input x: f32[N, 3]
   output y = x -> a
 }
 """,
-        Found(
-            7,
-            19,
-            "'a' is a net, which cannot be applied",
-            "what is to be applied is written as a block: block name(x) { ... return y }",
-        ),
+        Found(8, 19, "a needs 'y'", "it is a(x, y)"),
+    ),
+    Case(
+        "net_in_itself",
+        """\
+net a() {
+  input x: f32[N, 3]
+  output z = x -> a
+}
+""",
+        Found(3, 19, "net 'a' applies itself without end (64 levels)"),
+    ),
+    Case(
+        "shared_layer_of_two_sizes",
+        """\
+enc = dense(5)
+net a() {
+  input x: f32[N, 3]
+  output y = x -> enc
+}
+net b() {
+  input x: f32[N, 4]
+  output y = x -> enc
+}
+""",
+        Found(8, 19, "the shared parameter 'enc.weight' is f32[5, 4] in net 'b', but f32[5, 3] in net 'a'"),
     ),
     Case(
         "defined_twice",
@@ -196,7 +232,7 @@ net n() {
         Found(3, 19, "'scan' is not available yet"),
     ),
     Case(
-        "import",
+        "import_into_a_text",
         """\
 import "blocks.net"
 net n() {
@@ -204,7 +240,7 @@ net n() {
   output y = x
 }
 """,
-        Found(1, 1, "'import' is not available yet", "put the blocks into this file"),
+        Found(1, 8, "a text cannot import a file: there is no folder to look in", "save the text as a file"),
     ),
     Case(
         "dtype",

@@ -185,7 +185,9 @@ train {
 train more {
 }
 """,
-        Found(12, 1, "several train sections in one file are not available yet"),
+        Found(6, 1, "one of several train sections needs a name", "for example: train pretrain {"),
+        Found(12, 1, "the train section has no loss"),
+        Found(12, 1, "the train section has no optimizer"),
     ),
     Case(
         "target_shape",
