@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from strips import Array, compose
@@ -23,7 +25,7 @@ TRAINED_ON, HELD_OUT = 60_000, 5_000
 class Lines(netlang.Progress):
     """One line an epoch."""
 
-    def epoch(self, record: dict[str, float]) -> None:  # type: ignore[override]
+    def epoch(self, record: Mapping[str, Any]) -> None:
         print("  ".join(f"{k} {v:.4g}" for k, v in record.items()), flush=True)
 
 
