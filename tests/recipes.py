@@ -247,6 +247,10 @@ def one_hot(d: Draw, shape: Shape) -> Case:
     return Case((tensor(shape, below(classes), d.pick(*INDEX_TYPES)),), attrs)
 
 
+def counted(d: Draw, shape: Shape) -> Case:
+    return Case((), {"size": d.size(), "dtype": d.pick(*INDEX_TYPES, DType.F32, DType.F64)})
+
+
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 RECIPES: dict[str, Recipe] = {
@@ -288,6 +292,7 @@ RECIPES: dict[str, Recipe] = {
     "put_along": Recipe(put_along, (1, 5)),
     "topk": Recipe(topk, (1, 5), lambda shape: any(isinstance(dim, int) for dim in shape)),
     **{op: Recipe(resample, (1, 5)) for op in ("resample", "resample_grad")},
+    "iota": Recipe(counted),
     **WINDOW_RECIPES,
     **RESPONSE_RECIPES,
 }

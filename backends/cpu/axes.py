@@ -47,7 +47,7 @@ class Axes:
 
     def visit(self, node: Node) -> bool:
         """Unite the dims that `node` walks together. False: not an op of a loop nest."""
-        if node.op in ("const", "extent") or "random" in opdef(node.op).traits:
+        if node.op in ("const", "extent", "iota") or "random" in opdef(node.op).traits:
             return True
         if node.op == "transpose":
             for i, p in enumerate(node.attrs["perm"]):

@@ -19,7 +19,7 @@ from netlang.ir.types import DType
 
 _VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient", "layout"})
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent"})
+_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent", "iota"})
 
 
 def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -164,6 +164,8 @@ class _NestBuilder:
             return self._constant(node)
         if node.op == "extent":
             return self.nest.number(node.attrs["dim"], dtype)
+        if node.op == "iota":
+            return self._iota(node)
         if node.op in _VIEWS:
             return self._position(node.inputs[0])
         if node.op in _REDUCTIONS:
@@ -197,13 +199,19 @@ class _NestBuilder:
         """index == position along the new last axis."""
         of = self.axes.of(node.out)[-1]
         wide = self.nest.add("cast", "i64", [indices], dtype="i64")
-        if of is None:
-            place = self.nest.add("constant", "i64", value=0)
-        else:
-            place = self.nest.add("iota", "i64", axis=self.order.index(of))
-        hit = self.nest.add("eq", "bool", [wide, place])
+        hit = self.nest.add("eq", "bool", [wide, self._place_along(of)])
         dtype = node.out.dtype.value
         return hit if dtype == "bool" else self.nest.add("cast", dtype, [hit], dtype=dtype)
+
+    def _iota(self, node: Node) -> int:
+        place, dtype = self._place_along(self.axes.of(node.out)[0]), node.out.dtype.value
+        return place if dtype == "i64" else self.nest.add("cast", dtype, [place], dtype=dtype)
+
+    def _place_along(self, of: Place | None) -> int:
+        """The position along the axis of a class, i64; 0 along one of size 1."""
+        if of is None:
+            return self.nest.add("constant", "i64", value=0)
+        return self.nest.add("iota", "i64", axis=self.order.index(of))
 
     def _random(self, node: Node) -> int:
         """Element i is a function of i, seed and step: the two entries of the key."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netlang.diagnostics import NetError, Source
-from netlang.frontend import ast, geometry
+from netlang.frontend import ast, geometry, scans
 from netlang.frontend.arguments import element_type, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault, Reporter
@@ -25,10 +25,10 @@ from netlang.frontend.values import (
     Builtin,
     Composition,
     Layer,
-    Reserved,
     Training,
     describe,
     fresh,
+    is_dim,
     is_layer,
 )
 from netlang.ir.gradient import gradients
@@ -106,6 +106,16 @@ def _gaussian_window(site: Site, arguments: Arguments) -> list[float]:
     return [b / sum(bell) for b in bell]
 
 
+def _arange(site: Site, arguments: Arguments) -> Value:
+    """0, 1, 2, ... as a tensor; the size may be one that is known only when the net runs."""
+    size, dtype = arguments["size"], arguments["dtype"]
+    if not is_dim(size) or (isinstance(size, int) and size < 1):
+        raise Fault(f"arange counts to a size of at least 1, not {describe(size)}")
+    if not isinstance(dtype, DType) or dtype is DType.BOOL:
+        raise Fault(f"arange counts in numbers of an element type such as i64, not {describe(dtype)}")
+    return site.emit("iota", size=size, dtype=dtype)
+
+
 def _weights(site: Site, arguments: Arguments) -> list[Value]:
     """All trained parameters of the net so far, for penalties."""
     return [p for p in site.context.params.values() if p.node.attrs["role"] == "weight"]
@@ -132,6 +142,8 @@ def _functions() -> list[Builtin]:
         Builtin(Signature.of("tensor", "values", dtype=DType.F32), _tensor),
         Builtin(Signature.of("gaussian_window", "size", "sigma"), _gaussian_window),
         Builtin(Signature.of("weights"), _weights),
+        Builtin(scans.SIGNATURE, scans.scan),
+        Builtin(Signature.of("arange", "size", dtype=DType.I64), _arange),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
         Builtin(Signature.of("positive", "value"), _positive),
     ]
@@ -161,7 +173,6 @@ def language() -> Scope:
     scope.bind("none", None)
     scope.bind("pi", 3.141592653589793)
     scope.bind("training", Training())
-    scope.bind("scan", Reserved("scan"))
     return scope
 
 

@@ -202,6 +202,9 @@ def name_layer(context: Context, name: str, value: Any) -> None:
             name_layer(context, f"{name}{place}", entry)
     if isinstance(value, Layer | Composition) and value.instance is None:
         if isinstance(value, Layer) and isinstance(value.function, Primitive):
+            owner = value.keyword.get(value.function.owner)
+            name_layer(context, name, owner)
+            value.instance = owner.instance if isinstance(owner, Layer | Composition) else None
             return
         naming = context.frame.naming
         value.instance = naming.instance.child(naming.claimed(name))

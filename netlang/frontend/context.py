@@ -19,6 +19,7 @@ from netlang.ir.dims import Dim, Sym
 from netlang.ir.graph import Node, Value
 from netlang.ir.module import RNG
 from netlang.ir.opdef import ShapeError
+from netlang.ir.scan import stirred
 from netlang.ir.types import DType, TensorType, shape_text
 
 _CHAIN = 6  # steps of a tensor's history that a note shows
@@ -56,6 +57,7 @@ class Context:
         self.updates: dict[str, Value] = {}
         self.trail: dict[Value, Step] = {}
         self.settings: Mapping[str, Mapping[str, Any]] = {}  # from outside, for the parameters of nets, by owner
+        self.loops: list[Value] = []  # of every scan around, the number of its step
         self.recipe: object | None = None  # of the `train` section being carried out
         self.level = 0
         self.device: int | None = None  # of the layers being applied
@@ -178,10 +180,25 @@ class Context:
         return value
 
     def rng(self) -> Value:
-        """The input (seed, step) that random nodes read; it is there only if something reads it."""
+        """The key (seed, step) that random nodes read; another one in every step of the scans around.
+
+        The input is there only if something reads it.
+        """
         if RNG not in self.inputs:
             self.inputs[RNG] = Builder().input(RNG, TensorType(DType.I64, (2,)))
-        return self.inputs[RNG]
+        key = self.inputs[RNG]
+        for depth, number in enumerate(self.loops):
+            key = stirred(Builder(), key, number, depth)
+        return key
+
+    @contextmanager
+    def within_loop(self, number: Value) -> Iterator[None]:
+        """Inside the body of a scan whose step has this `number`."""
+        self.loops.append(number)
+        try:
+            yield
+        finally:
+            self.loops.pop()
 
     def draw(self, path: str) -> int:
         """How many random tensors the layer `path` has drawn before."""

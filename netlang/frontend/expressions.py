@@ -20,7 +20,6 @@ from netlang.frontend.values import (
     Instance,
     Layer,
     Poison,
-    Reserved,
     Training,
     describe,
     is_layer,
@@ -92,8 +91,6 @@ def lookup(context: Context, word: ast.Word) -> Any:
             raise Silenced
         case Training():
             return context.training
-        case Reserved(name):
-            raise Fault(f"'{name}' is not available yet", span=word.span)
     return entry.value
 
 

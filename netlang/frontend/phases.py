@@ -90,7 +90,7 @@ def _patterns(names: dict[str, str]) -> list[str]:
 def _warn_of_nothing(recipe: Recipe, graph: Graph, changed: frozenset[str] | None, reporter: Reporter) -> None:
     weights = [p for p in graph.params if p.node.attrs["role"] == "weight"]
     chosen = [p for p in weights if changed is None or p.node.name in changed]
-    if recipe.loss is not None and not depends(recipe.loss, chosen):
+    if recipe.loss is not None and not depends((recipe.loss,), chosen):
         what = "training would change nothing: no gradient leads from the loss to a weight"
         what += " that is updated" if chosen != weights else ""
         hint = "accuracy, argmax, comparisons and stop_gradient let none through" if weights else "the net has none"

@@ -36,13 +36,6 @@ class Training:
     """The value of the name `training`, which differs between the two elaborations of a net."""
 
 
-@dataclass(frozen=True)
-class Reserved:
-    """A word whose meaning is yet to come."""
-
-    name: str
-
-
 @dataclass(eq=False)
 class Instance:
     """The parameters of one layer and of the layers inside it. `path` is `stage1.conv1`, empty for the net itself.
@@ -110,6 +103,7 @@ class Primitive:
     build    (site, arguments by name) -> a tensor or a tuple of tensors; with `tensors` 0, the tensors are under `""`
     number   what it does to plain numbers, where that makes sense
     at_once  a call of it applies whatever its first argument is
+    owner    the argument, a layer, whose parameters are those of the whole
     """
 
     signature: Signature
@@ -117,6 +111,7 @@ class Primitive:
     build: Callable[[Site, Mapping[str, Any]], Any]
     number: Callable[..., Any] | None = None
     at_once: bool = False
+    owner: str = ""
 
     @property
     def name(self) -> str:

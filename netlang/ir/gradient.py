@@ -41,20 +41,32 @@ def adjoints(
     """As `gradients`, with None where `y` does not depend on the value."""
     make = builder or Builder(y.node.spans, y.node.name, ORIGIN)
     _check(y, wrt, seed)
-    order = tuple(topological((y,)))
+    if not depends((y,), wrt):
+        return [None] * len(wrt)
+    return pullback([(y, seed or make.broadcast(make.scalar(1.0, y), y.shape))], wrt)
+
+
+def pullback(seeds: Sequence[tuple[Value, Value]], wrt: Sequence[Value]) -> list[Value | None]:
+    """The gradient of the sum of `y * seed` over all pairs (y, seed) by every value of `wrt`; None where there is none.
+
+    A seed is a value of the type of its y. A value may be seeded several times, and may be one of `wrt` itself.
+    """
+    order = tuple(topological(y for y, _ in seeds))
     active = _active(order, frozenset(wrt))
     found: dict[Value, Value] = {}
-    if y in active:
-        found[y] = make.broadcast(make.scalar(1.0, y), y.shape) if seed is None else seed
+    for y, seed in seeds:
+        if y in active:
+            found[y] = Builder(origin=ORIGIN).like(y.node).add(found[y], seed) if y in found else seed
     for node in reversed(order):
         if any(v in active for v in node.inputs) and any(r in found for r in node.results):
             _visit(node, found, active)
     return [found.get(v) for v in wrt]
 
 
-def depends(y: Value, wrt: Iterable[Value]) -> bool:
-    """Whether `y` follows from a value of `wrt` by differentiable ops alone."""
-    return y in _active(tuple(topological((y,))), frozenset(wrt))
+def depends(made: Iterable[Value], wrt: Iterable[Value]) -> bool:
+    """Whether a value of `made` follows from a value of `wrt` by differentiable ops alone."""
+    found = tuple(made)
+    return not _active(tuple(topological(found)), frozenset(wrt)).isdisjoint(found)
 
 
 def zeros(builder: Builder, like: Value) -> Value:

@@ -21,6 +21,11 @@ from netlang.ir.graph import Graph, Node, Value, topological
 
 SCAN = "scan"
 
+_ODD = (-0x61C8864680B583EB, -0x4AE6A4A1F3E0D0A3, 0x2545F4914F6CDD1D, -0x2917014799A6026D)
+"""What the seed is moved by with every step of a loop, by the loop's depth: odd, so that no two steps collide. The
+first is the golden ratio times 2**64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
+OOPSLA 2014)."""
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -101,6 +106,13 @@ class Loop:
         )
 
 
+def stirred(make: Builder, key: Value, number: Value, depth: int) -> Value:
+    """The key (seed, step) for random numbers of step `number` of a loop inside `depth` others."""
+    ones = make.const([1, 0], key.dtype)
+    odd = make.const([_ODD[depth % len(_ODD)], 0], key.dtype)
+    return make.add(key, make.mul(odd, make.add(number, ones)))
+
+
 def finals(node: Node) -> tuple[Value, ...]:
     """The results of a scan that are states after the last step."""
     return node.results[: node.attrs["states"]]
@@ -130,7 +142,7 @@ def closed(
     def inner(value: Value) -> Value:
         if value in done:
             return done[value]
-        if _is_number(value.node):
+        if is_number(value.node):
             return value
         if value not in outside:
             outside[value] = make.input(_free_name(len(outside), taken), value.type)
@@ -152,7 +164,8 @@ def _free_name(number: int, taken: Collection[str]) -> str:
     return name
 
 
-def _is_number(node: Node) -> bool:
+def is_number(node: Node) -> bool:
+    """Whether a node is one number or a size, which a body has for itself."""
     return node.op == "extent" or (node.op == "const" and node.attrs["value"].size == 1)
 
 

@@ -14,6 +14,7 @@ from netlang.ir.graph import Attrs, Graph
 from netlang.ir.opdef import REQUIRED, Array, BodyRules, OpDef, RunBody, ShapeError, Types, define
 from netlang.ir.scan import SCAN
 from netlang.ir.types import TensorType
+from netlang.ops.scan_gradient import scan_gradient
 
 
 def _by_body(types: Types, attrs: Attrs) -> Sequence[TensorType]:
@@ -82,6 +83,7 @@ define(
         "A body carried out for every step of sequences, with states that go from step to step.",
         _by_body,
         _run_body,
+        gradient=scan_gradient,
         attrs={"states": REQUIRED, "sequences": REQUIRED, "length": REQUIRED, "reverse": False, "checkpoint": 0},
         arity=(0, None),
         body=BodyRules(_infer, _meaning, _steps),

@@ -11,16 +11,17 @@ they are the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netlang.ir.build import Builder
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.opdef import opdef
 from netlang.ir.rewrite import Replacement, merged_spans, transform
 from netlang.ir.text import print_graph
+from netlang.passes.bodies import inside
 from netlang.passes.manager import Pass
 
 ORIGIN = "cse"
@@ -50,19 +51,44 @@ def run(graph: Graph) -> Graph:
 
 def _classes(graph: Graph) -> list[list[Node]]:
     """The nodes, those that compute the same put together; inputs and parameters are only equal to themselves."""
-    number: dict[Value, int] = {}
-    found: dict[Hashable, list[Node]] = {}
-    chief: dict[Node, Node] = {}
+    numbering = _Numbering({})
+    found: dict[Node, list[Node]] = {}
     for node in graph.nodes:
+        chief = numbering.visit(node)
         if node.op not in ("input", "param"):
-            key = _key(node, [number[v] for v in node.inputs])
-            members = found.setdefault(key, [])
-            members.append(node)
-            chief[node] = members[0]
-        first = chief.get(node, node)
-        for value in node.results:
-            number[value] = number.setdefault(first.results[value.index], len(number))
+            found.setdefault(chief, []).append(node)
     return list(found.values())
+
+
+def numbered(roots: Sequence[Value], given: Mapping[Value, int]) -> dict[Value, int]:
+    """A number for every value that `roots` follow from: equal values have equal numbers.
+
+    `given` are inputs with negative numbers, which say which of them are equal.
+    """
+    numbering = _Numbering(given)
+    for node in topological(roots):
+        numbering.visit(node)
+    return numbering.numbers
+
+
+class _Numbering:
+    """Numbers for values, in the order of the graph; the first node to compute something is the chief of the others."""
+
+    def __init__(self, given: Mapping[Value, int]) -> None:
+        self.numbers: dict[Value, int] = dict(given)
+        self._chiefs: dict[Hashable, Node] = {}
+
+    def visit(self, node: Node) -> Node:
+        """Number the results of a node, and say who its chief is."""
+        chief = node
+        if node.op not in ("input", "param"):
+            key = _key(node, [self.numbers[v] for v in node.inputs])
+            chief = self._chiefs.setdefault(key, node)
+        for value in node.results:
+            if value not in self.numbers:
+                same = chief.results[value.index]
+                self.numbers[value] = self.numbers[same] if same in self.numbers else len(self.numbers)
+        return chief
 
 
 def _key(node: Node, inputs: Sequence[int]) -> Hashable:
@@ -82,4 +108,4 @@ def _identity(attr: Any) -> Hashable:
     return type(attr), attr.hex() if isinstance(attr, float) else attr
 
 
-PASS = Pass("cse", run)
+PASS = Pass("cse", inside(run))

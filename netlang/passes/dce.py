@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value, topological
+from netlang.ir.scan import SCAN, Loop
 from netlang.passes.manager import Pass
 
 ORIGIN = "dce"
@@ -70,6 +71,8 @@ def _slim(node: Node, wanted: tuple[int, ...]) -> tuple[Node, tuple[int, ...]]:
         return Builder(node.spans, node.name, ORIGIN).node("max_pool", *node.inputs, **node.attrs), wanted
     if node.body is None:
         return node, tuple(range(len(node.types)))
+    if node.op == SCAN:
+        return _slim_scan(node, wanted)
     body = node.body
     if len(wanted) < len(node.types):
         body = body.replace(outputs=tuple(body.outputs[i] for i in wanted))
@@ -81,6 +84,41 @@ def _slim(node: Node, wanted: tuple[int, ...]) -> tuple[Node, tuple[int, ...]]:
     body = body.replace(inputs=tuple(body.inputs[i] for i in kept))
     types = tuple(node.types[i] for i in wanted)
     return replace(node, inputs=tuple(node.inputs[i] for i in kept), types=types, body=body), wanted
+
+
+def _slim_scan(node: Node, wanted: tuple[int, ...]) -> tuple[Node, tuple[int, ...]]:
+    """Without what is emitted for nobody, states that only feed themselves, and what no step reads then."""
+    loop = Loop.of(node)
+    count = len(loop.states)
+    live = [i for i in wanted if i < count]
+    emitted = tuple(i for i in wanted if i >= count)
+    while True:
+        roots = [value for i, value in enumerate(loop.made) if i in live or i in emitted]
+        reached = set(topological(roots))
+        fed = [i for i, state in enumerate(loop.states) if i in live or state.node in reached]
+        if fed == live:
+            break
+        live = fed
+    places = (*live, *emitted)
+    body = run(node.body.replace(outputs=tuple(node.body.outputs[i] for i in places))) if node.body else Graph("")
+    reached = set(topological(body.roots))
+    slices = [i for i, v in enumerate(loop.slices) if v.node in reached]
+    shared = [i for i, v in enumerate(loop.shared) if v.node in reached]
+    made = tuple(v for _, v in body.outputs)
+    slim = replace(
+        loop,
+        initial=tuple(loop.initial[i] for i in live),
+        states=tuple(loop.states[i] for i in live),
+        sequences=tuple(loop.sequences[i] for i in slices),
+        slices=tuple(loop.slices[i] for i in slices),
+        constants=tuple(loop.constants[i] for i in shared),
+        shared=tuple(loop.shared[i] for i in shared),
+        following=made[: len(live)],
+        emitted=made[len(live) :],
+    )
+    if slim == loop:
+        return node, places
+    return slim.build(Builder(node.spans, node.name, node.origin)), places
 
 
 PASS = Pass("dce", run)

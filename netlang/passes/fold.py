@@ -21,13 +21,14 @@ from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node
 from netlang.ir.opdef import opdef
 from netlang.ir.rewrite import Replacement, transform
+from netlang.passes.bodies import inside
 from netlang.passes.manager import Pass
 
 ORIGIN = "fold"
 LARGEST = 1024
 """Results of more elements are folded only where that makes the graph smaller."""
 
-_KEPT = frozenset({"const", "broadcast", "fused", "layout"})
+_KEPT = frozenset({"const", "broadcast", "layout"})
 
 
 def run(graph: Graph) -> Graph:
@@ -39,7 +40,7 @@ def _fold(build: Builder, node: Node) -> Replacement:
     if node.op in _KEPT or not _is_constant(node) or not _is_small(node):
         return None
     record = opdef(node.op)
-    if "random" in record.traits:
+    if "random" in record.traits or record.body is not None:
         return None
     arrays = [v.node.attrs["value"] for v in node.inputs]
     try:
@@ -68,4 +69,4 @@ def _is_small(node: Node) -> bool:
     return made <= max(LARGEST, read)
 
 
-PASS = Pass("fold", run)
+PASS = Pass("fold", inside(run))

@@ -17,6 +17,7 @@ this order of preference. A fused body runs the same ops on the same values: the
 from __future__ import annotations
 
 from netlang.ir.graph import Graph
+from netlang.passes.bodies import inside
 from netlang.passes.fuse_conv import fuse_conv
 from netlang.passes.fuse_dense import fuse_dense
 from netlang.passes.fuse_loops import fuse_loops
@@ -37,4 +38,4 @@ def run(graph: Graph) -> Graph:
     return fuse_groups(partition, plans)
 
 
-PASS = Pass("fuse", run, ensures=frozenset({"fused"}))
+PASS = Pass("fuse", inside(run), ensures=frozenset({"fused"}))

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from netlang.ir.graph import Graph
 from netlang.ir.rewrite import rows, transform
+from netlang.passes.bodies import inside
 from netlang.passes.manager import Pass
 from netlang.passes.simplify_arithmetic import ARITHMETIC
 from netlang.passes.simplify_movement import MOVEMENT
@@ -38,4 +39,4 @@ def run(graph: Graph) -> Graph:
     return transform(graph, _RULE, ORIGIN, limit=_LIMIT)
 
 
-PASS = Pass("simplify", run)
+PASS = Pass("simplify", inside(run))

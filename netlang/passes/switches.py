@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.rewrite import replace_values, stamp
+from netlang.passes.bodies import inside
 from netlang.passes.commute import ORIGIN, commute
 from netlang.passes.manager import Pass
 
@@ -45,4 +46,4 @@ def _pool_of(node: Node) -> Node | None:
     return pool if same else None
 
 
-PASS = Pass("switches", run)
+PASS = Pass("switches", inside(run))

@@ -222,16 +222,6 @@ net n() { input x: f32[N]
         Found(1, 12, "there is a parameter 'x' already"),
     ),
     Case(
-        "scan",
-        """\
-net n() {
-  input x: f32[N, 3, 8, 8]
-  output y = x -> scan(relu)
-}
-""",
-        Found(3, 19, "'scan' is not available yet"),
-    ),
-    Case(
         "import_into_a_text",
         """\
 import "blocks.net"

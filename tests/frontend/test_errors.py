@@ -12,6 +12,7 @@ from tests.frontend import (
     errors_ops,
     errors_parsing,
     errors_recipes,
+    errors_scan,
     errors_shapes,
     errors_training,
     errors_values,
@@ -21,7 +22,7 @@ from tests.frontend.fuzz import SECONDS, time_limit
 
 _TABLES = (
     errors_parsing, errors_names, errors_shapes, errors_values, errors_training, errors_recipes, errors_limits,
-    errors_ops,
+    errors_ops, errors_scan,
 )  # fmt: skip
 CASES: list[Case] = [case for table in _TABLES for case in table.CASES]
 

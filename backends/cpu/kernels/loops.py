@@ -16,7 +16,7 @@ from netlang.ir.graph import Node, Value
 from netlang.ir.opdef import opdef
 
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_SINGLE = frozenset({*EXPRESSIONS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "extent"})
+_SINGLE = frozenset({*EXPRESSIONS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "extent", "iota"})
 
 
 @lru_cache(maxsize=1)  # asked twice in a row: whether it fits, and to carry it out

@@ -1,0 +1,225 @@
+"""`scan`: a cell carried out for every step of sequences.
+
+    h, c, hs = x -> scan(cell, state = [h0, c0])       a cell from (slices, states) to (next states, emitted)
+
+The cell is applied once, to stand-ins for one step's slices and states; what it computes from them becomes the body of
+a `scan` node, and what it reads besides (parameters, tensors among its arguments) the node's constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netlang.frontend import geometry
+from netlang.frontend.calls import apply
+from netlang.frontend.context import Site
+from netlang.frontend.faults import Fault
+from netlang.frontend.limits import check_dim
+from netlang.frontend.signature import Signature
+from netlang.frontend.values import BlockFunction, Layer, Primitive, describe, is_dim, is_layer, tensors_of
+from netlang.ir.dims import Dim
+from netlang.ir.graph import Value, topological
+from netlang.ir.scan import Loop, closed
+from netlang.ir.types import DType, TensorType, shape_text
+
+SIGNATURE = Signature.of("scan", "cell", state=(), axis=1, reverse=False, lengths=None, checkpoint=0, steps=None)
+_USAGE = "a cell goes from (slices, states) to (next states, emitted): x -> scan(cell, state = h0)"
+
+
+def scan(site: Site, arguments: Mapping[str, Any]) -> Any:
+    """The layer `scan(cell, ...)`. With `steps` there are no sequences to wait for: it is carried out at once."""
+    cell = arguments["cell"]
+    if not is_layer(cell):
+        raise Fault(f"scan needs a cell, which is a layer, not {describe(cell)}", hint=_USAGE)
+    if isinstance(cell, BlockFunction | Primitive):
+        cell = Layer(cell, (), {}, site.span)
+    layer = Layer(PRIMITIVE, (), {**arguments, "cell": cell}, site.span)
+    return layer if arguments["steps"] is None else apply(site.context, layer, [], (), {}, site.span)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Stand-ins for what one step is given: its number, the states, the slices."""
+
+    number: Value
+    states: tuple[Value, ...]
+    slices: tuple[Value, ...]
+
+
+def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
+    """What the cell returns: the states after the last step, then what it emits, stacked along the axis."""
+    sequences: list[Value] = arguments[""]
+    length, axis = _length(sequences, arguments)
+    initial = _initial(site, arguments["state"], sequences)
+    step = _stand_ins(site, arguments["cell"], sequences, axis, initial)
+    made = _carried_out(site, arguments["cell"], step)
+    _check_states(initial, made)
+    # A cell that emits nothing emits its first state.
+    made += made[:1] if len(made) == len(initial) else []
+    following, emitted = made[: len(initial)], made[len(initial) :]
+    if arguments["lengths"] is not None:
+        alive = site.emit("lt", step.number, _lengths(arguments["lengths"]))
+        following = [_kept(site, alive, new, old) for new, old in zip(following, step.states, strict=True)]
+        emitted = [_kept(site, alive, y, site.scalar(0.0, y.dtype)) for y in emitted]
+    major = tuple(_moved(site, x, axis, 0) for x in sequences)
+    checkpoint, reverse = _every(arguments["checkpoint"]), _flag(arguments["reverse"])
+    loop = Loop(
+        initial, major, (), step.states, step.slices, (), tuple(following), tuple(emitted), length, reverse, checkpoint
+    )
+    node = _closed(site, loop, step.number).build(site.builder)
+    site.context.count_nodes(1, site.span)
+    states, stacks = node.results[: len(initial)], node.results[len(initial) :]
+    out = (*states, *(_moved(site, y, 0, min(axis, y.rank - 1)) for y in stacks))
+    return out[0] if len(out) == 1 else out
+
+
+# ---- what is given
+
+
+def _length(sequences: Sequence[Value], arguments: Mapping[str, Any]) -> tuple[Dim, int]:
+    """The number of steps, and the axis they go along."""
+    steps, axis = arguments["steps"], arguments["axis"]
+    if steps is None and not sequences:
+        raise Fault("scan needs sequences, or the number of steps", hint="scan(cell, state = h0, steps = 20)")
+    if steps is not None:
+        if not is_dim(steps) or (isinstance(steps, int) and steps < 0):
+            raise Fault(f"scan makes a whole number of steps, not {describe(steps)}")
+        check_dim(steps)
+        return steps, geometry.axis(axis, 8)
+    places = [geometry.axis(axis, x.rank) for x in sequences]
+    found = [x.shape[i] for x, i in zip(sequences, places, strict=True)]
+    for x, length in zip(sequences, found, strict=True):
+        if length != found[0]:
+            shapes = f"{shape_text(sequences[0].shape)} and {shape_text(x.shape)}"
+            raise Fault(f"the sequences of a scan have one length, but axis {axis} of {shapes} differs")
+    if len(set(places)) > 1:
+        raise Fault(f"axis {axis} is not the same one in sequences of different rank", hint="count it from the front")
+    return found[0], places[0]
+
+
+def _initial(site: Site, given: Any, sequences: Sequence[Value]) -> tuple[Value, ...]:
+    """The states before the first step: tensors, or shapes for zeros."""
+    if isinstance(given, Value) or _is_shape(given):
+        given = [given]
+    if not isinstance(given, list | tuple):
+        raise Fault(f"a state is a tensor, or a shape for zeros, not {describe(given)}")
+    dtype = next((x.dtype for x in sequences if x.dtype.is_float), DType.F32)
+    found = []
+    for entry in given:
+        if isinstance(entry, Value):
+            found.append(entry)
+        elif _is_shape(entry):
+            found.append(site.emit("broadcast", site.scalar(0.0, dtype), shape=geometry.dims(entry)))
+        else:
+            raise Fault(f"a state is a tensor, or a shape for zeros, not {describe(entry)}")
+    return tuple(found)
+
+
+def _is_shape(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(map(is_dim, given))
+
+
+def _lengths(given: Any) -> Value:
+    if not isinstance(given, Value) or not given.dtype.is_int or given.rank != 1:
+        raise Fault(f"lengths are whole numbers, one for each sequence: i64[N], not {describe(given)}")
+    return given
+
+
+def _every(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise Fault(f"checkpoint is a whole number of steps, not {describe(given)}")
+    return given
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise Fault(f"reverse is true or false, not {describe(given)}")
+    return given
+
+
+# ---- one step
+
+
+def _stand_ins(site: Site, cell: Any, sequences: Sequence[Value], axis: int, initial: Sequence[Value]) -> _Step:
+    """Inputs of the body, called as the cell calls its tensors where it is a block."""
+    taken = {"step"}
+    function = cell.function if isinstance(cell, Layer) else None
+    words = function.signature.names if isinstance(function, BlockFunction) else ()
+
+    def stand_in(place: int, type: TensorType) -> Value:
+        name = words[place] if place < len(words) else f"x{place}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return site.builder.input(name, type)
+
+    number = site.builder.input("step", TensorType(DType.I64, ()))
+    shapes = [(*x.shape[:axis], *x.shape[axis + 1 :]) for x in sequences]
+    slices = [stand_in(i, x.type.with_shape(s)) for i, (x, s) in enumerate(zip(sequences, shapes, strict=True))]
+    states = [stand_in(len(slices) + i, value.type) for i, value in enumerate(initial)]
+    return _Step(number, tuple(states), tuple(slices))
+
+
+def _carried_out(site: Site, cell: Any, step: _Step) -> list[Value]:
+    """What the cell makes of a step. Buffers cannot be updated there: they have one value for a whole call."""
+    context = site.context
+    before = dict(context.updates)
+    with context.within_loop(step.number):
+        result = apply(context, cell, [*step.slices, *step.states], (), {}, site.span)
+    if context.updates != before:
+        name = next(n for n, v in context.updates.items() if before.get(n) is not v)
+        context.updates = before
+        raise Fault(f"a cell cannot update the buffer '{name}': it runs many times in one call")
+    made = tensors_of(result)
+    if made is None:
+        raise Fault(f"a cell returns tensors, not {describe(result)}", hint=_USAGE)
+    return made
+
+
+def _check_states(initial: Sequence[Value], made: Sequence[Value]) -> None:
+    if len(made) < len(initial):
+        count = f"{len(made)} tensor{'s' if len(made) > 1 else ''}"
+        raise Fault(f"the cell returns {count}, but there are {len(initial)} states", hint=_USAGE)
+    for i, (before, after) in enumerate(zip(initial, made, strict=False)):
+        if before.type != after.type:
+            which = "the state" if len(initial) == 1 else f"state {i + 1} of {len(initial)}"
+            raise Fault(
+                f"{which} is {before.type} at first, but the cell makes it {after.type}",
+                hint="a cell returns the next states first, then what it emits",
+            )
+
+
+def _kept(site: Site, alive: Value, new: Value, old: Value) -> Value:
+    """`new` for the sequences that go on, `old` for those that have ended."""
+    if not new.rank or new.shape[0] != alive.shape[0]:
+        text = f"lengths are for {alive.shape[0]} sequences, but a state or emitted value is {new.type}"
+        raise Fault(text, hint="with lengths, axis 0 of everything is the batch")
+    column = site.builder.reshape(alive, (alive.shape[0], *(1,) * (new.rank - 1)))
+    return site.emit("where", column, new, old)
+
+
+def _closed(site: Site, loop: Loop, number: Value) -> Loop:
+    """The loop with all that it reads from outside as constants; the number of the step where it is read."""
+    bound = (*loop.states, *loop.slices, number)
+    names = {v.node.name for v in bound}
+    made, inner, outer = closed((*loop.following, *loop.emitted), bound, site.builder, names)
+    count = len(loop.states)
+    loop = replace(loop, following=made[:count], emitted=made[count:], constants=outer, shared=inner)
+    if any(number in node.inputs for node in topological(made)) or number in made:
+        steps = site.emit("iota", size=loop.length, dtype=number.dtype)
+        loop = replace(loop, sequences=(*loop.sequences, steps), slices=(*loop.slices, number))
+    return loop
+
+
+def _moved(site: Site, x: Value, start: int, end: int) -> Value:
+    """`x` with its axis `start` at the place `end`."""
+    if start == end:
+        return x
+    order = [i for i in range(x.rank) if i != start]
+    order.insert(end, start)
+    return site.emit("transpose", x, perm=tuple(order))
+
+
+PRIMITIVE = Primitive(SIGNATURE, 0, _build, owner="cell")
