@@ -77,6 +77,29 @@ def conv_weight_grad(d: Draw, shape: Shape) -> Case:
     return Case((tensor(shape), tensor(out)), {**attrs, "kernel": w[2:]})
 
 
+def _local_parts(d: Draw, shape: Shape) -> tuple[Shape, Shape, dict[str, Any]]:
+    """The shapes of the weights and the result of an unshared convolution, and the attributes."""
+    channels, attrs = d.pick(3, 1, 2), geometry(d, shape[2:], pool=False, dilated=False)
+    kernel = attrs.pop("kernel")
+    out = Windows.of("local_conv", attrs, kernel).output(shape[2:])
+    return (*out, channels, shape[1], *kernel), (shape[0], channels, *out), attrs
+
+
+def local_conv(d: Draw, shape: Shape) -> Case:
+    w, _, attrs = _local_parts(d, shape)
+    return Case((tensor(shape), tensor(w)), attrs)
+
+
+def local_conv_data_grad(d: Draw, shape: Shape) -> Case:
+    w, out, attrs = _local_parts(d, shape)
+    return Case((tensor(out), tensor(w)), {**attrs, "size": shape[2:]})
+
+
+def local_conv_weight_grad(d: Draw, shape: Shape) -> Case:
+    w, out, attrs = _local_parts(d, shape)
+    return Case((tensor(shape), tensor(out)), {**attrs, "kernel": w[len(shape) :]})
+
+
 # ---- pools
 
 
@@ -139,6 +162,11 @@ def _static_channels(shape: Shape) -> bool:
     return isinstance(shape[1], int)
 
 
+def _static_samples(shape: Shape) -> bool:
+    """Everything but the number of samples is known, as where there are weights for every position."""
+    return all(isinstance(dim, int) for dim in shape[1:])
+
+
 _MAKERS: dict[str, Callable[[Draw, Shape], Case]] = {
     "conv": conv,
     "conv_data_grad": conv_data_grad,
@@ -171,4 +199,9 @@ RESPONSE_RECIPES = {
     "local_response_norm_grad": Recipe(response(2), (3, 5)),
 }
 
-WINDOW_RECIPES = {op: Recipe(make, (3, 5), _static_channels) for op, make in _MAKERS.items()}
+WINDOW_RECIPES = {
+    **{op: Recipe(make, (3, 5), _static_channels) for op, make in _MAKERS.items()},
+    "local_conv": Recipe(local_conv, (3, 5), _static_samples),
+    "local_conv_data_grad": Recipe(local_conv_data_grad, (3, 5), _static_samples),
+    "local_conv_weight_grad": Recipe(local_conv_weight_grad, (3, 5), _static_samples),
+}

@@ -31,6 +31,7 @@ from netlang.frontend.values import (
     is_dim,
     is_layer,
 )
+from netlang.frontend.window_primitives import window_counts
 from netlang.ir.gradient import gradients
 from netlang.ir.graph import Value, topological
 from netlang.ir.types import DType
@@ -126,6 +127,11 @@ def _per_axis(site: Site, arguments: Arguments) -> list[int]:
     return list(geometry.per_axis(arguments["value"], arguments["count"], "kernel"))
 
 
+def _window_counts(site: Site, arguments: Arguments) -> list[Any]:
+    """Along each spatial dimension, the outputs of a convolution or pool with such windows."""
+    return list(window_counts(*(arguments[name] for name in ("sizes", "kernel", "stride", "pad"))))
+
+
 def _positive(site: Site, arguments: Arguments) -> bool:
     """Whether something is a whole number of at least 1."""
     value = arguments["value"]
@@ -145,6 +151,7 @@ def _functions() -> list[Builtin]:
         Builtin(scans.SIGNATURE, scans.scan),
         Builtin(Signature.of("arange", "size", dtype=DType.I64), _arange),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
+        Builtin(Signature.of("window_counts", "sizes", "kernel", stride=1, pad="valid"), _window_counts),
         Builtin(Signature.of("positive", "value"), _positive),
     ]
     return found + [_initializer(signature) for signature in SIGNATURES]

@@ -14,6 +14,7 @@ from netlang.frontend.values import Primitive
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value
 from netlang.ir.types import shape_text
+from netlang.ops.windows import Windows
 
 # ---- convolutions
 
@@ -60,6 +61,28 @@ def _convolve_transposed(site: Site, arguments: Arguments) -> Value:
     groups, flipped = whole(arguments["groups"], "groups"), flag(arguments["flip"], "flip")
     attrs: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups, "flip": flipped}
     return site.emit("conv_data_grad", x, weight, size=tuple(size), **attrs)
+
+
+def _convolve_local(site: Site, arguments: Arguments) -> Value:
+    x, weight = one(arguments["x"]), one(arguments["weight"])
+    count = spatial(x, "local_conv")
+    kernel = [d for d in weight.shape[x.rank :] if isinstance(d, int)]
+    if len(kernel) != count:
+        what = "[...out, channels out, in, ...kernel]"
+        raise Fault(f"local_conv expects weights {what} of {2 * count + 2} dimensions, got {shape_text(weight.shape)}")
+    stride = geometry.per_axis(arguments["stride"], count, "stride")
+    pad = geometry.pads(arguments["pad"], kernel, (1,) * count)
+    return site.emit("local_conv", x, weight, stride=stride, pad=pad)
+
+
+def window_counts(sizes: Any, kernel: Any, stride: Any, pad: Any) -> list[Dim]:
+    """How many windows there are along each of some spatial dimensions. Raises Fault or ShapeError where none fits."""
+    spatial_sizes = geometry.dims(sizes, "sizes")
+    count = len(spatial_sizes)
+    taps = geometry.per_axis(kernel, count, "kernel")
+    ones = (1,) * count
+    pads = geometry.pads(pad, taps, ones)
+    return list(Windows("conv", taps, geometry.per_axis(stride, count, "stride"), pads, ones).output(spatial_sizes))
 
 
 def _output_pad(arguments: Arguments, stride: Sequence[int]) -> tuple[int, ...]:
@@ -177,6 +200,7 @@ def listed() -> list[Primitive]:
         Primitive(
             Signature.of("convolve_transposed", "x", "weight", **_CONVOLVE, output_pad=None), 2, _convolve_transposed
         ),
+        Primitive(Signature.of("convolve_local", "x", "weight", stride=1, pad="valid"), 2, _convolve_local),
         _pool("max_pool", dilation=1),
         _pool("max_pool_switch", dilation=1),
         _pool("avg_pool", count_include_pad=True),

@@ -124,3 +124,13 @@ def test_top_k_accuracy_of_maps() -> None:
     out = results("output a = top_k_accuracy(logits, label, k = 2)", {"logits": logits, "label": label})
     best = np.argsort(-logits, axis=1)[:, :2]
     np.testing.assert_allclose(out["a"], (best == label[:, None]).any(axis=1).mean(), rtol=1e-6)
+
+
+def test_unshared_convolution() -> None:
+    x, w, b = normal(2, 3, 6, 7), normal(3, 2, 4, 3, 2, 3), normal(4, 3, 2)
+    params = {"local_conv1.weight": w, "local_conv1.bias": b}
+    y = results("output y = x -> local_conv(4, [2, 3], stride = [2, 3])", {"x": x}, params)["y"]
+    assert y.shape == (2, 4, 3, 2)
+    for i, j in np.ndindex(3, 2):
+        patch = x[:, :, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3]
+        np.testing.assert_allclose(y[:, :, i, j], np.einsum("ochw,nchw->no", w[i, j], patch) + b[:, i, j])

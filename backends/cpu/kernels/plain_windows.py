@@ -23,20 +23,22 @@ def _simple(context: LoweringContext, node: Node) -> bool:
     return node.out.rank <= _MOST_AXES + 2 and not has_halves(context, node) and not any(v.type.layout for v in values)
 
 
-def _three(entries: Sequence[Dim], missing: int) -> list[Arg]:
+def three(entries: Sequence[Dim], missing: int) -> list[Arg]:
+    """Entries for three axes, `missing` where there are fewer."""
     return [*[missing] * (_MOST_AXES - len(entries)), *entries]
 
 
-def _geometry(node: Node, inside: Sequence[Dim], outside: Sequence[Dim], kernel: Sequence[Dim]) -> list[Arg]:
+def window_numbers(node: Node, inside: Sequence[Dim], outside: Sequence[Dim], kernel: Sequence[Dim]) -> list[Arg]:
+    """Input sizes, output sizes, kernel, stride, low padding and dilation, three numbers each."""
     attrs, rank = node.attrs, len(kernel)
     low = [p for p, _ in attrs["pad"]]
     return [
-        *_three(inside, 1),
-        *_three(outside, 1),
-        *_three(kernel, 1),
-        *_three(attrs["stride"], 1),
-        *_three(low, 0),
-        *_three(attrs.get("dilation", (1,) * rank), 1),
+        *three(inside, 1),
+        *three(outside, 1),
+        *three(kernel, 1),
+        *three(attrs["stride"], 1),
+        *three(low, 0),
+        *three(attrs.get("dilation", (1,) * rank), 1),
     ]
 
 
@@ -46,7 +48,7 @@ def _geometry(node: Node, inside: Sequence[Dim], outside: Sequence[Dim], kernel:
 def _conv_step(node: Node, x: Value, w: Value, y: Value, maker: str, fastmath: tuple[str, ...]) -> Step:
     kernel = native("plain_conv", maker, node.out.dtype.value, fastmath=fastmath)
     head: list[Arg] = [x, w, y, x.shape[0], x.shape[1], w.shape[0], node.attrs["groups"], int(node.attrs["flip"])]
-    args = head + _geometry(node, x.shape[2:], y.shape[2:], w.shape[2:])
+    args = head + window_numbers(node, x.shape[2:], y.shape[2:], w.shape[2:])
     return Step(kernel, tuple(args), (node.out,), size(y.shape) * size(w.shape[1:]))
 
 
@@ -76,7 +78,7 @@ def _pool_step(
 ) -> Step:
     window = node.attrs["kernel"]
     high: list[Dim] = [p for _, p in node.attrs["pad"]]
-    args = [*tensors, size(x.shape[:2]), *_geometry(node, x.shape[2:], y.shape[2:], window), *_three(high, 0)]
+    args = [*tensors, size(x.shape[:2]), *window_numbers(node, x.shape[2:], y.shape[2:], window), *three(high, 0)]
     return Step(kernel, tuple(args), tuple(writes), size(y.shape) * size(window) * 4)
 
 
