@@ -23,6 +23,14 @@ def test_scaled_dot_product() -> None:
     np.testing.assert_allclose(masked, wanted(*tensors, attn_mask=torch.tensor(mask)), rtol=1e-9)
 
 
+def test_causal_attention() -> None:
+    torch = pytest.importorskip("torch")
+    q, k, v = normal(2, 5, 4), normal(2, 5, 4), normal(2, 5, 3)
+    wanted = torch.nn.functional.scaled_dot_product_attention(*map(torch.tensor, (q, k, v)), is_causal=True)
+    found = results("output y = (q, k, v) -> attention(causal = true)", {"q": q, "k": k, "v": v})["y"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
 def test_who_may_look_nowhere_sees_nothing() -> None:
     given = {"q": normal(1, 2, 4), "k": normal(1, 3, 4), "s": np.array([[[0, 0, 0], [1, 0, 1]]])}
     weights = results("output w = attention_weights(q, k, mask = s > 0)", given)["w"]
@@ -67,9 +75,9 @@ def test_additive_attention_by_hand() -> None:
 TEXT = """\
 net n() {
   input x: f32[N, T, 8]
-  input present: i64[N, T]
-  there = present > 0
-  h = x -> layernorm -> multihead_attention(2, mask = there)
+  input lengths: i64[N]
+  there = reshape(lengths, [N, 1]) > arange(T)
+  h = x -> layernorm -> multihead_attention(2, mask = there, causal = true)
   seen, weights = (mean(h, axis = 1), h) -> additive_attention(6, mask = there)
   output seen
   output weights
@@ -82,8 +90,7 @@ def test_the_cpu_computes_and_differentiates_it_for_any_length() -> None:
     compiled = [netlang.compile(TEXT, target=t).init(1) for t in ("cpu", "reference")]
     for steps in (1, 5, 19):
         x = normal(3, steps, 8).astype(np.float32)
-        present = np.arange(steps) < np.array([[steps], [1], [(steps + 1) // 2]])
-        found, wanted = (model(x=x, present=present.astype(np.int64)) for model in compiled)
+        found, wanted = (model(x=x, lengths=np.array([steps, 1, (steps + 1) // 2])) for model in compiled)
         for name in wanted:
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4, atol=1e-5)
         assert (found["weights"][1, 1:] == 0).all()
