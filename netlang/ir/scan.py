@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from netlang.ir.build import Builder, make_node
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Graph, Node, Value, topological
+from netlang.ir.types import TensorType
 
 SCAN = "scan"
 
@@ -137,6 +138,7 @@ def closed(
         if any(v in depends for v in node.inputs):
             depends.update(node.results)
     outside: dict[Value, Value] = {}
+    names = set(taken)
     done: dict[Value, Value] = {v: v for v in bound}
 
     def inner(value: Value) -> Value:
@@ -145,7 +147,7 @@ def closed(
         if is_number(value.node):
             return value
         if value not in outside:
-            outside[value] = make.input(_free_name(len(outside), taken), value.type)
+            outside[value] = fresh_input(make, value.node.name.rsplit(".", 1)[-1] or "c", value.type, names)
         return outside[value]
 
     for node in order:
@@ -157,11 +159,14 @@ def closed(
     return rewritten, tuple(outside.values()), tuple(outside)
 
 
-def _free_name(number: int, taken: Collection[str]) -> str:
-    name = f"c{number}"
+def fresh_input(make: Builder, base: str, type: TensorType, taken: set[str]) -> Value:
+    """A new input of a body, under a name that is not `taken` yet."""
+    name, number = base, 1
     while name in taken:
-        name = f"{name}_"
-    return name
+        number += 1
+        name = f"{base}{number}"
+    taken.add(name)
+    return make.input(name, type)
 
 
 def is_number(node: Node) -> bool:

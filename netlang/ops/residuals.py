@@ -39,10 +39,10 @@ def kept_values(
     if all_again:
         reached = set(topological(needed))
         return [s for s in states if s.node in reached]
-    kept = dict.fromkeys(v for v in needed if not _is_cheap(v.node, given))
+    kept = dict.fromkeys(v for v in needed if not _needs_nothing(v.node, given))
     for value in (v for v in needed if v not in kept):
         missing = [v for v in _sources(value, given) if v not in kept]
-        if sum(map(_bytes, missing)) > _bytes(value):
+        if sum(map(typical_bytes, missing)) > typical_bytes(value):
             kept[value] = None
         else:
             kept.update(dict.fromkeys(missing))
@@ -69,7 +69,7 @@ def _boundary(order: Sequence[Node], roots: Sequence[Value], late: set[Node]) ->
     return list(found)
 
 
-def _is_cheap(node: Node, given: Collection[Value]) -> bool:
+def _needs_nothing(node: Node, given: Collection[Value]) -> bool:
     if node.op == "input":
         return node.out in given
     moves = "movement" in opdef(node.op).traits and node.op not in _NOT_MOVED
@@ -86,13 +86,19 @@ def _sources(value: Value, given: Collection[Value]) -> list[Value]:
         if current in seen:
             continue
         seen.add(current)
-        if _is_cheap(current.node, given):
+        if _needs_nothing(current.node, given):
             waiting += current.node.inputs
         else:
             found[current] = None
     return list(found)
 
 
-def _bytes(value: Value) -> int:
+def is_free(op: str) -> bool:
+    """Whether an op costs less than the memory traffic of its results."""
+    return op in _CHEAP
+
+
+def typical_bytes(value: Value) -> int:
+    """The bytes of a value where unknown sizes are of a typical size."""
     size = value.type.bytes
     return evaluate(size, dict.fromkeys(names(size), _TYPICAL))

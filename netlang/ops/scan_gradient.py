@@ -15,7 +15,7 @@ from dataclasses import replace
 from netlang.ir.build import Builder
 from netlang.ir.gradient import depends, pullback, zeros
 from netlang.ir.graph import Node, Value, topological
-from netlang.ir.scan import Loop, copied, finals, stacks
+from netlang.ir.scan import Loop, copied, finals, fresh_input, stacks
 from netlang.ops.residuals import SEED, kept_values
 from netlang.ops.scan_sums import Sums
 
@@ -153,13 +153,8 @@ class _Backward:
 def _fresh(make: Builder, values: Sequence[Value]) -> dict[Value, Value]:
     """New inputs in the place of `values`, each with a name of its own."""
     taken: set[str] = set()
-    found: dict[Value, Value] = {}
-    for value in values:
-        base = value.node.name.rsplit(".", 1)[-1] if value.node.op == "input" else value.node.op
-        name, number = base, 1
-        while name in taken:
-            number += 1
-            name = f"{base}{number}"
-        taken.add(name)
-        found[value] = make.input(name, value.type)
-    return found
+    return {v: fresh_input(make, _word(v), v.type, taken) for v in values}
+
+
+def _word(value: Value) -> str:
+    return value.node.name.rsplit(".", 1)[-1] if value.node.op == "input" else value.node.op

@@ -1,6 +1,7 @@
 """The passes, each its own file, and the order in which they run.
 
 scans             loops that do the same become one
+hoist             what depends on no state of a loop leaves it (training: done by `optimizer` too, beforehand)
 fold              nodes of constants become constants
 simplify          algebra on single nodes
 cse               equal nodes become one
@@ -18,10 +19,10 @@ training step fit into a budget of memory.
 
 from __future__ import annotations
 
-from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, global_pool, scans, simplify, switches, towers
+from netlang.passes import cse, dce, fold, fold_batchnorm, fuse, global_pool, hoist, scans, simplify, switches, towers
 from netlang.passes.manager import Pass
 
-_CLEAN = (scans.PASS, fold.PASS, simplify.PASS, cse.PASS)
+_CLEAN = (scans.PASS, hoist.PASS, fold.PASS, simplify.PASS, cse.PASS)
 # Moving a pool leaves reshapes and additions of another size behind, so the algebra is gone through once more.
 _TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, global_pool.PASS, fuse.PASS, dce.PASS)
 
