@@ -9,7 +9,7 @@ import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
 from netlang.backends.base import Array, Options, Report, Tuning
-from netlang.backends.cpu import bodies, layout, prologue, remembered
+from netlang.backends.cpu import cells, layout, prologue, remembered
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.choices import Choices, Remembered, Trial
@@ -36,8 +36,8 @@ class Cpu:
     def __init__(self, options: Options | None = None) -> None:
         """Raises NetError for options that it cannot follow."""
         self.options = options or Options()
-        own = (layout.layout_pass(self.options), prologue.prologue_pass(self.options))
-        self.passes: Sequence[Pass] = (bodies.bodies_pass(own), *own)
+        blocks, joined = layout.layout_pass(self.options), prologue.prologue_pass(self.options)
+        self.passes: Sequence[Pass] = (cells.PASS, blocks, joined)
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph as this backend carries it out."""

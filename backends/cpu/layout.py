@@ -36,6 +36,7 @@ from netlang.ir.build import make_node
 from netlang.ir.graph import Graph, Node, Value, frozen
 from netlang.ir.rewrite import replace_values
 from netlang.ir.types import TensorType
+from netlang.passes.bodies import inside
 from netlang.passes.manager import Pass
 
 ORIGIN = "layout"
@@ -72,7 +73,7 @@ def run(graph: Graph, target: Target | None = None, options: Options | None = No
 
 def layout_pass(options: Options) -> Pass:
     """The pass for code that is generated with these options."""
-    return Pass("layout", partial(run, options=options), ensures=frozenset({"layout"}))
+    return Pass("layout", inside(partial(run, options=options)), ensures=frozenset({"layout"}))
 
 
 class _Choice:

@@ -12,7 +12,7 @@ The name is an op's, or `fused.<kind>` for a fused node. Among the lowerings of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netlang import config
@@ -150,6 +150,8 @@ class LoweringContext:
     scratches: dict[Node, list[Scratch]] = field(default_factory=dict)
     lives: dict[Scratch, tuple[int, int]] = field(default_factory=dict)
     """From which to which of its node's steps a scratch is needed, where they do not all exist at once."""
+    packed: dict[tuple[Node | None, Buffer, Hashable], Scratch] = field(default_factory=dict)
+    """By node, buffer and how: what has been packed already for steps of that node."""
     aliases: dict[Value, Buffer] = field(default_factory=dict)
     """Where values of a fused body live when the body is lowered op by op."""
     in_place: dict[Node, set[int]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from netlang.backends.cpu.target import Target, host
 from netlang.ir.build import Builder, make_node
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.rewrite import merged_spans, replace_values, sole_reader
+from netlang.passes.bodies import inside
 from netlang.passes.manager import Pass
 
 ORIGIN = "prologue"
@@ -40,7 +41,7 @@ def run(graph: Graph, target: Target | None = None, options: Options | None = No
 
 def prologue_pass(options: Options) -> Pass:
     """The pass for code that is generated with these options."""
-    return Pass("prologue", partial(run, options=options), requires=frozenset({"layout"}))
+    return Pass("prologue", inside(partial(run, options=options)), requires=frozenset({"layout"}))
 
 
 def _joined(context: LoweringContext, node: Node) -> Node | None:

@@ -14,12 +14,13 @@ from netlang.backends.cpu.tiles.pack_table import PackTable as T
 @dataclass(frozen=True)
 class PackStructure:
     """`vectors` of output channels are a group; `operands` per-channel vectors are packed besides. A packed weight has
-    `w_bytes`: 2 stands for bfloat16."""
+    `w_bytes`: 2 stands for bfloat16. A group leaves room between its input channels for `interleaved` - 1 others."""
 
     lanes: int
     vectors: int
     operands: int
     w_bytes: int = FLOAT_BYTES
+    interleaved: int = 1
 
 
 class PackKernel:
@@ -30,7 +31,7 @@ class PackKernel:
         self.f, self.e = Frame(builder, args, tid, threads), Emitter(builder, structure.lanes)
         self.lanes, self.width = structure.lanes, structure.lanes * structure.vectors
         self.line = self.lanes * structure.w_bytes
-        self.group = self.width * structure.w_bytes
+        self.group = self.width * structure.w_bytes * structure.interleaved
 
     def emit(self) -> None:
         f = self.f
