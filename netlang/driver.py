@@ -25,10 +25,11 @@ from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, recompute, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
+from netlang.runtime.family import Family
 from netlang.runtime.model import Model, batch_symbol, user_inputs
-from netlang.runtime.parameters import Store
 from netlang.runtime.samples import initial_params, random_inputs
 from netlang.runtime.trainer import Programs, Trainer
+from netlang.runtime.turns import Turns, phases_of
 
 BACKENDS = {
     "reference": "netlang.backends.reference:Reference",
@@ -113,15 +114,35 @@ def tune_net(
 def assemble(module: Module, backend: Backend, net: str | None = None, threads: int | None = None) -> Model:
     """A model whose code is generated when it is first run: training alone never needs that of inference."""
     graph = choose(module, net)
-    code = Code(graph, inference_pipeline(), backend, threads)
-    spec = module.train
+    return Maker(module, backend, threads).model(graph.name, Family(module.kept_with(graph.name)))
 
-    def make_trainer(model: Model, seed: int, memory: int | None) -> Trainer:
-        assert spec is not None
+
+@dataclass(frozen=True)
+class Maker:
+    """How models and trainers of one file are made, for one backend."""
+
+    module: Module
+    backend: Backend
+    threads: int | None
+
+    def model(self, net: str, family: Family) -> Model:
+        """A model of a net, over these parameters."""
+        graph = self.module.nets[net]
+        code = Code(graph, inference_pipeline(), self.backend, self.threads)
+        return Model(self.module, graph, code, self.backend.name, family, self)
+
+    def trainer(self, phase: str, family: Family, seed: int, memory: int | None) -> Trainer | Turns:
+        """What carries out a `train` section, changing these parameters."""
+        if phase in self.module.alternations:
+            alternation = self.module.alternations[phase]
+            specs = phases_of(self.module, phase)
+            return Turns(alternation, {spec.name: self._trainer(spec, family, seed, memory) for spec in specs})
+        return self._trainer(self.module.phases[phase], family, seed, memory)
+
+    def _trainer(self, spec: TrainSpec, family: Family, seed: int, memory: int | None) -> Trainer:
         budget = None if memory is None else Budget(memory, batch_sizes(spec))
-        return Trainer(programs(module, spec, graph, backend, threads, budget), Store(model.store), seed)
-
-    return Model(module, graph, code, backend.name, make_trainer if spec else None)
+        net = self.module.nets[spec.graph.name]
+        return Trainer(programs(self.module, spec, net, self.backend, self.threads, budget), family, seed)
 
 
 def programs(

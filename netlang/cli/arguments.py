@@ -49,6 +49,10 @@ def add_net(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--net", metavar="NAME", help="which net of the file (default: the last)")
 
 
+def add_phase(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--phase", metavar="NAME", help=f"which train section (default: {default})")
+
+
 def add_sizes(parser: argparse.ArgumentParser, batch: str) -> None:
     """`--batch`, whose default `batch` says in words, and `--size` for the other symbolic dims."""
     parser.add_argument("--batch", type=positive, metavar="N", help=f"batch size (default: {batch})")

@@ -18,7 +18,7 @@ from netlang.runtime.data.dataset import Fitted
 SECONDS_BETWEEN_LINES = 10.0
 BESIDE = 20
 """Characters that a short bar and the time left take."""
-_NOT_RESULTS = frozenset({"epoch", "learning_rate", "seconds", "samples_per_second"})
+_NOT_RESULTS = ("phase", "epoch", "learning_rate", "seconds", "samples_per_second")
 
 
 def reporter() -> fit.Progress:
@@ -32,7 +32,7 @@ def results(record: Mapping[str, Any]) -> str:
 
 
 def _listed(record: Mapping[str, Any]) -> list[str]:
-    return [f"{name} {number(value)}" for name, value in record.items() if name not in _NOT_RESULTS]
+    return [f"{name} {number(value)}" for name, value in record.items() if not name.endswith(_NOT_RESULTS)]
 
 
 def fitting(parts: Sequence[str], room: int | None) -> str:
@@ -53,12 +53,12 @@ class Lines(fit.Progress):
     def compiling(self, target: str) -> None:
         self.say(f"compiling for {target}")
 
-    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
+    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool, phase: str = "") -> None:
         self.epochs, self.batches = epochs, batches
         self.start = self.last = time.monotonic()
         self.timed, self.before = 0, 0
         self.speed = 0.0
-        self.say(_opening(fitted, epochs, resumed))
+        self.say(_opening(fitted, epochs, resumed, phase))
 
     def step(self, epoch: int, batch: int, means: Mapping[str, float], samples: int) -> None:
         now = time.monotonic()
@@ -110,8 +110,8 @@ class Bar(Lines):
         self.drawn = Progress(*columns, console=Console(), transient=True)
         self.width = self.drawn.console.width
 
-    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
-        super().begin(fitted, epochs, batches, resumed)
+    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool, phase: str = "") -> None:
+        super().begin(fitted, epochs, batches, resumed, phase)
         self.task: TaskID = self.drawn.add_task("", total=epochs * batches, state="")
         self.drawn.start()
 
@@ -157,8 +157,8 @@ class Measuring:
         self._drawn.update(self._task, description=f"tuning {what}", completed=done)
 
 
-def _opening(fitted: Fitted, epochs: int, resumed: bool) -> str:
-    verb = "resuming" if resumed else "training"
+def _opening(fitted: Fitted, epochs: int, resumed: bool, phase: str) -> str:
+    verb = f"{'resuming' if resumed else 'training'}{f' {phase}' if phase else ''}"
     held = f", {count(len(fitted.test))} held out ({fitted.held_out})" if len(fitted.test) else ""
     samples = f"{count(len(fitted.train))} sample{'s' if len(fitted.train) != 1 else ''}"
     return f"{verb} on {fitted.name}: {samples}{held}, {epochs} epoch{'s' if epochs != 1 else ''}"

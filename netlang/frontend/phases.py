@@ -74,9 +74,10 @@ def _changed(recipe: Recipe, graph: Graph, reporter: Reporter) -> frozenset[str]
         matching = [name for name in roles if fnmatchcase(name, pattern)]
         changeable = [name for name in matching if roles[name] in _CHANGEABLE]
         if not changeable:
-            what = "only what is frozen" if matching else "no parameter"
-            hint = did_you_mean(pattern, dict.fromkeys(_patterns(roles))) if not matching else ""
-            reporter.add(Diagnostic(f"'{pattern}' stands for {what} of the net", (span,), hint=hint))
+            what = f"'{pattern}' is frozen: training cannot change it"
+            hint = "" if matching else did_you_mean(pattern, dict.fromkeys(_patterns(roles)))
+            message = what if matching else f"the net has no parameter '{pattern}'"
+            reporter.add(Diagnostic(message, (span,), hint=hint))
         found.update(changeable)
     return frozenset(found)
 

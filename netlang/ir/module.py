@@ -110,6 +110,10 @@ class Module:
         """The last net of the file: the others are its parts or its predecessors."""
         return list(self.nets.values())[-1]
 
+    def kept_with(self, net: str) -> tuple[Value, ...]:
+        """The parameters that are kept together with those of a net, as weights files call them."""
+        return self.weights.get(net, self.nets[net].params)
+
     @property
     def train(self) -> TrainSpec | None:
         """The last `train` section that has a loss, if there is one."""

@@ -39,7 +39,8 @@ _ZERO = ("constant", 0.0)
 
 def training_step(spec: TrainSpec) -> Graph:
     """One step of training: the inputs of `spec.graph` and `$lr`; its outputs; the updates of its buffers, of every
-    weight that the loss depends on, of the optimiser's state (`<weight>.<slot>`, role `state`, zero at first) and of
+    weight that the loss depends on (as far as the section changes it: of others no gradient is computed), of the
+    optimiser's state (`<weight>.<slot>`, role `state`, zero at first) and of
     the counter `$step`.
 
     Raises NetError where the optimiser or the way of clipping is unknown, ShapeError where the loss is no float scalar.
@@ -47,7 +48,7 @@ def training_step(spec: TrainSpec) -> Graph:
     rule = _rule(spec.optimizer)
     # Before differentiation, so that the backward graph has joined towers, only sees the maps after the pools, and has
     # the gradients of what can be done for all steps of a loop outside of the loop too.
-    graph = hoist.PASS.run(scans.PASS.run(commute(towers.run(spec.graph))))
+    graph = hoist.PASS.run(scans.PASS.run(commute(towers.run(_unchanged(spec)))))
     loss = graph.output(LOSS)
     make = Builder((spec.optimizer.span,) if spec.optimizer.span else (), "", ORIGIN)
     rate = make.input(LEARNING_RATE, _SCALAR)
@@ -65,6 +66,12 @@ def training_step(spec: TrainSpec) -> Graph:
     return graph.replace(inputs=(*graph.inputs, rate), params=(*graph.params, *state, step), updates=guarded)
 
 
+def _unchanged(spec: TrainSpec) -> Graph:
+    """The graph without updates of the buffers that the section leaves as they are."""
+    kept = tuple((name, value) for name, value in spec.graph.updates if spec.changed is None or name in spec.changed)
+    return spec.graph.replace(updates=kept)
+
+
 def _rule(optimizer: Call) -> Rule:
     if optimizer.name not in RULES:
         known = ", ".join(RULES)
@@ -77,7 +84,7 @@ def _changes(
     graph: Graph, spec: TrainSpec, rule: Rule, moment: Moment, make: Builder
 ) -> tuple[list[Change], list[Value]]:
     """The new values of all weights that the loss depends on, last layer first, and the params of their slots."""
-    params = weights(graph)
+    params = [p for p in weights(graph) if spec.changed is None or p.node.name in spec.changed]
     reached = [(p, g) for p, g in zip(params, adjoints(graph.output(LOSS), params), strict=True) if g is not None]
     reached.reverse()
     gradients = clipped(make, spec.clip, [g for _, g in reached])

@@ -16,7 +16,7 @@ from netlang.runtime import weights
 from netlang.runtime.parameters import Store
 from netlang.runtime.weights import CHECKPOINT_ENTRY as ENTRY
 
-FORMAT = 1
+FORMAT = 2
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -29,6 +29,7 @@ _REFUSALS = {
     "data": "the training data is not the data that the checkpoint was made with",
     "seed": "the seed is not the one that the checkpoint was made with",
     "batch": "the batch size is not the one that the checkpoint was made with",
+    "phase": "the train section is not the one that the checkpoint was made in",
     "target": "the target is not the one that the checkpoint was made with",
 }
 
@@ -41,7 +42,7 @@ def save(path: str | os.PathLike[str], store: Store, identity: Mapping[str, Any]
 
 def load(
     path: str | os.PathLike[str],
-    params: tuple[Value, ...],
+    params: Mapping[str, Value],
     store: Store,
     identity: Mapping[str, Any],
     parse: Callable[[Record], T],
@@ -54,7 +55,7 @@ def load(
     for key, value in identity.items():
         found = record["identity"].get(key)
         if found != value:
-            shown = f" ({found} there, {value} now)" if key in ("seed", "batch", "target") else ""
+            shown = f" ({found} there, {value} now)" if key in ("seed", "batch", "target", "phase") else ""
             hint = "start a new run without --resume, or in another --out folder"
             raise NetError(f"cannot resume from {path}: {_REFUSALS[key]}{shown}", hint=hint)
     try:
@@ -63,6 +64,14 @@ def load(
         raise _damaged(path, fault) from fault
     weights.load(path, params, store)
     return progress
+
+
+def phase_of(path: str | os.PathLike[str]) -> str:
+    """The name of the `train` section that a checkpoint was made in. Raises NetError for a damaged file."""
+    found = _record(path)["identity"].get("phase")
+    if not isinstance(found, str):
+        raise _damaged(path, TypeError("the phase is a name"))
+    return found
 
 
 def _record(path: str | os.PathLike[str]) -> Record:

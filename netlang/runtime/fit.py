@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlang.diagnostics import NetError
-from netlang.ir.module import LOSS
-from netlang.runtime import augment, checkpoint, weights
+from netlang.runtime import checkpoint
 from netlang.runtime.data.dataset import Fitted, batches, order
 from netlang.runtime.files import make_folder, replacing
 from netlang.runtime.interruption import noted
 from netlang.runtime.metrics import Means, as_cost
-from netlang.runtime.parameters import learned
+from netlang.runtime.parameters import Store
 from netlang.runtime.schedules import Watch
 
 if TYPE_CHECKING:
-    from netlang.runtime.trainer import Trainer
+    from netlang.runtime.model import Training
 
 CHECKPOINT, WEIGHTS, BEST, LOG = "checkpoint.safetensors", "weights.safetensors", "best.safetensors", "log.jsonl"
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -40,12 +39,14 @@ class Options:
     out                 folder for weights, checkpoint and log; None keeps nothing
     resume              go on from the checkpoint in `out`, if there is one
     checkpoint_every    steps between checkpoints within an epoch; None: one every 30 seconds
+    append              keep the log that is in `out`: it is that of an earlier `train` section
     """
 
     epochs: int | None = None
     out: Path | None = None
     resume: bool = False
     checkpoint_every: int | None = None
+    append: bool = False
 
 
 class Progress:
@@ -54,8 +55,8 @@ class Progress:
     def compiling(self, target: str) -> None:
         """Code is about to be generated for `target`, which may take seconds."""
 
-    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool) -> None:
-        """Training starts, with so many batches an epoch."""
+    def begin(self, fitted: Fitted, epochs: int, batches: int, resumed: bool, phase: str = "") -> None:
+        """Training starts, with so many batches an epoch; `phase` names the `train` section where there are several."""
 
     def step(self, epoch: int, batch: int, means: Mapping[str, float], samples: int) -> None:
         """Batch number `batch` (from 0) of epoch `epoch` (from 1) is done; the means are of the epoch so far."""
@@ -84,13 +85,12 @@ class Place:
     batch: int = 0
     """Batches of the current epoch completed."""
     means: Means = field(default_factory=Means)
-    steps: int = 0
-    """Steps completed in all epochs: the counter of the random numbers."""
     best: Watch = field(default_factory=Watch)
     stop: Watch = field(default_factory=Watch)
-    plateau: Watch = field(default_factory=Watch)
-    scale: float = 1.0
-    """What plateaus have done to the learning rate."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """The state of the trainer, or of those that take turns."""
+    logged: int = 0
+    """Lines of the log that are of earlier `train` sections."""
     stopped: bool = False
     record: Record = field(default_factory=dict)
     """The log line of the last epoch completed."""
@@ -98,31 +98,34 @@ class Place:
     @staticmethod
     def restored(found: Mapping[str, Any]) -> Place:
         """The place that `asdict` gave. Raises KeyError, TypeError or ValueError for anything else."""
-        best, stop, plateau = (
-            Watch(float(found[n]["best"]), _count(found[n]["bad"])) for n in ("best", "stop", "plateau")
-        )
         sums = {str(name): float(total) for name, total in dict(found["means"]["sums"]).items()}
+        counts = {str(name): counted(number) for name, number in dict(found["means"]["counts"]).items()}
         return Place(
-            epoch=_count(found["epoch"]),
-            batch=_count(found["batch"]),
-            means=Means(sums, _count(found["means"]["samples"])),
-            steps=_count(found["steps"]),
-            best=best,
-            stop=stop,
-            plateau=plateau,
-            scale=float(found["scale"]),
+            epoch=counted(found["epoch"]),
+            batch=counted(found["batch"]),
+            means=Means(sums, counts, counted(found["means"]["samples"])),
+            best=watched(found["best"]),
+            stop=watched(found["stop"]),
+            training=dict(found["training"]),
+            logged=counted(found["logged"]),
             stopped=bool(found["stopped"]),
             record=dict(found["record"]),
         )
 
 
-def _count(value: Any) -> int:
+def watched(found: Mapping[str, Any]) -> Watch:
+    """The watch that `asdict` gave. Raises KeyError, TypeError or ValueError for anything else."""
+    return Watch(float(found["best"]), counted(found["bad"]))
+
+
+def counted(value: Any) -> int:
+    """A whole number from 0 on, as a checkpoint holds it. Raises ValueError for anything else."""
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} is no count")
     return value
 
 
-def fit(trainer: Trainer, data: Fitted, options: Options, progress: Progress) -> Record:
+def fit(trainer: Training, data: Fitted, options: Options, progress: Progress) -> Record:
     """Train to the last epoch. Returns its log record: epoch, loss, metrics, the same of the test, rate, seconds.
 
     Raises NetError for faults of the data, the file system and the loss, Interrupted after Ctrl-C.
@@ -131,32 +134,32 @@ def fit(trainer: Trainer, data: Fitted, options: Options, progress: Progress) ->
 
 
 class _Run:
-    def __init__(self, trainer: Trainer, data: Fitted, options: Options, progress: Progress) -> None:
+    def __init__(self, trainer: Training, data: Fitted, options: Options, progress: Progress) -> None:
         self.trainer, self.data, self.options, self.progress = trainer, data, options, progress
-        self.spec = trainer.spec
-        self.size = self.spec.batch
+        self.size = trainer.batch
         self.count = len(data.train)
         self.batches = -(-self.count // self.size)
-        self.epochs = self.spec.epochs if options.epochs is None else options.epochs
+        self.epochs = trainer.epochs if options.epochs is None else options.epochs
         self.out = make_folder(options.out) if options.out is not None else None
         self.place = Place()
         self.saved_at = time.monotonic()
-        augment.check(self.spec.augment, {n: a.shape[1:] for n, a in data.train.arrays.items()})
+        trainer.check(data)
         self.identity = {
             "source": trainer.programs.source,
             "data": data.train.digest(),
             "seed": trainer.seed,
             "batch": self.size,
             "target": trainer.programs.target,
+            "phase": trainer.name,
         }
 
     def run(self) -> Record:
         resumed = self._resume() if self.options.resume else False
         if self.out is not None:
-            self._write_log(keep=self.place.epoch if resumed else 0)
+            self._begin_log(resumed)
         self.progress.compiling(self.trainer.programs.target)
         self.trainer.build()
-        self.progress.begin(self.data, self.epochs, self.batches, resumed)
+        self.progress.begin(self.data, self.epochs, self.batches, resumed, self.trainer.name)
         with noted() as interrupted:
             while self.place.epoch < self.epochs and not self.place.stopped:
                 self._epoch(interrupted)
@@ -168,10 +171,9 @@ class _Run:
         place, trainer = self.place, self.trainer
         started, seen = time.monotonic(), place.means.samples
         rows_in_order = order(trainer.seed, place.epoch, self.count)
-        transform = augment.EpochAugmentation(self.spec.augment, trainer.seed, place.epoch, self.count)
+        trainer.begin_epoch(self.data, place.epoch)
         for number, rows in batches(self.count, self.size, place.batch):
-            trainer.epoch = place.epoch + number / self.batches
-            trainer.step(transform(self.data.train.take(rows_in_order[rows]), rows))
+            trainer.train(rows_in_order[rows], rows, place.epoch + number / self.batches)
             place.means.add(trainer.values, rows.stop - rows.start)
             place.batch = number + 1
             self.progress.step(place.epoch + 1, number, place.means.values(), place.means.samples)
@@ -184,23 +186,24 @@ class _Run:
 
     def _close_epoch(self, seconds: float, speed: float) -> None:
         place, trainer = self.place, self.trainer
-        rate = trainer.learning_rate
+        rates = trainer.rates()
         trained = place.means.values()
-        held_out = trainer.measure(self.data.test, self.size) if len(self.data.test) else {}
-        judged = held_out or trained
+        held_out = trainer.judge(self.data, self.size)
+        judged = {**trained, **held_out}
         place.record = {
+            **({"phase": trainer.name} if trainer.name else {}),
             "epoch": place.epoch + 1,
             **trained,
             **{f"test_{name}": value for name, value in held_out.items()},
-            "learning_rate": rate,
+            **rates,
             "seconds": round(seconds, 3),
             "samples_per_second": round(speed, 1),
         }
         place.epoch, place.batch, place.means = place.epoch + 1, 0, Means()
-        trainer.next_epoch(judged[LOSS])
+        trainer.end_epoch(judged)
         place.stopped = self._is_enough(judged)
-        chief = self.spec.metrics[0] if self.spec.metrics else LOSS
-        if place.best.see(as_cost(chief, judged[chief])):
+        chief = trainer.chief
+        if chief in judged and place.best.see(as_cost(chief, judged[chief])):
             self._save_weights(BEST)
         # The log first: resuming drops the lines that the checkpoint does not know of.
         if self.out is not None:
@@ -210,7 +213,7 @@ class _Run:
 
     def _is_enough(self, judged: Mapping[str, float]) -> bool:
         """Whether the early stop of the `train` section ends the run here."""
-        stop = self.spec.stop
+        stop = self.trainer.stop
         if stop is None:
             return False
         monitor = str(stop["monitor"])
@@ -226,15 +229,14 @@ class _Run:
 
     def _save_weights(self, name: str) -> None:
         if self.out is not None:
-            net, store = self.trainer.programs.net, self.trainer.store
-            weights.save(self.out / name, {p.node.name: store[p.node.name] for p in learned(net)}, {"net": net.name})
+            self.trainer.family.save(self.out / name, self.trainer.programs.net.name)
 
     def _save_checkpoint(self) -> Path | None:
         if self.out is None:
             return None
-        path, schedule = self.out / CHECKPOINT, self.trainer.schedule
-        self.place.steps, self.place.scale, self.place.plateau = self.trainer.steps, schedule.scale, schedule.watch
-        checkpoint.save(path, self.trainer.store, self.identity, asdict(self.place))
+        path = self.out / CHECKPOINT
+        self.place.training = self.trainer.progress()
+        checkpoint.save(path, self._arrays(), self.identity, asdict(self.place))
         self.saved_at = time.monotonic()
         return path
 
@@ -243,28 +245,42 @@ class _Run:
         if self.out is None or not (self.out / CHECKPOINT).exists():
             return False
         trainer, path = self.trainer, self.out / CHECKPOINT
-        self.place = checkpoint.load(path, trainer.params, trainer.store, self.identity, self._restored)
-        trainer.steps = self.place.steps
-        trainer.schedule.scale, trainer.schedule.watch = self.place.scale, self.place.plateau
-        trainer.epoch = float(self.place.epoch)
+        wanted = {p.node.name: p for p in trainer.family.params} | {n: p for n, (p, _) in trainer.private().items()}
+        before = trainer.progress()
+        try:
+            self.place = checkpoint.load(path, wanted, self._arrays(), self.identity, self._restored)
+        except NetError:
+            trainer.go_on(before, 0)
+            raise
+        trainer.family.ready = True
         return True
+
+    def _arrays(self) -> Store:
+        """All that a checkpoint holds: the weights of the nets, and what the training keeps besides."""
+        private = {name: array for name, (_, array) in self.trainer.private().items()}
+        return Store({**self.trainer.family.arrays, **private})
 
     def _restored(self, found: Mapping[str, Any]) -> Place:
         place = Place.restored(found)
         if place.batch >= self.batches:
             raise ValueError(f"batch {place.batch} of {self.batches}")
+        self.trainer.go_on(place.training, place.epoch)
         return place
 
-    def _write_log(self, keep: int) -> None:
-        """Begin the log anew, with the lines of the first `keep` epochs of the one that is there."""
+    def _begin_log(self, resumed: bool) -> None:
+        """Begin the log anew, with the lines of the one that is there that this run goes on from."""
         assert self.out is not None
         path = self.out / LOG
+        goes_on = resumed or self.options.append
         try:
-            old = path.read_text(encoding="utf-8").splitlines() if keep and path.exists() else []
+            old = path.read_text(encoding="utf-8").splitlines() if goes_on and path.exists() else []
         except (OSError, UnicodeDecodeError) as fault:
             raise NetError(f"cannot read {path}: {fault}") from fault
+        if not resumed:
+            self.place.logged = len(old)
         with replacing(path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in old[:keep]), encoding="utf-8")
+            kept = old[: self.place.logged + self.place.epoch]
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def _append_log(self, record: Mapping[str, Any]) -> None:
         assert self.out is not None

@@ -14,15 +14,18 @@ class Means:
     """Weighted sums in double precision: exact state, so that a resumed epoch has the same mean."""
 
     sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     samples: int = 0
 
     def add(self, values: Mapping[str, float], samples: int) -> None:
+        """Note the means over some samples. Each mean is of the samples that it was noted for."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value) * samples
+            self.counts[name] = self.counts.get(name, 0) + samples
         self.samples += samples
 
     def values(self) -> dict[str, float]:
-        return {name: total / self.samples for name, total in self.sums.items()} if self.samples else {}
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
 
 
 def as_cost(name: str, value: float) -> float:

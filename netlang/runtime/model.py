@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import count
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
-from netlang.diagnostics import NetError
+from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Value
 from netlang.ir.module import RNG, Module
-from netlang.runtime import weights
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.bounds import check_bounds, index_bounds
-from netlang.runtime.parameters import Parameters, Store, allocate, checked_seed, initialise, learned
+from netlang.runtime.family import Family
+from netlang.runtime.parameters import Parameters, checked_seed
 from netlang.runtime.trainer import Trainer
+from netlang.runtime.turns import Turns, chosen_phase, phases_of
 
 
 class Compiled(Protocol):
@@ -36,10 +37,19 @@ class Compiled(Protocol):
     def planned_bytes(self, sizes: Mapping[str, int]) -> int: ...
 
 
+Training = Trainer | Turns
+"""What carries out a `train` section."""
+
 MOST_SHAPES = 256
 """For this many shapes of the inputs it is remembered that they fit."""
 
-MakeTrainer = Callable[["Model", int, int | None], Trainer]
+
+class Maker(Protocol):
+    """How more is made of a file: models of its other nets, trainers."""
+
+    def model(self, net: str, family: Family) -> Model: ...
+
+    def trainer(self, phase: str, family: Family, seed: int, memory: int | None) -> Training: ...
 
 
 class Model:
@@ -49,13 +59,15 @@ class Model:
     """
 
     def __init__(
-        self, module: Module, net: Graph, compiled: Compiled, target: str, make_trainer: MakeTrainer | None
+        self, module: Module, net: Graph, compiled: Compiled, target: str, family: Family, maker: Maker | None = None
     ) -> None:
         self.module = module
         self.net = net
         self.compiled = compiled
         self.target = target
-        self._make_trainer = make_trainer
+        self.family = family
+        self._maker = maker
+        self._siblings: dict[str, Model] = {net.name: self}
         self._inputs = user_inputs(net)
         self._bounds = index_bounds(net)
         self._wanted = [(v.node.name, v.type, f"input '{v.node.name}'") for v in self._inputs]
@@ -64,9 +76,7 @@ class Model:
         """Shapes of all inputs that have been found to fit together."""
         self._batch = batch_symbol(self._inputs)
         self.seed = 0
-        self.store = Store((p.node.name, allocate(p)) for p in net.params)
-        initialise((p for p in net.params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.store)
-        self._ready = not learned(net)
+        self.store = family.store(net.params, module.names.get(net.name, {}))
         self._frozen = False
 
     @property
@@ -102,15 +112,16 @@ class Model:
     def init(self, seed: int = 0) -> Model:
         """Give all parameters their initial values: the same for the same seed, on every machine and backend."""
         self._check_free("initialising")
-        initialise(self.net.params, checked_seed(seed), self.store)
-        self._ready = True
+        self.family.init(checked_seed(seed))
         return self
 
     def load_weights(self, path: str | os.PathLike[str]) -> Model:
-        """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly."""
+        """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly.
+
+        Nets of a file that share layers share their weights files too: see `nets`.
+        """
         self._check_free("loading weights")
-        weights.load(path, learned(self.net), self.store)
-        self._ready = True
+        self.family.load(path)
         return self
 
     def freeze(self) -> Model:
@@ -126,6 +137,7 @@ class Model:
             # What is left may be a trainer's too, which goes on changing it.
             for name in list(self.store):
                 self.store[name] = self.store[name].copy()
+            self.family = Family(())
             self._frozen = True
         return self
 
@@ -133,7 +145,38 @@ class Model:
         """Write a safetensors file, atomically. Raises NetError where there are no weights yet."""
         self._check_ready("saving")
         self._check_free("saving")
-        weights.save(path, {p.node.name: self.store[p.node.name] for p in learned(self.net)}, {"net": self.name})
+        self.family.save(path, self.name)
+
+    @property
+    def nets(self) -> Mapping[str, Model]:
+        """All nets of the file as models: `model.nets["decoder"]`. Those that share layers of the file, or apply one
+        another, share the weights: what one learns, the others know. They are compiled when they are first called."""
+        self._check_free("other nets")
+        return Siblings(self)
+
+    def copy(self) -> Model:
+        """A model of the same net with weights of its own, at first the same: a target network, a running average."""
+        self._check_free("copying")
+        return self._make().model(self.name, self.family.copy())
+
+    def assign(self, other: Model, rate: float = 1.0) -> Model:
+        """Take over another model's weights, or move towards them by the share `rate` of the way.
+
+        Raises NetError where the other's nets have other parameters, and where it has no weights yet.
+        """
+        self._check_free("assigning weights")
+        other._check_free("assigning weights")
+        other._check_ready("assigning")
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
+            raise NetError(f"the rate is a number above 0 and up to 1, not {rate!r}")
+        self.family.take(other.family, float(rate))
+        self.family.ready = True
+        return self
+
+    def _make(self) -> Maker:
+        if self._maker is None:
+            raise NetError(f"net '{self.name}' was made by hand, without a file to make more of")
+        return self._maker
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run the net on a batch of any size.
@@ -175,21 +218,34 @@ class Model:
             return checked_seed(named.pop("seed")), 0
         return self._seed, next(self._draws) if self._random else 0
 
-    def trainer(self, seed: int = 0, memory: int | None = None) -> Trainer:
+    def trainer(self, seed: int = 0, memory: int | None = None, phase: str | None = None) -> Trainer:
         """A trainer of this model's own weights, which are initialised from `seed` if they have no values yet.
+
+        `phase`: which `train` section, where the file has several. Trainers of one model change the same weights, in
+        whichever order their steps are taken; each has an optimiser's state of its own.
 
         `memory`: bytes that a training step may take in all with the batch of the `train` section. Activations are
         computed a second time as far as that demands it; results are the same bits. Where it is not enough, the
         step's first use says the least that is possible.
 
-        Raises NetError where the file has no `train` section.
+        Raises NetError where the file has no such `train` section.
         """
-        if self._make_trainer is None:
-            raise NetError(f"{self.module.source.name} has no train section, so there is nothing to train for")
+        found = self.training(seed, memory, phase)
+        if not isinstance(found, Trainer):
+            hint = f"it lets {', '.join(found.parts)} take turns; ask for these, or fit it as model.training(...)"
+            raise NetError(f"the train section '{phase}' has no steps of its own", hint=hint)
+        return found
+
+    def training(self, seed: int = 0, memory: int | None = None, phase: str | None = None) -> Training:
+        """What `fit` and `evaluate` are methods of: a trainer, or trainers that take turns."""
+        phase = chosen_phase(self.module, phase)
         self._check_free("training")
-        if not self._ready:
-            self.init(seed)
-        return self._make_trainer(self, seed, memory)
+        for spec in phases_of(self.module, phase):
+            if self.module.kept_with(spec.graph.name) is not self.module.kept_with(self.name):
+                hint = f'compile the file for it: net="{spec.graph.name}"'
+                message = f"'{spec.name}' trains net '{spec.graph.name}', which shares no weights with '{self.name}'"
+                raise NetError(message if spec.name else message.replace("''", "the train section", 1), hint=hint)
+        return self._make().trainer(phase, self.family, seed, memory)
 
     def reserve(self, batch: int) -> None:
         """Plan and warm up working memory for batches of `batch` samples, so that the first call costs no more.
@@ -213,7 +269,7 @@ class Model:
         )
 
     def _check_ready(self, what: str) -> None:
-        if not self._ready:
+        if not self.family.ready:
             raise NetError(f"net '{self.name}' has no weights yet", hint=f"call init() or load_weights() before {what}")
 
     def _check_free(self, what: str) -> None:
@@ -243,6 +299,35 @@ class Model:
         takes = ", ".join(f"{n}: {t}" for n, t in self.inputs.items())
         gives = ", ".join(f"{n}: {t}" for n, t in self.outputs.items())
         return f"<Model {self.name}({takes}) -> {gives}, on {self.target}>"
+
+
+class Siblings(Mapping[str, Model]):
+    """The nets of a model's file by name, each made when it is asked for."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __getitem__(self, name: str) -> Model:
+        model, known = self._model, self._model._siblings
+        if name not in model.module.nets:
+            hint = did_you_mean(str(name), model.module.nets) or f"it has {', '.join(model.module.nets)}"
+            raise NetError(f"{model.module.source.name} has no net '{name}'", hint=hint)
+        if name not in known:
+            together = model.module.kept_with(name) is model.module.kept_with(model.name)
+            family = model.family if together else Family(model.module.kept_with(name))
+            known[name] = model._make().model(name, family)
+            if together:
+                known[name]._siblings = known
+        return known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.module.nets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._model.module.nets)
+
+    def __len__(self) -> int:
+        return len(self._model.module.nets)
 
 
 def user_inputs(graph: Graph) -> tuple[Value, ...]:

@@ -9,19 +9,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from netlang.diagnostics import Diagnostic, NetError
-from netlang.ir.graph import Graph
-from netlang.ir.module import LEARNING_RATE, LOSS, RNG, TrainSpec
+from netlang.ir.graph import Graph, Value
+from netlang.ir.module import LEARNING_RATE, LOSS, RNG, Call, TrainSpec
 from netlang.runtime import nonfinite
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
-from netlang.runtime.augment import for_evaluation
+from netlang.runtime.augment import EpochAugmentation, for_evaluation
+from netlang.runtime.augment import check as check_augment
 from netlang.runtime.bounds import check_bounds, index_bounds
 from netlang.runtime.data.dataset import Columns, Dataset, Fitted, batches
 from netlang.runtime.data.fitting import fit_to, from_arrays, wanted_image, wanted_length
 from netlang.runtime.data.sources import load as load_source
-from netlang.runtime.fit import Options, Progress, fit
+from netlang.runtime.family import Family
+from netlang.runtime.fit import Options, Progress, counted, fit, watched
 from netlang.runtime.metrics import Means
 from netlang.runtime.nonfinite import Replay
-from netlang.runtime.parameters import Store, checked_seed, initialise
+from netlang.runtime.parameters import checked_seed, initialise
 from netlang.runtime.schedules import Schedule
 
 Data = str | Dataset | Fitted | Mapping[str, Array]
@@ -68,18 +70,20 @@ class Trainer:
     `next_epoch`); `values`, the loss and metrics of the last step.
     """
 
-    def __init__(self, programs: Programs, store: Store, seed: int) -> None:
+    def __init__(self, programs: Programs, family: Family, seed: int) -> None:
         self.programs = programs
         self.spec = programs.spec
-        self.store = store
+        self.family = family
         self.seed = checked_seed(seed)
         self.steps = 0
         self.epoch = 0.0
         self.values: dict[str, float] = {}
+        if not family.ready:
+            family.init(self.seed)
         named = {p.node.name: p for g in (programs.net, programs.graph, self.spec.evaluation) for p in g.params}
-        self.params = tuple(named.values())
-        fresh = [p for p in self.params if p.node.name not in store or p.node.attrs["role"] == "state"]
-        initialise(fresh, seed, store)
+        self.store = family.store(named.values(), self.spec.names)
+        self._private = [p for p in named.values() if p.node.name not in self.store]
+        initialise(self._private, seed, self.store)
         self.schedule = Schedule(self.spec.schedule, float(self.spec.optimizer["lr"]))
         self.inputs = tuple(v for v in programs.graph.inputs if not v.node.name.startswith("$"))
         self.bounds = index_bounds(self.spec.graph)
@@ -124,6 +128,69 @@ class Trainer:
             raise NetError(self._explained(arrays))
         self.steps += 1
         return loss
+
+    # ---- what `fit` asks of a training
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def batch(self) -> int:
+        return self.spec.batch
+
+    @property
+    def epochs(self) -> int:
+        return self.spec.epochs
+
+    @property
+    def stop(self) -> Call | None:
+        return self.spec.stop
+
+    @property
+    def chief(self) -> str:
+        """What says which weights are best: the first metric, or the loss."""
+        return self.spec.metrics[0] if self.spec.metrics else LOSS
+
+    def check(self, data: Fitted) -> None:
+        """Raise NetError for data that the augmentations of the `train` section cannot be applied to."""
+        check_augment(self.spec.augment, {n: a.shape[1:] for n, a in data.train.arrays.items()})
+
+    def begin_epoch(self, data: Fitted, epoch: int) -> None:
+        """The next rows are of this epoch (from 0) of this data."""
+        self._data = data.train
+        self._transform = EpochAugmentation(self.spec.augment, self.seed, epoch, len(data.train))
+
+    def train(self, rows: Array, at: slice, epoch: float) -> None:
+        """A step on some rows of the epoch's data, which are those `at` this place of it."""
+        self.epoch = epoch
+        self.step(self._transform(self._data.take(rows), at))
+
+    def end_epoch(self, judged: Mapping[str, float]) -> None:
+        self.next_epoch(judged[LOSS])
+
+    def rates(self) -> dict[str, float]:
+        return {"learning_rate": self.learning_rate}
+
+    def judge(self, data: Fitted, batch: int) -> dict[str, float]:
+        """Means over the held-out samples, if there are any."""
+        return self.measure(data.test, batch) if len(data.test) else {}
+
+    def progress(self) -> dict[str, Any]:
+        """All of the state besides arrays, for a checkpoint."""
+        watch = self.schedule.watch
+        return {"steps": self.steps, "scale": self.schedule.scale, "plateau": {"best": watch.best, "bad": watch.bad}}
+
+    def go_on(self, progress: Mapping[str, Any], epoch: int) -> None:
+        """Put back what `progress` gave, after so many epochs. Raises KeyError, TypeError or ValueError for anything
+        else."""
+        steps, scale, watch = counted(progress["steps"]), float(progress["scale"]), watched(progress["plateau"])
+        self.steps, self.epoch = steps, float(epoch)
+        self.schedule.scale, self.schedule.watch = scale, watch
+
+    def private(self) -> dict[str, tuple[Value, Array]]:
+        """What it keeps besides the weights of the nets: the optimiser's state, layers of the `train` section alone."""
+        return {p.node.name: (p, self.store[p.node.name]) for p in self._private}
 
     def build(self) -> None:
         """Generate all code now, rather than at the first step and the first evaluation."""

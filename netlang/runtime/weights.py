@@ -48,12 +48,15 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Ma
             raise NetError(f"cannot write {path}: {fault}") from fault
 
 
-def load(path: str | os.PathLike[str], wanted: Iterable[Value], store: Mapping[str, Array]) -> dict[str, str]:
-    """Read the parameters `wanted` into the arrays of `store`, all or none; returns the file's metadata.
+def load(
+    path: str | os.PathLike[str], wanted: Iterable[Value] | Mapping[str, Value], store: Mapping[str, Array]
+) -> dict[str, str]:
+    """Read the parameters `wanted` (by name, if they are not to go by their own) into the arrays of `store`, all or
+    none; returns the file's metadata.
 
     Raises NetError that lists every tensor that is missing, unknown, or of another shape or element type.
     """
-    params = {p.node.name: p for p in wanted}
+    params = dict(wanted) if isinstance(wanted, Mapping) else {p.node.name: p for p in wanted}
     with _opened(path) as file:
         faults = _faults(file, params, str(path))
         if faults and CHECKPOINT_ENTRY in (file.metadata() or {}) and set(file.keys()) > set(params):

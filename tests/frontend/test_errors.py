@@ -11,6 +11,7 @@ from tests.frontend import (
     errors_names,
     errors_ops,
     errors_parsing,
+    errors_phases,
     errors_recipes,
     errors_scan,
     errors_shapes,
@@ -21,8 +22,8 @@ from tests.frontend.error_case import Case
 from tests.frontend.fuzz import SECONDS, time_limit
 
 _TABLES = (
-    errors_parsing, errors_names, errors_shapes, errors_values, errors_training, errors_recipes, errors_limits,
-    errors_ops, errors_scan,
+    errors_parsing, errors_names, errors_shapes, errors_values, errors_training, errors_recipes, errors_phases,
+    errors_limits, errors_ops, errors_scan,
 )  # fmt: skip
 CASES: list[Case] = [case for table in _TABLES for case in table.CASES]
 

@@ -13,8 +13,8 @@ from netlang.ir.graph import Graph
 from netlang.ir.module import Call, Module, TrainSpec
 from netlang.ir.types import DType
 from netlang.passes.optimizer import training_step
+from netlang.runtime.family import Family
 from netlang.runtime.model import Model
-from netlang.runtime.parameters import Store
 from netlang.runtime.trainer import Programs, Trainer
 from tests.nets import SGD, Net, mean_cross_entropy
 
@@ -82,9 +82,9 @@ def trainer_of(seed: int = 0, source: str = "x", **changes: Any) -> Trainer:
 
     net = mlp(features=changes.get("features", 64))
     programs = Programs(spec, net, step, Ready(step), Ready(spec.evaluation), replay, "reference", source)
-    return Trainer(programs, Store(), seed)
+    return Trainer(programs, Family(programs.net.params), seed)
 
 
 def model_of(graph: Graph) -> Model:
     module = Module(Source("hand.net", ""), {graph.name: graph})
-    return Model(module, graph, Ready(graph), "reference", None)
+    return Model(module, graph, Ready(graph), "reference", Family(graph.params))

@@ -159,7 +159,8 @@ def test_a_damaged_record(tmp_path: Path, key: str, value: object, text: str) ->
     path = out / CHECKPOINT
     with safe_open(path, framework="numpy") as file:
         record = json.loads(file.metadata()["netlang"])
-    record["progress"][key] = value
+    within = record["progress"]["training"] if key in ("steps", "scale") else record["progress"]
+    within[key] = value
     save_file(load_file(path), path, metadata={"netlang": json.dumps(record)})
     with pytest.raises(NetError, match=r"the header of checkpoint .* is damaged: .*" + text):
         trainer_of().fit(DATA, Options(out=out, resume=True))
