@@ -9,7 +9,7 @@ from benchmarks.family.records import EXAMPLES, Family, Net, Training
 from netlang.frontend import load
 from netlang.ir import dims
 from netlang.ir.graph import Graph
-from netlang.ir.opdef import opdef
+from netlang.ir.work import multiply_adds
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
 
@@ -87,7 +87,7 @@ def _madds(graph: Graph, sizes: Mapping[str, int]) -> int:
     simplified = PassManager().run(graph, inference_pipeline(), after="dce")
     total: dims.Dim = 0
     for node in simplified.nodes:
-        total = total + opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
+        total = total + multiply_adds(node)
     return dims.evaluate(total, sizes)
 
 

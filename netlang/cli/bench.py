@@ -30,8 +30,8 @@ from netlang.cli.output import bytes_text, number, table
 from netlang.diagnostics import NetError
 from netlang.driver import Code, assemble
 from netlang.ir import dims
-from netlang.ir.graph import Graph, Node
-from netlang.ir.opdef import opdef
+from netlang.ir.graph import Graph
+from netlang.ir.work import multiply_adds
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
 from netlang.runtime.model import Model
@@ -121,11 +121,7 @@ def work(graph: Graph, sizes: Mapping[str, int]) -> int:
     """Multiply-adds of the convolutions and matrix products of a net or a training step as it is written: what a
     backend saves is not subtracted."""
     tidy = PassManager().run(graph, inference_pipeline(), after=CLEANED)
-    return sum(dims.evaluate(_madds(node), sizes) for node in tidy.nodes if node.op in _HEAVY)
-
-
-def _madds(node: Node) -> dims.Dim:
-    return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
+    return sum(dims.evaluate(multiply_adds(node, _HEAVY), sizes) for node in tidy.nodes)
 
 
 def _inference_row(model: Model, sizes: Mapping[str, int], batch: int, seconds: float) -> _Measured:

@@ -31,7 +31,7 @@ from netlang.driver import Budget, Code, choose
 from netlang.ir import dims
 from netlang.ir.gradient import ORIGIN as GRADIENT
 from netlang.ir.graph import Graph, Node
-from netlang.ir.opdef import opdef
+from netlang.ir.work import multiply_adds
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.optimizer import ORIGIN as OPTIMIZER
 from netlang.passes.optimizer import training_step
@@ -161,12 +161,7 @@ def layers(times: Sequence[StepTime], sizes: Mapping[str, int]) -> list[Layer]:
 
 def _madds(node: Node) -> dims.Dim:
     """Multiply-adds; those of a fused node are its convolution's or product's, where there is one."""
-    inside = [n for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else [node]
-    heavy = [n for n in inside if n.op in _HEAVY] or inside
-    total: dims.Dim = 0
-    for n in heavy:
-        total = total + opdef(n.op).madds([v.type for v in n.inputs], n.types, n.attrs)
-    return total
+    return multiply_adds(node, _HEAVY) or multiply_adds(node)
 
 
 def _phase(node: Node) -> str:

@@ -26,6 +26,7 @@ from netlang.ir import dims
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
 from netlang.ir.types import shape_text
+from netlang.ir.work import multiply_adds
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
 
@@ -85,13 +86,9 @@ def rows(graph: Graph, sizes: Mapping[str, int]) -> Iterable[Row]:
         seen.update(params)
         row.shape = _shape(node, sizes)
         row.parameters += sum(dims.evaluate(v.type.size, {}) for v in params)
-        row.madds += dims.evaluate(_madds(node), sizes)
+        row.madds += dims.evaluate(multiply_adds(node), sizes)
         row.bytes = _bytes(node, sizes)
     return found.values()
-
-
-def _madds(node: Node) -> dims.Dim:
-    return opdef(node.op).madds([v.type for v in node.inputs], node.types, node.attrs)
 
 
 def _shape(node: Node, sizes: Mapping[str, int]) -> str:

@@ -64,7 +64,9 @@ def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
         following = [_kept(site, alive, new, old) for new, old in zip(following, step.states, strict=True)]
         emitted = [_kept(site, alive, y, site.scalar(0.0, y.dtype)) for y in emitted]
     major = tuple(_moved(site, x, axis, 0) for x in sequences)
-    checkpoint, reverse = _every(arguments["checkpoint"]), _flag(arguments["reverse"])
+    # Only training keeps states for a gradient.
+    checkpoint = _every(arguments["checkpoint"]) if site.context.training else 0
+    reverse = _flag(arguments["reverse"])
     loop = Loop(
         initial, major, (), step.states, step.slices, (), tuple(following), tuple(emitted), length, reverse, checkpoint
     )

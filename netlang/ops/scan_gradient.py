@@ -17,6 +17,7 @@ from netlang.ir.gradient import depends, pullback, zeros
 from netlang.ir.graph import Node, Value, topological
 from netlang.ir.scan import Loop, copied, finals, fresh_input, stacks
 from netlang.ops.residuals import SEED, kept_values
+from netlang.ops.scan_chunks import chunked
 from netlang.ops.scan_sums import Sums
 
 Gradients = Sequence[Value | None]
@@ -27,7 +28,28 @@ def scan_gradient(make: Builder, node: Node, grads: Gradients) -> Gradients:
     loop = Loop.of(node)
     if not any(v.dtype.is_float for v in node.inputs):
         return [None] * len(node.inputs)
+    if loop.checkpoint > 1:
+        return _by_chunks(make, node, grads)
     return _Backward(make, node, loop, grads).gradients()
+
+
+def _by_chunks(make: Builder, node: Node, grads: Gradients) -> Gradients:
+    """The gradient of the scan over chunks, between stand-ins for what the node reads and what it is given: behind
+    them, values may depend on each other."""
+    inputs = {make.input(f"i{i}", v.type): v for i, v in enumerate(node.inputs)}
+    given = {i: make.input(f"d{i}", dy.type) for i, dy in enumerate(grads) if dy is not None}
+    results = chunked(make, node.with_inputs(inputs))
+    found = _pulled([(results[i], d) for i, d in given.items()], list(inputs))
+    outside = inputs | {d: dy for i, d in given.items() if (dy := grads[i]) is not None}
+    gradients = iter(copied([g for g in found if g is not None], outside))
+    return [None if g is None else next(gradients) for g in found]
+
+
+def _pulled(pairs: Sequence[tuple[Value, Value]], wrt: Sequence[Value]) -> list[Value | None]:
+    """The pullback by those values that are floats."""
+    floats = [v for v in wrt if v.dtype.is_float]
+    found = dict(zip(floats, pullback(pairs, floats), strict=True))
+    return [found.get(v) for v in wrt]
 
 
 class _Backward:
@@ -61,7 +83,7 @@ class _Backward:
         pairs = [(loop.following[i], d) for i, d in self.incoming.items()]
         pairs += [(loop.emitted[j], d) for j, d in self.arriving.items()]
         inside = loop.inside
-        found = dict(zip(inside, self._pulled(pairs, inside), strict=True))
+        found = dict(zip(inside, _pulled(pairs, inside), strict=True))
         sums = Sums(self.make, loop.length, [found[v] for v in loop.shared], loop.checkpoint == 0, self._is_per_step)
         ds = [found[loop.states[i]] or zeros(self.make, loop.states[i]) for i in self.active]
         dx = [d for v in loop.slices if (d := found[v]) is not None]
@@ -77,11 +99,6 @@ class _Backward:
             *(None if found[v] is None else self._place[found[v]] for v in loop.slices),  # type: ignore[index]
             *totals,
         ]
-
-    def _pulled(self, pairs: Sequence[tuple[Value, Value]], inside: Sequence[Value]) -> list[Value | None]:
-        floats = [v for v in inside if v.dtype.is_float]
-        found = dict(zip(floats, pullback(pairs, floats), strict=True))
-        return [found.get(v) for v in inside]
 
     def _is_per_step(self, value: Value) -> bool:
         """Whether a value of a step of the gradient is another one in every step."""

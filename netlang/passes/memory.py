@@ -21,6 +21,7 @@ from types import MappingProxyType
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
+from netlang.ir.scan import SCAN
 from netlang.passes.placement import Buffer, align, lower_bound, place
 
 VIEWS = frozenset({"reshape", "stop_gradient", "after"})
@@ -57,7 +58,7 @@ def plan(
     sizes: Mapping[str, int],
     *,
     size_of: Callable[[Value], int] | None = None,
-    scratch: Callable[[Node], int] = lambda node: 0,
+    scratch: Callable[[Node], int] | None = None,
     may_alias: Callable[[Node, int], bool] = lambda node, index: False,
     within: Mapping[Value, Value] = MappingProxyType({}),
     run_on: bool = False,
@@ -65,7 +66,7 @@ def plan(
     """Plan the memory of one call of `graph` with the given sizes of its symbolic dims.
 
     size_of    (value) -> bytes of its buffer; 0 gives it no place in the arena. Default: its elements' bytes.
-    scratch    (node) -> bytes of working memory while it runs
+    scratch    (node) -> bytes of working memory while it runs. Default: what one step of a scan needs
     may_alias  (node, i) -> whether the node may write a result of the same type over its input i
     within     values that are parts of others and have no place of their own; what they are part of is there from the
                first part on. No part of anything is a whole itself, and parts of one whole do not overlap.
@@ -79,7 +80,8 @@ def plan(
     storages = _Storages(graph, sizing, may_alias, within)
     for time, node in enumerate(nodes):
         storages.visit(time, node)
-    extra = {node: align(scratch(node)) for node in nodes}
+    working_memory = scratch or (lambda node: _of_a_step(node, sizes))
+    extra = {node: align(working_memory(node)) for node in nodes}
     roots = [v for v in storages.first if storages.bytes[v]]
     working = [(t, node) for t, node in enumerate(nodes) if extra[node]]
     free = _free_from(nodes) if run_on else range(len(nodes) + 1)
@@ -98,6 +100,11 @@ def plan(
         by_node=dict(zip(nodes, profile, strict=True)),
         at_peak=_live_at(buffers, makers, profile.index(bound) if profile else 0),
     )
+
+
+def _of_a_step(node: Node, sizes: Mapping[str, int]) -> int:
+    """The arena of a scan's body."""
+    return plan(node.body, sizes).peak if node.op == SCAN and node.body is not None else 0
 
 
 def _free_from(nodes: Sequence[Node]) -> list[int]:

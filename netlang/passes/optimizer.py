@@ -22,7 +22,7 @@ from netlang.ir.gradient import adjoints
 from netlang.ir.graph import Graph, Value
 from netlang.ir.module import LEARNING_RATE, LOSS, Call, TrainSpec
 from netlang.ir.types import DType, TensorType
-from netlang.passes import hoist, scans, towers
+from netlang.passes import chunks, hoist, scans, towers
 from netlang.passes.autodiff import weights
 from netlang.passes.clip import clipped
 from netlang.passes.commute import commute
@@ -48,7 +48,7 @@ def training_step(spec: TrainSpec) -> Graph:
     rule = _rule(spec.optimizer)
     # Before differentiation, so that the backward graph has joined towers, only sees the maps after the pools, and has
     # the gradients of what can be done for all steps of a loop outside of the loop too.
-    graph = hoist.PASS.run(scans.PASS.run(commute(towers.run(_unchanged(spec)))))
+    graph = hoist.PASS.run(scans.PASS.run(chunks.run(commute(towers.run(_unchanged(spec))))))
     loss = graph.output(LOSS)
     make = Builder((spec.optimizer.span,) if spec.optimizer.span else (), "", ORIGIN)
     rate = make.input(LEARNING_RATE, _SCALAR)

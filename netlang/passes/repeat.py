@@ -9,6 +9,7 @@ from netlang.ir import dims
 from netlang.ir.build import make_node
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
+from netlang.ir.work import multiply_adds
 from netlang.passes.memory import VIEWS, MemoryPlan
 
 ORIGIN = "recompute"
@@ -67,11 +68,8 @@ def _facts(node: Node, sizes: Mapping[str, int], plan: MemoryPlan) -> Facts:
 
 def _work(node: Node, sizes: Mapping[str, int]) -> int:
     """Multiply-adds and elements written."""
-    total = sum(dims.evaluate(t.size, sizes) for t in node.types)
-    for inner in node.body.nodes if node.body else (node,):
-        types = [v.type for v in inner.inputs]
-        total += dims.evaluate(opdef(inner.op).madds(types, inner.types, inner.attrs), sizes)
-    return total
+    written = sum(dims.evaluate(t.size, sizes) for t in node.types)
+    return written + dims.evaluate(multiply_adds(node), sizes)
 
 
 def root(value: Value) -> Value:
