@@ -66,6 +66,17 @@ class List(Expression):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Entry(Node):
+    key: Expression
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Table(Expression):
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Tuple(Expression):
     items: tuple[Expression, ...]
 
@@ -332,7 +343,7 @@ def input_names(body: tuple[Statement, ...]) -> tuple[str, ...]:
 SEQUENCES = frozenset({"arguments", "body", "dims", "names", "parameters"})
 """Rules that become plain tuples of their children."""
 
-SPREAD = frozenset({"Alternate", "Changes", "File", "List", "Pattern", "Pipe", "Tuple"})
+SPREAD = frozenset({"Alternate", "Changes", "File", "List", "Pattern", "Pipe", "Table", "Tuple"})
 """Classes whose one field takes all children of the rule."""
 
 CLASSES: dict[str, type[Any]] = {

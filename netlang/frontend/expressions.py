@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any
 
-from netlang.diagnostics import did_you_mean
+from netlang.diagnostics import Span, did_you_mean
 from netlang.frontend import ast
 from netlang.frontend.calls import apply, as_layer, call, site_of
 from netlang.frontend.context import Context, text_of
@@ -20,6 +20,7 @@ from netlang.frontend.values import (
     Instance,
     Layer,
     Poison,
+    Table,
     Training,
     describe,
     is_layer,
@@ -38,6 +39,8 @@ _OTHER_NAMES = {
     "mse_loss": "mean_squared_error", "bce": "binary_cross_entropy", "cat": "concat", "view": "reshape",
     "permute": "transpose", "swish": "silu", "padding": "pad",
 }  # fmt: skip
+_FEW = 12
+"""Keys of a table that a message shows."""
 
 
 def evaluate(context: Context, expression: ast.Expression) -> Any:
@@ -118,8 +121,23 @@ def _tuple(context: Context, e: ast.Tuple) -> Any:
     return items
 
 
+def _table(context: Context, e: ast.Table) -> Table:
+    entries: dict[int | str, Any] = {}
+    for entry in e.entries:
+        key, value = evaluate(context, entry.key), evaluate(context, entry.value)
+        if isinstance(key, bool) or not isinstance(key, int | str):
+            raise Fault(f"an entry of a table has a whole number or a word, not {describe(key)}", span=entry.key.span)
+        if key in entries:
+            raise Fault(f"the table has {key} already", span=entry.key.span)
+        entries[key] = value
+    context.charge(weigh(entries.values()).leaves, e.span)
+    return Table(entries)
+
+
 def _index(context: Context, e: ast.Index) -> Any:
     of, index = evaluate(context, e.of), evaluate(context, e.index)
+    if isinstance(of, Table):
+        return _looked_up(of, index, e.index.span)
     if isinstance(of, Value):
         raise Fault("a tensor is not indexed with []", hint="take a part of it with slice(x, axis, start, stop)")
     if not isinstance(of, list | tuple):
@@ -130,6 +148,18 @@ def _index(context: Context, e: ast.Index) -> Any:
         what = "a shape or list" if isinstance(of, list) else "a tuple"
         raise Fault(f"there is no entry {index} in {what} of {len(of)}", span=e.index.span)
     return of[index]
+
+
+def _looked_up(table: Table, key: Any, span: Span) -> Any:
+    if isinstance(key, bool) or not isinstance(key, int | str) or key not in table.entries:
+        raise Fault(f"the table has nothing for {describe(key)}", hint=f"it has {_few(table.entries)}", span=span)
+    return table.entries[key]
+
+
+def _few(keys: Iterable[int | str]) -> str:
+    """The keys, as many as can be read at a glance."""
+    names = [str(key) for key in keys]
+    return ", ".join(names if len(names) <= _FEW else [*names[:_FEW], "..."])
 
 
 def _slice(context: Context, e: ast.Slice) -> Any:
@@ -308,6 +338,7 @@ _HANDLERS: dict[type[ast.Expression], Callable[[Context, Any], Any]] = {
     ast.Truth: _truth,
     ast.Name: _name,
     ast.List: _list,
+    ast.Table: _table,
     ast.Tuple: _tuple,
     ast.Index: _index,
     ast.Slice: _slice,

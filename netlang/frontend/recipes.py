@@ -100,7 +100,14 @@ AUGMENTATIONS: Recipes = {
         "p": Rule(0.5, high=1.0),
         "axis": Rule("horizontal", "word", words=("horizontal", "vertical")),
     },
+    "random_resized_crop": {"area": Rule(0.08, high=1.0, above=True), "ratio": Rule(4 / 3, low=1.0)},
     "random_erase": {"p": Rule(0.5, high=1.0), "area": Rule(0.2, high=1.0)},
+    "color_shift": {"strength": Rule(0.1)},
+    "color_jitter": {
+        "brightness": Rule(0.4, high=1.0),
+        "contrast": Rule(0.4, high=1.0),
+        "saturation": Rule(0.4, high=1.0),
+    },
     "normalize": {"mean": Rule(kind="numbers", low=-inf), "std": Rule(kind="numbers", above=True)},
 }
 CLIPS: Recipes = {"norm": {"max": Rule(above=True)}, "value": {"max": Rule(above=True)}}

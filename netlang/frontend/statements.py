@@ -18,9 +18,10 @@ from netlang.frontend.operators import truth
 from netlang.frontend.scope import Frame, Naming, Scope
 from netlang.frontend.types import accept, check_promise, evaluate_type
 from netlang.frontend.values import POISON, BlockFunction, Instance, Poison, describe, tensors_of
+from netlang.ir.dims import Sym
 from netlang.ir.graph import Value
 from netlang.ir.opdef import ShapeError
-from netlang.ir.types import shape_text
+from netlang.ir.types import DType, shape_text
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,8 @@ def _filled(context: Context, message: ast.Word) -> str:
             return str(value.type)
         if isinstance(value, tuple | list):
             return shape_text(tuple(value))
-        return str(value)
+        plain = isinstance(value, int | float | str | Sym | DType) and not isinstance(value, bool)
+        return str(value) if plain else describe(value)
 
     return _FIELD.sub(fill, message.text[1:-1])
 

@@ -131,6 +131,13 @@ class Builtin:
 
 
 @dataclass(frozen=True)
+class Table:
+    """What stands under each of some whole numbers or words: `[18: basic, 50: bottleneck]`."""
+
+    entries: Mapping[int | str, Any]
+
+
+@dataclass(frozen=True)
 class Weight:
     """How much a value holds: `leaves` counts what is in its lists and layers, once for every mention of it."""
 
@@ -153,6 +160,8 @@ def weigh(values: Iterable[Any]) -> Weight:
             part = value.weight
         elif isinstance(value, list | tuple):
             part = weigh(value)
+        elif isinstance(value, Table):
+            part = weigh(value.entries.values())
         else:
             part = Weight(1, 0)
         leaves, depth = leaves + part.leaves, max(depth, part.depth)
@@ -236,6 +245,8 @@ def fresh(value: Any) -> Any:
         return Composition(tuple([fresh(part) for part in value.parts]), value.span)
     if isinstance(value, list):
         return [fresh(v) for v in value]
+    if isinstance(value, Table):
+        return Table({key: fresh(v) for key, v in value.entries.items()})
     return value
 
 
@@ -266,6 +277,8 @@ def describe(value: Any) -> str:
             return f"a list of {len(value)}"
         case tuple():
             return f"a tuple of {len(value)}"
+        case Table():
+            return f"a table of {len(value.entries)}"
         case None:
             return "none"
     return "this"

@@ -200,6 +200,47 @@ net n() {
         Found(3, 26, "there is no entry 4 in a shape or list of 4"),
     ),
     Case(
+        "table_key_missing",
+        """\
+counts = [18: 2, 34: 3]
+net n(depth = 20) {
+  input x: f32[N, 3]
+  output y = x * counts[depth]
+}
+""",
+        Found(4, 25, "the table has nothing for the number 20", "it has 18, 34"),
+    ),
+    Case(
+        "table_key_odd",
+        """\
+net n() {
+  input x: f32[N, 3]
+  output y = x * [1: 2, 1.5: 3][1]
+}
+""",
+        Found(3, 25, "an entry of a table has a whole number or a word, not the number 1.5"),
+    ),
+    Case(
+        "table_key_twice",
+        """\
+net n() {
+  input x: f32[N, 3]
+  output y = x * [1: 2, 1: 3][1]
+}
+""",
+        Found(3, 25, "the table has 1 already"),
+    ),
+    Case(
+        "table_as_value",
+        """\
+net n() {
+  input x: f32[N, 3]
+  output y = x -> dense([1: 2])
+}
+""",
+        Found(3, 19, "dense: units must be a whole number of at least 1, got a table of 1"),
+    ),
+    Case(
         "output_number",
         """\
 net n() {
