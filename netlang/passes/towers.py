@@ -71,6 +71,8 @@ class _Towers:
         """What takes the place of the old values: of each a slice, of their concatenation all."""
         found: dict[Value, Value] = {}
         for values, whole in self.joined.items():
+            if values[0].node.op == "uniform":
+                continue  # The joined numbers are made of the towers' own, which stay.
             start: Any = 0
             for value in values:
                 stop = start + value.shape[1]

@@ -184,3 +184,12 @@ def test_what_is_joined(lines: tuple[str, ...], counts: dict[str, int]) -> None:
     assert found == counts
     assert_same_results(graph, after)
     assert_same_results(graph, PassManager().run(graph, inference_pipeline()))
+
+
+def test_dropout_that_is_drawn_on_a_device_keeps_each_towers_numbers() -> None:
+    spec = load(TWO.replace("-> relu -> dropout(0.5)", "-> relu -> dropout(0.5, device = 0)", 1)
+                .replace("-> relu -> dropout(0.5)\n", "-> relu -> dropout(0.5, device = 1)\n")).train  # fmt: skip
+    assert spec is not None
+    after = joined(spec.graph)
+    assert ops(after)["uniform"] == 2 and ops(after)["matmul"] == 2 and ops(after)["where"] == 1
+    assert_same_results(spec.graph, after)
