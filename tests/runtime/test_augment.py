@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netlang.diagnostics import NetError
 from netlang.ir.module import Call
 from netlang.runtime.augment import EpochAugmentation, check, for_evaluation
+from netlang.runtime.augment.lighting import DIRECTIONS, VARIANCES
 
 Array = NDArray[Any]
 IMAGES = np.arange(20 * 3 * 8 * 8, dtype=np.float32).reshape(20, 3, 8, 8) + 1
@@ -18,6 +19,9 @@ SHIFT = Call("random_shift", {"pixels": 2, "fill": 0.0})
 CROP = Call("random_crop", {"pad": 3, "fill": -1.0})
 FLIP = Call("random_flip", {"p": 0.5, "axis": "horizontal"})
 ERASE = Call("random_erase", {"p": 1.0, "area": 0.25})
+RESIZED = Call("random_resized_crop", {"area": 0.3, "ratio": 4 / 3})
+SHIFTED_COLOUR = Call("color_shift", {"strength": 0.1})
+JITTER = Call("color_jitter", {"brightness": 0.4, "contrast": 0.3, "saturation": 0.2})
 NORMALIZE = Call("normalize", {"mean": (1.0, 2.0, 3.0), "std": 2.0})
 
 
@@ -26,7 +30,7 @@ def augmented(*calls: Call, seed: int = 0, epoch: int = 0, rows: slice = slice(0
     return transform({"image": IMAGES[rows], "label": np.arange(20)[rows]}, rows)["image"]
 
 
-@pytest.mark.parametrize("call", [SHIFT, CROP, FLIP, ERASE])
+@pytest.mark.parametrize("call", [SHIFT, CROP, RESIZED, FLIP, ERASE, SHIFTED_COLOUR, JITTER])
 def test_every_batch_gets_the_same_whatever_its_size(call: Call) -> None:
     whole = augmented(call)
     parts = [augmented(call, rows=slice(a, b)) for a, b in [(0, 7), (7, 8), (8, 20)]]
@@ -76,6 +80,69 @@ def test_erased_rectangles() -> None:
         assert np.array_equal(new[:, ~gone], old[:, ~gone]) and not new[:, gone].any()
 
 
+def test_a_resized_crop_is_a_part_drawn_out_bilinearly() -> None:
+    """IMAGES grow by 1 to the right and by 8 downwards; so do crops, in smaller steps, and never beyond the image."""
+    steps = []
+    for old, new in zip(IMAGES, augmented(RESIZED), strict=True):
+        assert old.min() <= new.min() and new.max() <= old.max()
+        down, right = (np.diff(new[0].astype(float), axis=axis) for axis in (0, 1))
+        # Away from the ends of the part, where its pixels repeat, the slope is the same everywhere.
+        middle_down, middle_right = down[3, 4], right[4, 3]
+        assert np.allclose(down[2:-2], middle_down, atol=1e-3) and np.allclose(right[:, 2:-2], middle_right, atol=1e-3)
+        tall, wide = middle_down, 8 * middle_right
+        assert np.allclose([tall, wide], np.rint([tall, wide]), atol=1e-2), "whole pixels"
+        assert 1 <= tall <= 8 and 1 <= wide <= 8 and tall * wide >= 0.25 * 64
+        steps.append((round(float(tall)), round(float(wide))))
+    assert len(set(steps)) > 4
+
+
+def test_the_whole_image_as_a_crop_is_the_image() -> None:
+    whole = Call("random_resized_crop", {"area": 1.0, "ratio": 1.0})
+    assert np.allclose(augmented(whole), IMAGES)
+    plain = EpochAugmentation((("image", (whole,)),), 0, 0, 20)({"image": IMAGES[:, 0]}, slice(0, 20))["image"]
+    assert np.allclose(plain, IMAGES[:, 0])
+
+
+def test_a_colour_shift_adds_one_colour_with_the_spread_of_imagenet() -> None:
+    call = Call("color_shift", {"strength": 0.1})
+    transform = EpochAugmentation((("image", (call,)),), 0, 0, 4000)
+    out = transform({"image": np.zeros((4000, 3, 2, 2), np.float32)}, slice(0, 4000))["image"]
+    assert np.array_equal(out, np.broadcast_to(out[:, :, :1, :1], out.shape))
+    wanted = DIRECTIONS @ np.diag((0.1 * VARIANCES) ** 2) @ DIRECTIONS.T
+    found = np.cov(out[:, :, 0, 0].T)
+    assert np.allclose(found, wanted, atol=0.06 * np.abs(wanted).max())
+    assert np.abs(out.mean(axis=0)).max() < 1e-3
+
+
+def colours(brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0) -> Array:
+    return augmented(
+        Call("color_jitter", {"brightness": brightness, "contrast": contrast, "saturation": saturation})
+    ).astype(np.float64)
+
+
+def grey(images: Array) -> Array:
+    return np.einsum("nchw,c->nhw", images, [0.299, 0.587, 0.114])
+
+
+def test_what_jitter_changes_and_what_it_leaves() -> None:
+    assert np.allclose(colours(), IMAGES)
+    factors = (colours(brightness=0.4) / IMAGES).reshape(20, -1)
+    assert np.allclose(factors, factors[:, :1], rtol=1e-4)
+    assert factors.min() >= 0.6 and factors.max() <= 1.4 and np.ptp(factors) > 0.4
+    flatter = colours(contrast=0.4)
+    assert np.allclose(grey(flatter).mean(axis=(1, 2)), grey(IMAGES).mean(axis=(1, 2)), rtol=1e-5)
+    assert not np.allclose(flatter, IMAGES, rtol=1e-2)
+    paler = colours(saturation=0.4)
+    assert np.allclose(grey(paler), grey(IMAGES), rtol=1e-5) and not np.allclose(paler, IMAGES, rtol=1e-3)
+
+
+def test_a_grey_image_has_no_saturation() -> None:
+    call = Call("color_jitter", {"brightness": 0.0, "contrast": 0.0, "saturation": 1.0})
+    for images in (IMAGES[:, :1], IMAGES[:, 0]):
+        out = EpochAugmentation((("image", (call,)),), 0, 0, 20)({"image": images}, slice(0, 20))["image"]
+        assert np.allclose(out, images)
+
+
 def test_normalising_is_all_that_evaluation_does() -> None:
     expected = (IMAGES - np.array([1, 2, 3]).reshape(3, 1, 1)) / 2
     assert np.allclose(augmented(NORMALIZE), expected)
@@ -88,4 +155,6 @@ def test_what_does_not_suit_is_refused() -> None:
         check((("x", (SHIFT,)),), {"x": (64,)})
     with pytest.raises(NetError, match="normalize has 3 values"):
         check((("x", (NORMALIZE,)),), {"x": (1, 8, 8)})
-    check((("x", (SHIFT, NORMALIZE)),), {"x": (3, 8, 8)})
+    with pytest.raises(NetError, match=r"color_shift needs images in red, green and blue, 'x' has .* \[1, 8, 8\]"):
+        check((("x", (SHIFTED_COLOUR,)),), {"x": (1, 8, 8)})
+    check((("x", (SHIFT, NORMALIZE, SHIFTED_COLOUR)),), {"x": (3, 8, 8)})

@@ -17,8 +17,8 @@ from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Columns, Dataset, 
 from netlang.runtime.data.resize import resize
 
 _CHANNELS = (1, 3, 4)
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Rec. 601, the weights that Pillow and JPEG use."""
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Shares of red, green and blue in grey: Rec. 601, the weights that Pillow and JPEG use."""
 
 ImageShape = tuple[int, int, int]
 """Channels, height, width."""
@@ -155,7 +155,7 @@ def _recoloured(images: Array, channels: int) -> Array | None:
     if images.shape[1] == 1:
         return np.repeat(images, channels, axis=1)
     if channels == 1 and images.shape[1] == 3:
-        grey: Array = np.einsum("nchw,c->nhw", images, _LUMINANCE)[:, None]
+        grey: Array = np.einsum("nchw,c->nhw", images, LUMINANCE)[:, None]
         return np.rint(grey).astype(np.uint8) if images.dtype == np.uint8 else grey
     return None
 

@@ -23,6 +23,7 @@ class Wanted:
     length: int | None = None
 
 
+CIFAR = ("cifar-10-batches-bin", "cifar10_first3000.npz")
 MEMBRANE = ("membrane", "cell")
 STREETS = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist",
@@ -38,6 +39,7 @@ NAMED: dict[str, Callable[[Wanted], Dataset]] = {
     "sentences:generated": lambda wanted: _by("invented", wanted.length, function="reviews"),
     "shakespeare": lambda wanted: _by("text", _shakespeare(), wanted.length),
     "text": lambda wanted: _by("text", None, wanted.length),
+    "cifar": lambda wanted: _by("cifar", find("CIFAR's pictures", CIFAR, "cifar:DIR")),
     "faces": lambda wanted: _by("faces", find("the faces", ["orl_faces_img1to8.npz"], "faces:FILE")),
     "membrane": lambda wanted: _masks("membrane pictures", ["isbi_membrane"], wanted, MEMBRANE),
     "streets": lambda wanted: _masks("street scenes", ["camvid"], wanted, STREETS),
@@ -50,6 +52,7 @@ PREFIXED: dict[str, Callable[[Path, Wanted], Dataset]] = {
     "names": lambda path, wanted: _by("names", _existing(path), wanted.length),
     "sentences": lambda path, wanted: _by("sentences", _existing(path), wanted.length),
     "text": lambda path, wanted: _by("text", path, wanted.length),
+    "cifar": lambda path, wanted: _by("cifar", path),
     "faces": lambda path, wanted: _by("faces", path),
     "masks": lambda path, wanted: _by("masks", _existing(path), wanted.image),
 }
