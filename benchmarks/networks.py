@@ -20,11 +20,16 @@ RATE = 1e-4
 TRAINING_BATCH = {"lenet5": 32}
 """Batch of a training step where it is not 16."""
 
+_EXAMPLES = ROOT / "examples"
 NETS = {
-    "lenet5": ROOT / "examples" / "lenet5.net",
-    **{name: ROOT / "benchmarks" / "nets" / f"{name}.net" for name in ("alexnet", "vgg16", "googlenet")},
-    **{name: ROOT / "benchmarks" / "nets" / f"{name}.net" for name in ("resnet50", "densenet121")},
+    "lenet5": _EXAMPLES / "lenet5.net",
+    "alexnet": _EXAMPLES / "alexnet" / "alexnet.net",
+    "vgg16": _EXAMPLES / "vgg" / "vgg16.net",
+    "googlenet": _EXAMPLES / "googlenet" / "googlenet_batchnorm.net",
+    "resnet50": _EXAMPLES / "resnet" / "resnet.net",
+    "densenet121": _EXAMPLES / "densenet" / "densenet.net",
 }
+"""Each file's net as it is without arguments."""
 
 
 ROWS = ("lenet5", "alexnet", "alexnet+bfloat16", *(name for name in NETS if name not in ("lenet5", "alexnet")))

@@ -73,13 +73,14 @@ def _section(family: Family, known: Known) -> Iterator[str]:
 
 
 def _net(family: Family, net: Net) -> str:
-    module = load(family.path(net.file))
+    module = load(family.path(net.file), arguments=net.arguments)
     graph = module.nets[net.net] if net.net else module.net
     file = family.path(net.file).relative_to(EXAMPLES)
     outputs = ", ".join(f"{name} {list(shape)}" for name, shape in net.outputs.items())
     work = _madds(graph, {**dict.fromkeys(graph.symbols, 64), **net.sizes})
     published = f" ({net.published})" if net.published else ""
-    return f"| [{graph.name}](../examples/{file}) | {net.parameters:,}{published} | {work:,} | {outputs} |"
+    given = "".join(f", {name} = {value}" for name, value in net.arguments.items())
+    return f"| [{graph.name}{given}](../examples/{file}) | {net.parameters:,}{published} | {work:,} | {outputs} |"
 
 
 def _madds(graph: Graph, sizes: Mapping[str, int]) -> int:

@@ -29,9 +29,10 @@ class Net:
     parameters  trained parameters of the inference graph, exactly
     published   where that number stands, if it is published
     net         which net of the file; the last if it is not said
+    arguments   values for parameters of the net, where one file describes several: `{ depth = 101 }`
     sizes       symbolic dims for which `outputs` holds
     outputs     the shape of every output
-    shrunk      values for parameters of the net that make a copy small enough for finite differences
+    shrunk      values that besides `arguments` make a copy small enough for finite differences
     small       symbolic dims for that copy
     """
 
@@ -39,10 +40,17 @@ class Net:
     parameters: int
     published: str = ""
     net: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=lambda: {"N": 1})
     outputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     shrunk: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, int] = field(default_factory=lambda: {"N": 2})
+
+    @property
+    def title(self) -> str:
+        """The file, and which of the nets in it: `resnet.net depth = 101`."""
+        given = [f"{name} = {value}" for name, value in self.arguments.items()]
+        return " ".join([self.file, *([self.net] if self.net else []), *given])
 
 
 @dataclass(frozen=True)

@@ -30,21 +30,31 @@ class Case:
 
     @property
     def name(self) -> str:
-        chosen = f":{self.net.net}" if self.net.net else ""
-        return f"{self.family.name}/{self.net.file}{chosen}"
+        return f"{self.family.name}/{self.net.title}".replace(" = ", "=").replace(" ", ":")
+
+    @property
+    def shrunk(self) -> Mapping[str, Any]:
+        """The arguments that make the small copy."""
+        return {**self.net.arguments, **self.net.shrunk}
 
 
 CASES = tuple(Case(family, net) for family in families() for net in family.nets)
 
 
+def distinct() -> tuple[Case, ...]:
+    """The cases whose small copies differ: those of nets that differ in depth alone may be one."""
+    found = {(c.family.path(c.net.file), c.net.net, str(sorted(c.shrunk.items()))): c for c in reversed(CASES)}
+    return tuple(reversed(found.values()))
+
+
 def whole(case: Case) -> Module:
     """The file as it is."""
-    return load(case.family.path(case.net.file))
+    return load(case.family.path(case.net.file), arguments=case.net.arguments)
 
 
 def small(case: Case) -> Module:
     """The file with the values that make it small."""
-    return load(case.family.path(case.net.file), arguments=case.net.shrunk)
+    return load(case.family.path(case.net.file), arguments=case.shrunk)
 
 
 def chosen(module: Module, case: Case) -> Graph:

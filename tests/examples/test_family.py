@@ -5,6 +5,7 @@ The cases come from the records `examples/*/family.toml`; what is special about 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.examples.shrunken import (
     Case,
     chosen,
     data_for,
+    distinct,
     exact,
     gradient_graph,
     held,
@@ -37,6 +39,7 @@ from tests.examples.shrunken import (
 )
 
 every_net = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_small_copy = pytest.mark.parametrize("case", distinct(), ids=lambda case: case.name)
 
 
 def close(got: Array, wanted: Array, what: str, within: float = 1e-4) -> None:
@@ -48,6 +51,15 @@ def close(got: Array, wanted: Array, what: str, within: float = 1e-4) -> None:
 def loss_at(graph: Graph, inputs: dict[str, Array], params: dict[str, Array]) -> float:
     """The loss in double precision."""
     return float(evaluate(graph, inputs, params, dtype=DType.F64)[0][LOSS])
+
+
+def slope(
+    at: Callable[[dict[str, Array]], float], params: dict[str, Array], direction: dict[str, Array], length: float
+) -> float:
+    """How fast the loss grows along a direction, by a step of this length to either side."""
+    step = length / np.sqrt(sum(float((d**2).sum()) for d in direction.values()))
+    ends = [{**params, **{n: params[n] + s * step * d for n, d in direction.items()}} for s in (1, -1)]
+    return float((at(ends[0]) - at(ends[1])) / (2 * step))
 
 
 def losses(case: Case) -> list[tuple[str, Graph]]:
@@ -99,11 +111,11 @@ def test_it_compiles_for(case: Case, target: str) -> None:
 # ---- small copies
 
 
-@every_net
+@every_small_copy
 def test_cpu_agrees_with_reference(case: Case) -> None:
     path, which = case.family.path(case.net.file), case.net.net
     models = [
-        netlang.compile(path, target=t, net=which, arguments=case.net.shrunk).init(seed=3) for t in ("cpu", "reference")
+        netlang.compile(path, target=t, net=which, arguments=case.shrunk).init(seed=3) for t in ("cpu", "reference")
     ]
     inputs, _ = data_for(models[0].net, case.net.small)
     given = {name: a for name, a in inputs.items() if not name.startswith("$")}
@@ -115,32 +127,32 @@ def test_cpu_agrees_with_reference(case: Case) -> None:
         close(got[key], wanted[key], key)
 
 
-@every_net
+@every_small_copy
 def test_the_gradient_is_the_slope_of_the_loss(case: Case) -> None:
     """Along random directions through all weights at once, in double precision: (L(w + hd) - L(w - hd)) / 2h."""
     for name, graph in losses(case):
         inputs, params = data_for(graph, case.net.small)
-        params = exact(params)
-        gradient = evaluate(gradient_graph(graph), inputs, params, dtype=DType.F64)[0]
+        backward, rng = gradient_graph(graph), np.random.default_rng(7)
+        # Away from the initial zeros of biases: a ReLU that is fed with zeros alone has no slope there.
+        moved = {n: params[n] + 0.01 * rng.normal(size=params[n].shape) for n, _ in backward.outputs}
+        params = exact({**params, **moved})
+        gradient = evaluate(backward, inputs, params, dtype=DType.F64)[0]
         if not gradient:
             continue
         values, fixed = held(graph)
         still = evaluate(values, inputs, params, dtype=DType.F64)[0]
 
         at = partial(loss_at, fixed, {**inputs, **still})
-        rng = np.random.default_rng(7)
         for _ in range(3):
             direction = {n: rng.normal(size=g.shape) for n, g in gradient.items()}
-            length = np.sqrt(sum(float((d**2).sum()) for d in direction.values()))
-            step = 1e-5 / length
-            ends = [{**params, **{n: params[n] + s * step * d for n, d in direction.items()}} for s in (1, -1)]
-            slope = (at(ends[0]) - at(ends[1])) / (2 * step)
             expected = sum(float((g * direction[n]).sum()) for n, g in gradient.items())
             size = np.sqrt(sum(float((g**2).sum()) for g in gradient.values()))
-            assert slope == pytest.approx(expected, rel=1e-4, abs=1e-5 * size), name
+            # A deep net has a kink of some ReLU within the longer step: then the shorter one tells.
+            slopes = [slope(at, params, direction, length) for length in (1e-5, 1e-8)]
+            assert pytest.approx(expected, rel=1e-4, abs=1e-5 * size) in slopes, name
 
 
-@every_net
+@every_small_copy
 def test_the_gradient_on_cpu_is_that_of_reference(case: Case) -> None:
     for name, graph in losses(case):
         wanted_graph = gradient_graph(graph)
@@ -156,12 +168,12 @@ def test_the_gradient_on_cpu_is_that_of_reference(case: Case) -> None:
             np.testing.assert_allclose(got[key] / largest, value / largest, rtol=0, atol=1e-4, err_msg=f"{name} {key}")
 
 
-@every_net
+@every_small_copy
 def test_the_loss_falls_within_a_few_steps(case: Case) -> None:
     path, which = case.family.path(case.net.file), case.net.net
     module = small(case)
     for spec in recipes(module, chosen(module, case)):
-        model = netlang.compile(path, net=which, arguments=case.net.shrunk)
+        model = netlang.compile(path, net=which, arguments=case.shrunk)
         step = model.trainer(seed=0)
         given, _ = data_for(spec.graph, {**case.net.small, "N": 8})
         inputs = {name: a for name, a in given.items() if not name.startswith("$")}
