@@ -11,7 +11,7 @@ from netlang.runtime.data.dataset import Dataset
 from netlang.runtime.parameters import generator
 
 LANGUAGES = ("Arvic", "Belnan", "Corish", "Dunean", "Estric", "Fallic")
-NAMES, SENTENCES = 400, 1500
+NAMES, SENTENCES = 1000, 1500
 """How many are drawn of each class."""
 
 _GOOD = ("good", "great", "funny", "moving", "clever", "charming", "fresh", "touching", "superb", "honest")

@@ -1,0 +1,51 @@
+"""A model of the characters of a text, which afterwards goes on with the beginning of its last tenth."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from progress import Lines
+
+import netlang
+from netlang.pictures import save
+
+LENGTH = 64
+PICTURE, WEIGHTS = "written.png", "shakespeare.safetensors"
+TEMPERATURE = 0.6
+FILE = Path(__file__).parent / "shakespeare.net"
+
+
+def learn(data: netlang.Dataset, seed: int, epochs: int | None) -> tuple[dict[str, float], Callable[[Path], None]]:
+    """Figures, and what draws the picture."""
+    size = {"vocabulary": len(data.vocabulary)}
+    model = netlang.compile(FILE, arguments=size)
+    trainer = model.trainer(seed)
+    trainer.fit(data, netlang.Options(epochs=epochs), Lines())
+    with tempfile.TemporaryDirectory() as place:
+        model.save_weights(Path(place) / WEIGHTS)
+        writer = netlang.compile(FILE, net="write", arguments=size).load_weights(Path(place) / WEIGHTS)
+    given = data.test["text"][:1]
+    warmth = np.full((1, 1), TEMPERATURE, np.float32)
+    codes = writer(text=given, temperature=warmth, seed=seed)[0]
+    read, written = ("".join(data.vocabulary[c] for c in row) for row in (given[0], codes))
+    print(f"{read}|{written}\n")
+    found = trainer.evaluate(data)
+    return {"bits": found["bits"], "accuracy": found["accuracy"]}, lambda path: draw(read, written, path)
+
+
+def draw(read: str, written: str, path: Path) -> None:
+    """What was given in grey, what was written in black."""
+    image = Image.new("RGB", (420, 330), "white")
+    pen = ImageDraw.Draw(image)
+    x, y = 8, 6
+    for number, character in enumerate(read + written):
+        if character == "\n":
+            x, y = 8, y + 15
+            continue
+        pen.text((x, y), character, (150, 150, 150) if number < len(read) else (20, 20, 20))
+        x += round(pen.textlength(character)) or 1
+    save(image.crop((0, 0, 420, min(330, y + 22))), path)
