@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import netlang
 from netlang.pictures import save
 
 LENGTH = 64
-PICTURE, WEIGHTS = "written.png", "shakespeare.safetensors"
+PICTURE = "written.png"
 TEMPERATURE = 0.6
 FILE = Path(__file__).parent / "shakespeare.net"
 
@@ -25,12 +24,9 @@ def learn(data: netlang.Dataset, seed: int, epochs: int | None) -> tuple[dict[st
     model = netlang.compile(FILE, arguments=size)
     trainer = model.trainer(seed)
     trainer.fit(data, netlang.Options(epochs=epochs), Lines())
-    with tempfile.TemporaryDirectory() as place:
-        model.save_weights(Path(place) / WEIGHTS)
-        writer = netlang.compile(FILE, net="write", arguments=size).load_weights(Path(place) / WEIGHTS)
     given = data.test["text"][:1]
     warmth = np.full((1, 1), TEMPERATURE, np.float32)
-    codes = writer(text=given, temperature=warmth, seed=seed)[0]
+    codes = model.nets["write"](text=given, temperature=warmth, seed=seed)[0]
     read, written = ("".join(data.vocabulary[c] for c in row) for row in (given[0], codes))
     print(f"{read}|{written}\n")
     found = trainer.evaluate(data)

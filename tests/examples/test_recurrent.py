@@ -33,26 +33,24 @@ def test_surnames_of_invented_languages_are_learned(file: str, reached: float) -
     assert trainer.evaluate(data)["accuracy"] > reached
 
 
-def writer_of(trained: netlang.Model, steps: int, folder: Path) -> netlang.Model:
-    trained.save_weights(folder / "trained.safetensors")
-    writer = netlang.compile(FOLDER / "shakespeare.net", net="write", arguments={**SMALL, "steps": steps})
-    return writer.load_weights(folder / "trained.safetensors")
+def trained_and_writer(steps: int, write: int) -> tuple[netlang.Model, netlang.Model]:
+    model = netlang.compile(FOLDER / "shakespeare.net", arguments={**SMALL, "steps": steps, "length": write}).init(3)
+    return model, model.nets["write"]
 
 
-def test_a_low_temperature_writes_what_is_likeliest(tmp_path: Path) -> None:
-    model = netlang.compile(FOLDER / "shakespeare.net", arguments={**SMALL, "steps": 12}).init(3)
+def test_a_low_temperature_writes_what_is_likeliest() -> None:
+    model, write = trained_and_writer(12, 8)
     text = np.random.default_rng(0).integers(0, 5, (4, 4))
     cold = np.full((4, 1), 1e-6, np.float32)
-    written = writer_of(model, 8, tmp_path)(text=text, temperature=cold)
+    written = write(text=text, temperature=cold)
     for place in range(8):
         so_far = np.concatenate([text, written[:, :place]], axis=1)
         padded = np.pad(so_far, ((0, 0), (0, 12 - so_far.shape[1])))
         assert np.array_equal(model(padded)[:, 3 + place].argmax(axis=1), written[:, place])
 
 
-def test_it_draws_as_it_believes_and_by_the_seed(tmp_path: Path) -> None:
-    model = netlang.compile(FOLDER / "shakespeare.net", arguments={**SMALL, "steps": 4}).init(3)
-    write = writer_of(model, 1, tmp_path)
+def test_it_draws_as_it_believes_and_by_the_seed() -> None:
+    model, write = trained_and_writer(4, 1)
     text = np.tile(np.array([[1, 4, 2, 0]]), (20_000, 1))
     warm = np.ones((len(text), 1), np.float32)
     drawn = write(text=text, temperature=warm, seed=5)[:, 0]
