@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from netlang.diagnostics import Diagnostic, NetError
 from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.scan import SCAN
 from netlang.runtime.arrays import Array
 
 _SAME_VALUES = frozenset({"reshape", "transpose", "broadcast", "slice", "cast", "stop_gradient", "reverse"})
@@ -45,15 +46,24 @@ class Bound:
 def index_bounds(graph: Graph) -> tuple[Bound, ...]:
     """The bounds of the integer inputs of a graph that was not fused yet; the tightest where there are several."""
     found: dict[str, Bound] = {}
-    for node in graph.nodes:
+    for node, outside in _with_outside(graph, {}):
         reading = _read(node)
         if reading is None:
             continue
         index, size = reading
-        name = _input_behind(index)
+        name = _input_behind(index, outside)
         if name and isinstance(size, int) and (name not in found or size < found[name].size):
             found[name] = Bound(name, size, node)
     return tuple(found.values())
+
+
+def _with_outside(graph: Graph, outside: Mapping[Value, Value]) -> Iterator[tuple[Node, Mapping[Value, Value]]]:
+    """The nodes of a graph and of the loops in it, each with what the inputs of the bodies around it stand for."""
+    for node in graph.nodes:
+        yield node, outside
+        if node.op == SCAN and node.body is not None:
+            given = dict(zip(node.body.inputs, node.inputs, strict=True))
+            yield from _with_outside(node.body, {**outside, **given})
 
 
 def _read(node: Node) -> tuple[Value, object] | None:
@@ -68,10 +78,14 @@ def _read(node: Node) -> tuple[Value, object] | None:
     return None
 
 
-def _input_behind(value: Value) -> str:
-    while value.node.op in _SAME_VALUES and value.node.inputs and value.node.inputs[0].dtype.is_int:
-        value = value.node.inputs[0]
-    return value.node.name if value.node.op == "input" else ""
+def _input_behind(value: Value, outside: Mapping[Value, Value]) -> str:
+    while True:
+        if value in outside:
+            value = outside[value]
+        elif value.node.op in _SAME_VALUES and value.node.inputs and value.node.inputs[0].dtype.is_int:
+            value = value.node.inputs[0]
+        else:
+            return value.node.name if value.node.op == "input" else ""
 
 
 def check_bounds(bounds: tuple[Bound, ...], arrays: Mapping[str, Array], notes: Sequence[str] = ()) -> None:

@@ -25,7 +25,8 @@ def explain(graph: Graph, inputs: Mapping[str, Array], params: Mapping[str, Arra
     bad: dict[Node, tuple[Array, ...]] = {}
 
     def observe(node: Node, results: tuple[Array, ...]) -> None:
-        if any(not finite(r) for r in results):
+        # The body of a loop is carried out many times: the first bad numbers count.
+        if node not in bad and any(not finite(r) for r in results):
             bad[node] = results
 
     replay(graph.replace(outputs=((LOSS, loss),), updates=()), inputs, params, observe)
@@ -49,12 +50,19 @@ def finite(array: Array) -> bool:
 
 
 def _origin(node: Node, bad: Mapping[Node, tuple[Array, ...]]) -> Node:
-    """Follow non-finite inputs up to a node whose own inputs are all finite."""
+    """Follow non-finite inputs up to a node whose own inputs are all finite; in a loop, the one that went bad first."""
     while True:
         worse = next((v.node for v in node.inputs if v.node in bad and v.node.op != "const"), None)
         if worse is None:
-            return node
+            break
         node = worse
+    while node.body is not None:
+        inside = set(node.body.nodes)
+        first = next((n for n in bad if n in inside), None)
+        if first is None:
+            break
+        node = first
+    return node
 
 
 def _told(node: Node, results: tuple[Array, ...]) -> str:
