@@ -76,7 +76,7 @@ CASES = (
     _case("attention_features", "output y = attention(x, slice(x, 3, 0, 2), x)", 14,
           "attention: queries [N, 4, 6, 6] and keys [N, 4, 6, 2] must have the same features"),
     _case("attention_mask", "output y = attention(x, x, x, mask = x)", 14,
-          "a mask is of true and false, not of f32", "compare, as in present > 0"),
+          "a mask is of true and false, not of f32", "compare: lengths > arange(T)"),
     _case("layernorm_dims", "output y = x -> layernorm(4)", 19,
           "layernorm: [N, 4, 6, 6] does not have 4 dimensions besides the batch"),
     _case("groupnorm_groups", "output y = x -> groupnorm(3)", 19, "groupnorm: 4 channels do not divide into 3 groups"),
