@@ -121,6 +121,17 @@ def test_summary(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     total = next(line for line in out.splitlines() if line.startswith("total")).split()
     assert total[1] == "910" and "[3, 12]" in out
     assert out.startswith("mlp with N = 3") and "peak memory for inference" in out and "for training" in out
+    assert "trained parameters" not in out
+
+
+def test_summary_says_how_many_parameters_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "part.net").write_text(
+        "net part() {\n  input x: f32[N, 4]\n  frozen mask: f32[4] = ones()\n  output y = x * mask -> dense(2)\n}\n"
+    )
+    assert main(["summary", str(tmp_path / "part.net")]) == 0
+    out = capsys.readouterr().out
+    total = next(line for line in out.splitlines() if line.startswith("total")).split()
+    assert total[1] == "14" and "trained parameters: 10\n" in out
 
 
 def test_symbolic_dims_that_are_not_the_batch(tmp_path: Path, net: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,9 @@ def summary(args: argparse.Namespace) -> None:
     sums = [sum(getattr(r, key) for r in layers) for key in ("parameters", "madds", "bytes")]
     totals = ("total", "", count(sums[0]), count(sums[1]), bytes_text(sums[2]))
     table(f"{net.name} with {sizes_text(sizes)}", _COLUMNS, shown, totals, text_columns=2)
+    trained = sum(dims.evaluate(p.type.size, {}) for p in net.params if p.node.attrs["role"] == "weight")
+    if trained != sums[0]:
+        print(f"trained parameters: {count(trained)}")
     needed = footprint(module, net, backend, sizes, training=False)
     print(f"peak memory for inference: {bytes_text(needed.total)}")
     if module.train is not None:
