@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-HEIGHT, WIDTH, LONGEST = 32, 112, 5
+HEIGHT, WIDTH, LONGEST = 28, 104, 5
 TALLEST = 20
 """Pixels that the ink of a digit may be high or wide; smaller pictures are enlarged by whole factors."""
-WIDEST_GAP = 6
+WIDEST_GAP, WIDEST_MARGIN = 6, 8
 
 
 def cut_out(images: Array) -> list[Array]:
@@ -34,8 +34,8 @@ def compose(singles: Mapping[str, Array], count: int, rng: np.random.Generator) 
     """`count` strips of one to five of the digits {image: [n, h, w], label: [n]}.
 
     Returns strip, bytes [count, HEIGHT, WIDTH], and text, [count, LONGEST]: the digits from the left, then -1. Every
-    length is as frequent as any other. Gaps between neighbours, the height of each digit in the strip and the place of
-    the whole are drawn from `rng`.
+    length is as frequent as any other. The left margin, the gaps between neighbours and the height of each digit in
+    the strip are drawn from `rng`.
     """
     digits, labels = cut_out(singles["image"]), singles["label"]
     strips = np.zeros((count, HEIGHT, WIDTH), np.uint8)
@@ -53,7 +53,7 @@ def _write(strip: Array, digits: list[Array], draws: Array) -> None:
     free = WIDTH - sum(d.shape[1] for d in digits)
     widest = min(WIDEST_GAP, free // len(digits))
     gaps = [1 + int(u * widest) for u in draws[: len(digits) - 1]]
-    x = int(draws[LONGEST] * (free - sum(gaps) + 1))
+    x = int(draws[LONGEST] * (min(WIDEST_MARGIN, free - sum(gaps)) + 1))
     for i, digit in enumerate(digits):
         height, width = digit.shape
         # In the middle of the strip, up to four pixels higher or lower.
