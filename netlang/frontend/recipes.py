@@ -101,6 +101,13 @@ AUGMENTATIONS: Recipes = {
         "axis": Rule("horizontal", "word", words=("horizontal", "vertical")),
     },
     "random_resized_crop": {"area": Rule(0.08, high=1.0, above=True), "ratio": Rule(4 / 3, low=1.0)},
+    "random_warp": {
+        "degrees": Rule(0.0, high=180.0),
+        "scale": Rule(0.0),
+        "shear": Rule(0.0, high=80.0),
+        "bend": Rule(0.0),
+        "fill": Rule(0.0, low=-inf),
+    },
     "random_erase": {"p": Rule(0.5, high=1.0), "area": Rule(0.2, high=1.0)},
     "color_shift": {"strength": Rule(0.1)},
     "color_jitter": {

@@ -21,6 +21,8 @@ from netlang.runtime.augment.normalizing import normalize
 from netlang.runtime.augment.resized_crop import random_resized_crop
 from netlang.runtime.augment.shift import random_crop, random_shift
 from netlang.runtime.augment.transformation import DRAWS, Transformation
+from netlang.runtime.augment.warp import DRAWS as DRAWS_OF_WARP
+from netlang.runtime.augment.warp import random_warp
 from netlang.runtime.parameters import generator
 
 Augment = tuple[tuple[str, tuple[Call, ...]], ...]
@@ -29,11 +31,15 @@ _RANDOM: dict[str, Transformation] = {
     "random_shift": random_shift,
     "random_crop": random_crop,
     "random_resized_crop": random_resized_crop,
+    "random_warp": random_warp,
     "random_flip": random_flip,
     "random_erase": random_erase,
     "color_shift": color_shift,
     "color_jitter": color_jitter,
 }
+
+_DRAWS = {"random_warp": DRAWS_OF_WARP}
+"""Random numbers for each sample, where they are not DRAWS."""
 
 
 def check(augment: Augment, shapes: Mapping[str, Sequence[int]]) -> None:
@@ -60,7 +66,7 @@ class EpochAugmentation:
     def __init__(self, augment: Augment, seed: int, epoch: int, count: int) -> None:
         self._augment = augment
         self._draws = {
-            (name, place): generator(seed, "augment", name, place, epoch).random((count, DRAWS))
+            (name, place): generator(seed, "augment", name, place, epoch).random((count, _DRAWS.get(call.name, DRAWS)))
             for name, calls in augment
             for place, call in enumerate(calls)
             if call.name in _RANDOM
