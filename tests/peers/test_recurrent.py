@@ -65,11 +65,11 @@ def with_gradients(graph: Graph, names: Sequence[str]) -> Graph:
     )
 
 
-def ours(graph: Graph, params: Mapping[str, Array]) -> dict[str, Array]:
+def ours(graph: Graph, params: Mapping[str, Array], target: str) -> dict[str, Array]:
     feed = {"lengths": LENGTHS, **arrays()}
     feed |= {f"weight_{n}": np.cos(7 * a) for n, a in arrays().items()}
     feed = {v.node.name: feed[v.node.name] for v in graph.inputs}
-    backend = backend_for("reference")
+    backend = backend_for(target)
     prepared = PassManager().run(graph, [*training_pipeline(), *backend.passes])
     return backend.compile(prepared).run(feed, dict(params))
 
@@ -123,7 +123,7 @@ KINDS = {
 }
 
 
-def compare(kind: str, layer: str, ragged: bool = False, reverse: bool = False) -> None:
+def compare(kind: str, layer: str, target: str, ragged: bool = False, reverse: bool = False) -> None:
     _, states, make = KINDS[kind]
     torch.manual_seed(1)
     module = make()
@@ -131,25 +131,28 @@ def compare(kind: str, layer: str, ragged: bool = False, reverse: bool = False) 
     wanted, slopes = theirs(module, states, ragged, reverse)
     graph = with_gradients(net(layer, states, ragged), ["x", "h", "c"][: 1 + states])
     slopes |= {f"grad.{mine}": getattr(module, their).grad.numpy() for mine, their in names.items()}
-    found = ours(graph, params)
+    found = ours(graph, params, target)
     assert found.keys() == wanted.keys() | slopes.keys()
     for name, value in {**wanted, **slopes}.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-11, err_msg=name)
 
 
+@pytest.mark.parametrize("target", ["reference", "cpu"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_forward(kind: str) -> None:
-    compare(kind, KINDS[kind][0])
+def test_forward(kind: str, target: str) -> None:
+    compare(kind, KINDS[kind][0], target)
 
 
+@pytest.mark.parametrize("target", ["reference", "cpu"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_backward(kind: str) -> None:
-    compare(kind, KINDS[kind][0].replace(")", ", reverse = true)"), reverse=True)
+def test_backward(kind: str, target: str) -> None:
+    compare(kind, KINDS[kind][0].replace(")", ", reverse = true)"), target, reverse=True)
 
 
+@pytest.mark.parametrize("target", ["reference", "cpu"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_ragged(kind: str) -> None:
-    compare(kind, KINDS[kind][0], ragged=True)
+def test_ragged(kind: str, target: str) -> None:
+    compare(kind, KINDS[kind][0], target, ragged=True)
 
 
 def test_forget_bias() -> None:
