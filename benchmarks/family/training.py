@@ -16,6 +16,7 @@ from typing import Any
 import netlang
 from benchmarks.family.figures import Shown
 from benchmarks.family.records import ROOT, Family, RecordError, Training
+from netlang.runtime import course
 from netlang.runtime.fit import Options, Progress
 
 PICTURES = ROOT / "docs" / "gallery"
@@ -41,7 +42,14 @@ def _net(family: Family, training: Training) -> Shown:
     start = time.perf_counter()
     model = netlang.compile(family.path(training.net), arguments=training.arguments_of_net)
     lines = Lines()
-    record = model.trainer(training.seed).fit(training.data, Options(epochs=training.epochs), lines)
+    record = course.train(
+        model,
+        training.data,
+        Options(epochs=training.epochs),
+        lines,
+        seed=training.seed,
+        phases=[training.phase] if training.phase else None,
+    )
     return Shown(
         family=family.name,
         training=training.name,

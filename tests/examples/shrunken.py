@@ -64,7 +64,7 @@ def chosen(module: Module, case: Case) -> Graph:
 
 def recipes(module: Module, net: Graph) -> tuple[TrainSpec, ...]:
     """How the net is trained: none, one, or several phases."""
-    return (module.train,) if module.train is not None and net is module.net else ()
+    return tuple(spec for spec in module.phases.values() if spec.graph.name == net.name)
 
 
 def scalar_loss(net: Graph) -> Graph:

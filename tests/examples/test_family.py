@@ -66,7 +66,7 @@ def losses(case: Case) -> list[tuple[str, Graph]]:
     """The small copy's loss in each of its trainings; of its outputs where it has none."""
     module = small(case)
     net = chosen(module, case)
-    trained = [("train", spec.graph) for spec in recipes(module, net)]
+    trained = [(spec.name, spec.graph) for spec in recipes(module, net)]
     return trained or [("outputs", scalar_loss(net))]
 
 
@@ -174,10 +174,10 @@ def test_the_loss_falls_within_a_few_steps(case: Case) -> None:
     module = small(case)
     for spec in recipes(module, chosen(module, case)):
         model = netlang.compile(path, net=which, arguments=case.shrunk)
-        step = model.trainer(seed=0)
+        step = model.trainer(seed=0, phase=spec.name or None)
         given, _ = data_for(spec.graph, {**case.net.small, "N": 8})
         inputs = {name: a for name, a in given.items() if not name.startswith("$")}
         first = np.mean([step(**inputs) for _ in range(3)])
         for _ in range(40):
             step(**inputs)
-        assert np.mean([step(**inputs) for _ in range(3)]) < first
+        assert np.mean([step(**inputs) for _ in range(3)]) < first, spec.name
