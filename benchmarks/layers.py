@@ -51,7 +51,7 @@ def parameter(value: Value) -> str | None:
 
 def _layer(value: Value) -> Layer:
     node = value.node
-    found = next((layer for match in _MATCHES for layer in match(node)), None)
+    found = next((layer for match in _MATCHES for layer in match(node)), None) if value.index == 0 else None
     if found is None:
         raise ValueError(f"the peers have no layer for '{node.op}' ({node.name})")
     return Layer(found.kind, value, found.sources, found.params, found.attrs)
@@ -92,6 +92,20 @@ def _dropout(node: Node) -> Iterator[Layer]:
             yield Layer("dropout", node.out, (x,), {}, {"rate": float(rate.attrs["value"])})
 
 
+def _lstm(node: Node) -> Iterator[Layer]:
+    """The last state of the standard library's layer over [N, T, features], from zero states; gates i, f, g, o."""
+    if node.op != "scan" or node.body is None or node.attrs["reverse"]:
+        return
+    ops = [n.op for n in node.body.nodes]
+    parts = {"weight": "input_weight", "state_weight": "state_weight", "bias": "bias"}
+    params = {part: f"{node.name}.cell.{name}" for part, name in parts.items()}
+    given = {v.node.name for v in node.inputs if v.node.op == "param"}
+    turned = node.inputs[node.attrs["states"]].node
+    gated = given == set(params.values()) and (ops.count("sigmoid"), ops.count("tanh")) == (3, 2)
+    if gated and turned.op == "transpose" and turned.attrs["perm"] == (1, 0, 2):
+        yield Layer("lstm", node.out, turned.inputs, params, {"units": node.out.shape[1]})
+
+
 def _global_average(node: Node) -> Iterator[Layer]:
     if node.op == "reduce_mean" and node.attrs["axes"] == (2, 3) and not node.attrs["keepdims"]:
         yield Layer("global_average", node.out, node.inputs)
@@ -107,4 +121,4 @@ def _plain(node: Node) -> Iterator[Layer]:
         yield Layer(node.op, node.out, node.inputs, {}, node.attrs)
 
 
-_MATCHES = (_with_weight, _batchnorm, _dropout, _global_average, _flatten, _plain)
+_MATCHES = (_with_weight, _batchnorm, _dropout, _lstm, _global_average, _flatten, _plain)

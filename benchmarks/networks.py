@@ -28,6 +28,7 @@ NETS = {
     "googlenet": _EXAMPLES / "googlenet" / "googlenet_batchnorm.net",
     "resnet50": _EXAMPLES / "resnet" / "resnet.net",
     "densenet121": _EXAMPLES / "densenet" / "densenet.net",
+    "lstm": ROOT / "benchmarks" / "nets" / "lstm.net",
 }
 """Each file's net as it is without arguments."""
 
@@ -45,11 +46,11 @@ def split(row: str) -> tuple[str, str | None]:
 def load_net(name: str, rate: float = RATE) -> Module:
     """The module of a net, with another learning rate and no schedule."""
     module = load(NETS[name])
-    spec = module.train
-    if spec is None:
-        return module
-    spec = replace(spec, schedule=Call("constant"), optimizer=Call("sgd", {**spec.optimizer.args, "lr": rate}))
-    return replace(module, train=spec)
+    phases = {
+        phase: replace(spec, schedule=Call("constant"), optimizer=Call("sgd", {**spec.optimizer.args, "lr": rate}))
+        for phase, spec in module.phases.items()
+    }
+    return replace(module, phases=phases)
 
 
 def make_model(row: str, threads: int, rate: float = RATE, batch: int | None = None) -> Model:
@@ -62,7 +63,7 @@ def make_model(row: str, threads: int, rate: float = RATE, batch: int | None = N
 
 
 def images(model: Model, batch: int, seed: int = 0) -> Array:
-    """Normally distributed pictures for the one input of a net."""
+    """Normally distributed pictures, or sequences, for the one input of a net."""
     (value,) = (v for v in model.net.inputs if not v.node.name.startswith("$"))
     shape = (batch, *(int(str(d)) for d in value.shape[1:]))
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

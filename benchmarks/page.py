@@ -13,6 +13,7 @@ from netlang.cli.output import bytes_text
 
 TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet", "alexnet+bfloat16": "AlexNet, weights as bfloat16"}
 TITLES |= {"vgg16": "VGG-16", "googlenet": "GoogLeNet", "resnet50": "ResNet-50", "densenet121": "DenseNet-121"}
+TITLES |= {"lstm": "LSTM, 64 steps, 128 to 256"}
 INFERENCE = (
     ("torch", "torch"),
     ("torch channels-last", "torch channels-last"),

@@ -24,6 +24,7 @@ WANTED: Mapping[str, tuple[float | None, float | None, float | None]] = {
     "googlenet": (1.5, 1.6, 2),
     "resnet50": (1.3, 1.5, 2),
     "densenet121": (1.5, 1.6, 2),
+    "lstm": (1.4, 1.2, 1.4),
 }
 """For inference of one image, of sixteen, and a training step."""
 

@@ -25,7 +25,16 @@ KINDS = {
     "densenet121": {"conv": 120, "batchnorm": 121, "concat": 58, "avg_pool": 3, "dense": 1},
     "googlenet": {"conv": 57, "concat": 9, "max_pool": 13},
     "alexnet": {"conv": 5, "dense": 3, "flatten": 1},
+    "lstm": {"lstm": 1, "dense": 1, "input": 1},
 }
+
+SEQUENCE = """
+net sequence(classes = 5) {
+  input x: f32[N, 7, 6]
+  _all, last, _memory = x -> lstm(9, states = true)
+  output probs = last -> dense(classes) -> softmax
+}
+"""
 
 MIXED = """
 net mixed(classes = 5) {
@@ -100,9 +109,17 @@ def test_peers_compute_the_same(peer: Callable[..., Callable[[], Any]]) -> None:
     assert difference(model(image), peer(model.net, model.parameters, image)()) < 1e-5
 
 
-def test_torch_takes_the_same_training_steps() -> None:
+@pytest.mark.parametrize("peer", [_torch, _onnxruntime, _openvino, _ncnn])
+def test_peers_have_the_same_recurrent_layer(peer: Callable[..., Callable[[], Any]]) -> None:
+    model = import_module("netlang").compile(SEQUENCE, target="reference").init(3)
+    x = images(model, 3)
+    assert difference(model(x), peer(model.net, model.parameters, x)()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lstm"])
+def test_torch_takes_the_same_training_steps(name: str) -> None:
     peer = pytest.importorskip("benchmarks.peers.torch_peer", exc_type=ImportError)
-    model = make_model("lenet5", 1, rate=0.05)
+    model = make_model(name, 1, rate=0.05)
     spec = model.module.train
     assert spec is not None
     start = {name: np.array(array) for name, array in model.parameters.items()}

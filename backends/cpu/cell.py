@@ -27,7 +27,7 @@ from netlang.passes.partition import is_free, source
 
 KIND = "cell"
 MOST_GATES = 8
-_TYPES = frozenset({DType.F32, DType.BOOL, DType.I32, DType.I64})
+TYPES = frozenset({DType.F32, DType.BOOL, DType.I32, DType.I64})
 MOVES = frozenset({"slice", "slice_grad", "concat"})
 _ZERO = -1
 """In the place of an instruction: a number that is nothing but 0, outside of what a slice's gradient holds."""
@@ -101,7 +101,7 @@ def _cuts(node: Node) -> list[int]:
 def may_join(node: Node, rows: Dim, units: int) -> bool:
     """Whether a node can be part of a cell of so many rows and units."""
     out = node.out
-    if out.rank != 2 or len(node.results) > 1 or any(v.dtype not in _TYPES for v in (*node.inputs, out)):
+    if out.rank != 2 or len(node.results) > 1 or any(v.dtype not in TYPES for v in (*node.inputs, out)):
         return False
     width = out.shape[1]
     if out.shape[0] != rows or not isinstance(width, int) or width % units or width > MOST_GATES * units:

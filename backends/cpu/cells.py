@@ -15,10 +15,10 @@ too, without a product. What a cell may be is said in `cell`; nothing here asks 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from netlang.backends.cpu.cell import KIND, MOST_GATES, MOVES, is_product, may_join, units_of
+from netlang.backends.cpu.cell import KIND, MOST_GATES, MOVES, TYPES, is_product, may_join, read_cell, units_of
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.rewrite import Replacement, replace_values, transform
@@ -37,7 +37,9 @@ def run(graph: Graph) -> Graph:
     def rule(build: Builder, node: Node) -> Replacement:
         if node.op != SCAN or node.body is None:
             return None
-        body = _with_cells(run(node.body), Loop.of(node).shared)
+        parts = Loop.of(node)
+        body = _with_cells(run(node.body), parts.shared)
+        body = _passed_on(body, (*parts.states, *parts.slices))
         return None if body is node.body else replace(node, body=body).results
 
     return transform(graph, rule, "") if any(node.op == SCAN for node in graph.nodes) else graph
@@ -59,6 +61,46 @@ def _with_cells(body: Graph, steady: Iterable[Value]) -> Graph:
         if node.op in ("slice_grad", "concat") and partition.group(node) not in plans:
             _Growth(partition, node).plan(plans)
     return fuse.run(fuse_groups(partition, plans)) if plans else body
+
+
+def _passed_on(body: Graph, moving: Iterable[Value]) -> Graph:
+    """States and slices that a step emits as they are (a gradient wants the state before each step) are stored by a
+    cell too, rather than copied by a step of their own."""
+    wanted = {v for _, v in body.outputs if v in set(moving)}
+    found: dict[Value, Value] = {}
+    for node in body.nodes:
+        if node.op == "fused" and node.attrs["kind"] == KIND:
+            taken = [v for v in body.inputs if v in wanted and v not in found and _may_store(node, v)]
+            if taken:
+                more = _storing(node, taken)
+                found.update(zip(node.results, more.results, strict=False))
+                found.update(zip(taken, more.results[len(node.results) :], strict=True))
+    made = {v: found[v] for v in found if v.node.op != "input"}
+    rest = replace_values(body, made)
+    outputs = zip(rest.outputs, body.outputs, strict=True)
+    return rest.replace(outputs=tuple((name, found.get(old, new)) for (name, new), (_, old) in outputs))
+
+
+def _may_store(node: Node, value: Value) -> bool:
+    """Whether a cell can store a value that it is given."""
+    assert node.body is not None
+    cell = read_cell(node.body)
+    if cell is None or value.rank != 2 or value.shape[0] != cell.rows or value.dtype not in TYPES:
+        return False
+    width = value.shape[1]
+    return isinstance(width, int) and width % cell.units == 0 and width <= MOST_GATES * cell.units
+
+
+def _storing(node: Node, values: Sequence[Value]) -> Node:
+    """A cell that stores these values besides, of which some are among its inputs."""
+    assert node.body is not None
+    outer = list(dict.fromkeys((*node.inputs, *values)))
+    leaves = list(node.body.inputs)
+    leaves += [Builder().input(f"a{i}", v.type) for i, v in enumerate(outer[len(leaves) :], len(leaves))]
+    inside = dict(zip(outer, leaves, strict=True))
+    stored = tuple((f"r{i}", inside[v]) for i, v in enumerate(values, len(node.results)))
+    body = node.body.replace(inputs=tuple(leaves), outputs=(*node.body.outputs, *stored))
+    return replace(node, inputs=tuple(outer), types=(*node.types, *(v.type for v in values)), body=body)
 
 
 def _opened(body: Graph) -> Graph:

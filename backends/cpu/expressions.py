@@ -91,6 +91,7 @@ EXPRESSIONS["sqrt"] = lambda e, attrs, v: e.intrinsic("sqrt", v[0])
 EXPRESSIONS["floor"] = lambda e, attrs, v: e.intrinsic("floor", v[0])
 EXPRESSIONS["erf"] = lambda e, attrs, v: f.erf(e, v[0])
 EXPRESSIONS["tanh"] = lambda e, attrs, v: f.tanh(e, v[0])
+EXPRESSIONS["sigmoid"] = lambda e, attrs, v: f.sigmoid(e, v[0])
 
 
 @_define("identity", "stop_gradient", "reshape", "broadcast", "transpose")
@@ -136,12 +137,6 @@ def _elu(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
     x = v[0]
     falling = e.b.fmul(f.expm1(e, x), e.like(x, attrs["alpha"]))
     return e.b.select(_positive(e, x), x, falling)
-
-
-@_define("sigmoid")
-def _sigmoid(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
-    one = e.like(v[0], 1.0)
-    return e.b.fdiv(one, e.b.fadd(one, f.exp(e, e.b.fneg(v[0]))))
 
 
 @_define("softplus")

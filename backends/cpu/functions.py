@@ -1,6 +1,6 @@
 """Transcendental functions on vectors. In float32 polynomials that stay in registers, in float64 the C library's.
 
-The float32 formulas are those of the Cephes library (Moshier, 1992: expf, logf, tanhf), at most 2 ulp off; NaN stays
+The float32 formulas are those of the Cephes library (Moshier, 1992: expf, logf), at most 2 ulp off; NaN stays
 NaN, overflow gives infinity. erf follows the same pattern: an odd polynomial near zero, 1 - exp(polynomial) beyond.
 """
 
@@ -27,7 +27,6 @@ _LOG = (
     -2.4999993993e-1,
     3.3333331174e-1,
 )
-_TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 _EXPM1 = (1 / 362880, 1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)
 _ERF_SMALL = (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
 _ERF_LARGE = (
@@ -58,7 +57,7 @@ def _bits(e: Emitter, x: Any) -> Any:
 
 
 def _power_of_two(e: Emitter, exponent: Any) -> Any:
-    """2**n for i32 n in -126 .. 127."""
+    """2**n for i32 n in -126 .. 127; 0 for -127 and infinity for 128."""
     biased = e.b.add(exponent, e.constant(I32, 127))
     return e.b.bitcast(e.b.shl(biased, e.constant(I32, 23)), e.vector(F32))
 
@@ -69,21 +68,38 @@ def _clamped(e: Emitter, x: Any, low: float, high: float) -> Any:
     return e.b.select(e.b.fcmp_ordered(">", raised, e.like(x, high)), e.like(x, high), raised)
 
 
-def exp(e: Emitter, x: Any) -> Any:
-    """exp(r + n ln 2) = 2**n exp(r), |r| <= ln(2)/2."""
-    if not _single(x):
-        return e.per_lane("exp", x)
+def _reduced(e: Emitter, x: Any) -> tuple[Any, Any, Any]:
+    """(n as i32, r, r * r exp's polynomial of r) with x = n ln 2 + r, |r| <= ln(2)/2, and exp(r) = 1 + r + the last."""
     b = e.b
-    x = _clamped(e, x, -104.0, 89.0)
     shifted = e.fma(x, e.like(x, _LOG2_E), e.like(x, _ROUNDING))
     n = b.sub(_bits(e, shifted), e.constant(I32, _ROUNDING_BITS))
     whole = b.fsub(shifted, e.like(x, _ROUNDING))
     r = e.fma(whole, e.like(x, -_LN2_HIGH), x)
     r = e.fma(whole, e.like(x, -_LN2_LOW), r)
-    y = e.fma(polynomial(e, r, _EXP), b.fmul(r, r), b.fadd(r, e.like(x, 1.0)))
+    return n, r, b.fmul(polynomial(e, r, _EXP), b.fmul(r, r))
+
+
+def exp(e: Emitter, x: Any) -> Any:
+    """exp(r + n ln 2) = 2**n exp(r)."""
+    if not _single(x):
+        return e.per_lane("exp", x)
+    b = e.b
+    n, r, rest = _reduced(e, _clamped(e, x, -104.0, 89.0))
+    y = b.fadd(rest, b.fadd(r, e.like(x, 1.0)))
     # In two factors, because 2**n itself may overflow or underflow where the result does not.
     half = b.ashr(n, e.constant(I32, 1))
     return b.fmul(b.fmul(y, _power_of_two(e, half)), _power_of_two(e, b.sub(n, half)))
+
+
+def sigmoid(e: Emitter, x: Any) -> Any:
+    """1 / (1 + exp(-x)); what is below 2**-126 is 0."""
+    one = e.like(x, 1.0)
+    if not _single(x):
+        return e.b.fdiv(one, e.b.fadd(one, e.per_lane("exp", e.b.fneg(x))))
+    # Within these bounds 2**n is a number, 0 or infinity, with bits of its own.
+    n, r, rest = _reduced(e, _clamped(e, e.b.fneg(x), -87.5, 89.0))
+    grown = e.b.fmul(e.b.fadd(rest, e.b.fadd(r, one)), _power_of_two(e, n))
+    return e.b.fdiv(one, e.b.fadd(one, grown))
 
 
 def log(e: Emitter, x: Any) -> Any:
@@ -115,15 +131,14 @@ def with_sign_of(e: Emitter, magnitude: Any, sign: Any) -> Any:
 
 
 def tanh(e: Emitter, x: Any) -> Any:
+    """t / (t + 2) with t = exp(2 x) - 1 = 2**n (exp(r) - 1) + (2**n - 1), which is exact where x is small."""
     if not _single(x):
         return e.per_lane("tanh", x)
     b = e.b
-    magnitude = e.intrinsic("fabs", x)
-    z = b.fmul(x, x)
-    near = e.fma(b.fmul(polynomial(e, z, _TANH), z), x, x)
-    grown = exp(e, b.fadd(magnitude, magnitude))
-    far = b.fsub(e.like(x, 1.0), b.fdiv(e.like(x, 2.0), b.fadd(grown, e.like(x, 1.0))))
-    return b.select(b.fcmp_ordered("<", magnitude, e.like(x, 0.625)), near, with_sign_of(e, far, x))
+    n, r, rest = _reduced(e, _clamped(e, b.fadd(x, x), -20.0, 20.0))
+    scale = _power_of_two(e, n)
+    t = e.fma(scale, b.fadd(rest, r), b.fsub(scale, e.like(x, 1.0)))
+    return b.fdiv(t, b.fadd(t, e.like(x, 2.0)))
 
 
 def erf(e: Emitter, x: Any) -> Any:

@@ -48,7 +48,9 @@ def parts(layers: Sequence[Layer], params: Mapping[str, Array]) -> list[_Part]:
     for layer in layers:
         before = found.get(layer.sources[0]) if layer.sources else None
         alone = before is not None and uses.count(layer.sources[0]) == 1
-        if before is not None and alone and _absorbed(before, layer, params):
+        if layer.kind == "lstm":
+            found |= {part.output: part for part in _lstm(layer, params)}
+        elif before is not None and alone and _absorbed(before, layer, params):
             del found[layer.sources[0]]
             before.output = layer.output
             found[layer.output] = before
@@ -105,6 +107,30 @@ def _part(layer: Layer, params: Mapping[str, Array]) -> _Part:
     else:
         raise ValueError(f"ncnn has no layer for '{layer.kind}'")
     return part
+
+
+def _lstm(layer: Layer, params: Mapping[str, Array]) -> list[_Part]:
+    """All states of a layer, of which the last one is cut out. Gates in the order i, f, o, g; each of the three arrays
+    is flagged, by a number whose bits are those of 0."""
+    units, steps = layer.attrs["units"], layer.sources[0].shape[1]
+    turned = []
+    for part in ("weight", "bias", "state_weight"):
+        i, f, g, o = np.split(params[layer.params[part]], 4)
+        turned.append(np.concatenate([i, f, o, g]))
+    flag = np.zeros(1, np.float32)
+    _, states, last = layer.output.node.results  # names for what lies between
+    return [
+        _Part(
+            "LSTM",
+            list(layer.sources),
+            states,
+            {0: units, 1: turned[0].size},
+            turned[0],
+            [flag, turned[1], flag, turned[2]],
+        ),
+        _Part("Crop", [states], last, {1: int(str(steps)) - 1, 3: units, 4: 1}),
+        _Part("Reshape", [last], layer.output, {0: units}),
+    ]
 
 
 def _weighted(part: _Part, layer: Layer, params: Mapping[str, Array]) -> None:

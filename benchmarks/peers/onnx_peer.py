@@ -30,8 +30,11 @@ def export(layers: Sequence[Layer], params: Mapping[str, Array], shape: Sequence
     names[layers[-1].output] = "y"
     names |= {layer.output: "x" for layer in layers if layer.kind == "input"}
     nodes = [node for layer in layers for node in _nodes(layer, names)]
-    used = dict.fromkeys(name for layer in layers for name in layer.params.values())
-    constants = [numpy_helper.from_array(np.asarray(params[name]), name) for name in used]
+    used = dict.fromkeys(name for layer in layers if layer.kind != "lstm" for name in layer.params.values())
+    arrays = {name: np.asarray(params[name]) for name in used}
+    for layer in layers:
+        arrays |= _lstm_arrays(layer, params) if layer.kind == "lstm" else {}
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     graph = helper.make_graph(
         nodes,
         "net",
@@ -54,8 +57,27 @@ def _nodes(layer: Layer, names: Mapping[Value, str]) -> list[Any]:
             helper.make_node("GlobalAveragePool", sources, [pooled]),
             helper.make_node("Flatten", [pooled], [output], axis=1),
         ]
+    if layer.kind == "lstm":
+        turned, last = f"{output}.turned", f"{output}.last"
+        weights = [layer.params[part] for part in ("weight", "state_weight", "bias")]
+        return [
+            helper.make_node("Transpose", sources, [turned], perm=[1, 0, 2]),
+            helper.make_node("LSTM", [turned, *weights], ["", last], hidden_size=layer.attrs["units"]),
+            helper.make_node("Flatten", [last], [output], axis=2),
+        ]
     params = [layer.params[part] for part in ("weight", "bias", "mean", "var") if part in layer.params]
     return [helper.make_node(_OPS[layer.kind], [*sources, *params], [output], **_attributes(layer))]
+
+
+def _lstm_arrays(layer: Layer, params: Mapping[str, Array]) -> dict[str, Array]:
+    """ONNX's weights by name: gates in the order i, o, f, g, an axis of directions first, and a second bias."""
+    found: dict[str, Array] = {}
+    for part, name in layer.params.items():
+        i, f, g, o = np.split(np.asarray(params[name]), 4)
+        found[name] = np.concatenate([i, o, f, g])[None]
+        if part == "bias":
+            found[name] = np.concatenate([found[name], np.zeros_like(found[name])], axis=1)
+    return found
 
 
 def _attributes(layer: Layer) -> dict[str, Any]:

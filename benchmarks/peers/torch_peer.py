@@ -48,6 +48,8 @@ def _module(layer: Layer, params: Mapping[str, Array], alone: bool) -> nn.Module
         return _with_params(layer, {part: params[name] for part, name in layer.params.items()})
     if layer.kind in ("max_pool", "avg_pool"):
         return _pool(layer)
+    if layer.kind == "lstm":
+        return LastState({part: params[name] for part, name in layer.params.items()})
     simple: dict[str, Callable[[], nn.Module]] = {
         "relu": lambda: nn.ReLU(inplace=alone),
         "flatten": nn.Flatten,
@@ -80,6 +82,24 @@ def _with_params(layer: Layer, arrays: Mapping[str, Array]) -> nn.Module:
     return module  # type: ignore[no-any-return]
 
 
+class LastState(nn.Module):
+    """PyTorch's LSTM over [N, T, features], of which the last state goes on; of its two biases one stays 0."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        super().__init__()
+        units = arrays["state_weight"].shape[1]
+        self.layer = nn.LSTM(arrays["weight"].shape[1], units, batch_first=True)
+        self.layer.bias_hh_l0.requires_grad_(False).zero_()
+        places = {"weight_ih_l0": "weight", "weight_hh_l0": "state_weight", "bias_ih_l0": "bias"}
+        with torch.no_grad():
+            for name, part in places.items():
+                getattr(self.layer, name).copy_(torch.tensor(arrays[part]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        last: torch.Tensor = self.layer(x)[1][0][0]
+        return last
+
+
 def _pool(layer: Layer) -> nn.Module:
     a = layer.attrs
     pad = tuple(low for low, _ in a["pad"])
@@ -92,7 +112,7 @@ def inference(layers: Sequence[Layer], params: Mapping[str, Array], image: Array
     """One inference as NumPy array. `variant`: plain, channels-last, frozen (folded and pre-packed by TorchScript's
     `optimize_for_inference`) or compiled (`torch.compile`)."""
     module, x = build(layers, params).eval(), torch.tensor(image)
-    if variant != "plain":
+    if variant != "plain" and x.ndim == 4:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = x.to(memory_format=torch.channels_last)
     if variant == "frozen":
@@ -119,7 +139,7 @@ def training(
 ) -> Callable[[], float]:
     """One training step, which returns the loss: forward, backward, SGD in one fused call. `variant` as above."""
     module, x, wanted = build(layers, params).train(), torch.tensor(image), torch.tensor(label)
-    if variant != "plain":
+    if variant != "plain" and x.ndim == 4:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = x.to(memory_format=torch.channels_last)
     run_module = torch.compile(module) if variant == "compiled" else module

@@ -15,6 +15,7 @@ from llvmlite import ir
 from netlang.backends.cpu import emit
 from netlang.backends.cpu.emit import BYTES, REGISTER
 from netlang.backends.cpu.expressions import EXPRESSIONS, converted
+from netlang.backends.cpu.nest import Instruction
 from netlang.backends.cpu.tiles.cell_table import CellStructure
 from netlang.backends.cpu.tiles.cell_table import CellTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
@@ -22,6 +23,7 @@ from netlang.backends.cpu.tiles.numbers import Frame, Number
 
 _UNROLL = 4
 """Inner indices at a time."""
+_ROWS_AT_ONCE = 2
 _LATENCY_SUMS = 8
 """Sums that are under way at once at least: one after the other, an FMA would wait for the one before."""
 
@@ -67,8 +69,12 @@ class CellKernel:
             for vector in range(self.structure.vectors):
                 unit = group * self.width + vector * self.structure.lanes
                 mask = self.values.first_lanes((f[T.UNITS] - unit).value) if self.structure.masked else None
-                with f.each(0, count) as row:
-                    self._row(first + row, row, vector, unit, mask)
+                pairs = count // _ROWS_AT_ONCE
+                with f.each(0, pairs) as pair:
+                    held = [pair * _ROWS_AT_ONCE + i for i in range(_ROWS_AT_ONCE)]
+                    self._rows(first, held, vector, unit, mask)
+                with f.each(pairs * _ROWS_AT_ONCE, count) as row:
+                    self._rows(first, [row], vector, unit, mask)
 
     # ---- the product
 
@@ -128,26 +134,33 @@ class CellKernel:
 
     # ---- what follows
 
-    def _row(self, row: Number, held: Number, vector: int, unit: Number, mask: Any) -> None:
-        """One vector of units of one row."""
-        found: list[Any] = []
+    def _rows(self, first: Number, held: list[Number], vector: int, unit: Number, mask: Any) -> None:
+        """One vector of units of some rows of a tile, side by side: each has long chains to wait for."""
+        rows = [first + row for row in held]
+        found: list[list[Any]] = [[] for _ in rows]
         for instruction in self.code.instructions:
-            if instruction.op == "sum":
-                place = held * self.structure.columns + (instruction.attr("gate") * self.structure.vectors + vector)
-                found.append(self.e.load(self.sums, (place * self.e.line).value))
-            elif instruction.op == "load":
-                found.append(self._load(instruction.attr("operand"), row, unit, mask))
-            elif instruction.op == "constant":
-                found.append(self.values.constant(REGISTER[instruction.dtype], instruction.attr("value")))
-            elif instruction.op == "number":
-                number = self.values.splat(self.f[T.COUNT + instruction.attr("number")].value)
-                found.append(converted(self.values, number, REGISTER[instruction.dtype]))
-            else:
-                inputs = [found[i] for i in instruction.inputs]
-                found.append(EXPRESSIONS[instruction.op](self.values, dict(instruction.attrs), inputs))
+            for row, place, values in zip(rows, held, found, strict=True):
+                values.append(self._value(instruction, row, place, vector, unit, mask, values))
         for i, (operand, position) in enumerate(self.code.stores):
-            place = self._place(len(self.code.loads) + i, row, unit)
-            self.values.store(operand.dtype, found[position], place, mask)
+            for row, values in zip(rows, found, strict=True):
+                place = self._place(len(self.code.loads) + i, row, unit)
+                self.values.store(operand.dtype, values[position], place, mask)
+
+    def _value(
+        self, instruction: Instruction, row: Number, held: Number, vector: int, unit: Number, mask: Any, found: Any
+    ) -> Any:
+        """What an instruction makes; `found` are the values of those before it."""
+        if instruction.op == "sum":
+            place = held * self.structure.columns + (instruction.attr("gate") * self.structure.vectors + vector)
+            return self.e.load(self.sums, (place * self.e.line).value)
+        if instruction.op == "load":
+            return self._load(instruction.attr("operand"), row, unit, mask)
+        if instruction.op == "constant":
+            return self.values.constant(REGISTER[instruction.dtype], instruction.attr("value"))
+        if instruction.op == "number":
+            number = self.values.splat(self.f[T.COUNT + instruction.attr("number")].value)
+            return converted(self.values, number, REGISTER[instruction.dtype])
+        return EXPRESSIONS[instruction.op](self.values, dict(instruction.attrs), [found[i] for i in instruction.inputs])
 
     def _place(self, operand: int, row: Number, unit: Number) -> Any:
         kinds = (*self.code.loads, *(o for o, _ in self.code.stores))
