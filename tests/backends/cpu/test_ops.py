@@ -15,6 +15,8 @@ from netlang.diagnostics import NetError, Source, Span
 from netlang.ir.build import Builder, make_node
 from netlang.ir.opdef import Sample, registered
 from netlang.ir.types import DType, TensorType
+from netlang.passes import inference_pipeline
+from netlang.passes.manager import PassManager
 from tests.backends.cpu.against_reference import B, check, feed_of, graph_of, inputs_like
 
 TESTED = [name for name, record in registered().items() if record.samples is not None]
@@ -76,6 +78,20 @@ def test_not_a_number_stays_one() -> None:
     results += [B.op("reduce_max", value, axes=(0,)), B.op("reduce_min", value, axes=(0,))]
     with np.errstate(all="ignore"):
         check(graph_of([value], *results), feed_of([x]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("base", [0.5, 2.0, 8.0, 10.0])
+def test_powers_of_constants_in_a_loop(base: float, dtype: Any) -> None:
+    """As in Adam's 1 - beta^step: where the base is a constant of the kernel, LLVM makes exp2 or ldexp of the power."""
+    x, count = np.linspace(-3, 3, 37).astype(dtype), np.arange(-3, 34)
+    values = inputs_like([x, count])
+    one = B.scalar(1.0, values[0])
+    whole = B.op("cast", values[1], dtype=values[0].dtype)
+    powers = [B.op("sub", one, B.op("pow", B.scalar(base, values[0]), B.op("add", v, one))) for v in (values[0], whole)]
+    graph = PassManager().run(graph_of(values, *powers), inference_pipeline())
+    assert any(node.op == "fused" for node in graph.nodes)
+    check(graph, feed_of([x, count]), 1e-6)
 
 
 def test_powers_with_constant_exponents() -> None:
