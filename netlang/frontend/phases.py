@@ -91,6 +91,8 @@ def _patterns(names: dict[str, str]) -> list[str]:
 def _warn_of_nothing(recipe: Recipe, graph: Graph, changed: frozenset[str] | None, reporter: Reporter) -> None:
     weights = [p for p in graph.params if p.node.attrs["role"] == "weight"]
     chosen = [p for p in weights if changed is None or p.node.name in changed]
+    if not weights and any(changed is None or name in changed for name, _ in graph.updates):
+        return  # it learns by `update` alone
     if recipe.loss is not None and not depends((recipe.loss,), chosen):
         what = "training would change nothing: no gradient leads from the loss to a weight"
         what += " that is updated" if chosen != weights else ""

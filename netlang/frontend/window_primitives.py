@@ -63,16 +63,27 @@ def _convolve_transposed(site: Site, arguments: Arguments) -> Value:
     return site.emit("conv_data_grad", x, weight, size=tuple(size), **attrs)
 
 
-def _convolve_local(site: Site, arguments: Arguments) -> Value:
-    x, weight = one(arguments["x"]), one(arguments["weight"])
+def _unshared(x: Value, weight: Value, arguments: Arguments) -> dict[str, Any]:
+    """The attributes of an unshared convolution with these weights [...out, channels out, in, ...kernel]."""
     count = spatial(x, "local_conv")
     kernel = [d for d in weight.shape[x.rank :] if isinstance(d, int)]
     if len(kernel) != count:
         what = "[...out, channels out, in, ...kernel]"
         raise Fault(f"local_conv expects weights {what} of {2 * count + 2} dimensions, got {shape_text(weight.shape)}")
     stride = geometry.per_axis(arguments["stride"], count, "stride")
-    pad = geometry.pads(arguments["pad"], kernel, (1,) * count)
-    return site.emit("local_conv", x, weight, stride=stride, pad=pad)
+    return {"stride": stride, "pad": geometry.pads(arguments["pad"], kernel, (1,) * count)}
+
+
+def _convolve_local(site: Site, arguments: Arguments) -> Value:
+    x, weight = one(arguments["x"]), one(arguments["weight"])
+    return site.emit("local_conv", x, weight, **_unshared(x, weight, arguments))
+
+
+def _convolve_local_transposed(site: Site, arguments: Arguments) -> Value:
+    """From the outputs of an unshared convolution back to its input of `size`, by the same weights."""
+    x, weight = one(arguments["x"]), one(arguments["weight"])
+    size = _sizes(arguments["size"], spatial(x, "local_conv"))
+    return site.emit("local_conv_data_grad", x, weight, size=size, **_unshared(x, weight, arguments))
 
 
 def window_counts(sizes: Any, kernel: Any, stride: Any, pad: Any) -> list[Dim]:
@@ -201,6 +212,11 @@ def listed() -> list[Primitive]:
             Signature.of("convolve_transposed", "x", "weight", **_CONVOLVE, output_pad=None), 2, _convolve_transposed
         ),
         Primitive(Signature.of("convolve_local", "x", "weight", stride=1, pad="valid"), 2, _convolve_local),
+        Primitive(
+            Signature.of("convolve_local_transposed", "x", "weight", "size", stride=1, pad="valid"),
+            2,
+            _convolve_local_transposed,
+        ),
         _pool("max_pool", dilation=1),
         _pool("max_pool_switch", dilation=1),
         _pool("avg_pool", count_include_pad=True),

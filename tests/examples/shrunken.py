@@ -63,7 +63,9 @@ def chosen(module: Module, case: Case) -> Graph:
 
 
 def recipes(module: Module, net: Graph) -> tuple[TrainSpec, ...]:
-    """How the net is trained: none, one, or several phases."""
+    """How the net's weights are trained: none, one, or several phases. What learns by `update` alone is left out."""
+    if all(p.node.attrs["role"] != "weight" for p in net.params):
+        return ()
     return tuple(spec for spec in module.phases.values() if spec.graph.name == net.name)
 
 

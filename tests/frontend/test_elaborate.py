@@ -317,12 +317,14 @@ def test_a_file_full_of_faults_is_not_told_in_full() -> None:
         ("dense(4)", "1 - accuracy(logits, label)", "accuracy, argmax"),
         ("relu", "cross_entropy(logits, label)", "the net has none"),
         ("dense(4)", "cross_entropy(logits, label)", ""),
+        ("counted", "cross_entropy(logits, label)", ""),
     ],
 )
 def test_a_loss_that_trains_nothing(layer: str, loss: str, hint: str) -> None:
     module = load(
         f"net n() {{\n input x: f32[N, 4]\n logits = x -> {layer}\n output y = logits\n}}\n"
-        f"train {{\n target label: i64[N]\n loss {loss}\n optimizer sgd(lr = 0.1)\n}}"
+        f"train {{\n target label: i64[N]\n loss {loss}\n optimizer sgd(lr = 0.1)\n}}\n"
+        "block counted(x) {\n buffer seen: f32 = zeros()\n update seen = seen + 1\n return x * seen\n}"
     )
     told = [(w.spans[0].line, w.hint) for w in module.warnings if "training would change nothing" in w.message]
     assert [line for line, _ in told] == ([8] if hint else [])

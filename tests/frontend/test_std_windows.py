@@ -134,3 +134,16 @@ def test_unshared_convolution() -> None:
     for i, j in np.ndindex(3, 2):
         patch = x[:, :, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3]
         np.testing.assert_allclose(y[:, :, i, j], np.einsum("ochw,nchw->no", w[i, j], patch) + b[:, i, j])
+
+
+def test_unshared_convolution_leads_back_by_the_same_weights() -> None:
+    """<conv(x), y> = <x, transposed(y)>."""
+    x, y, w = normal(2, 3, 6, 7), normal(2, 4, 5, 3), normal(5, 3, 4, 3, 2, 3)
+    body = """\
+there = convolve_local(x, w, stride = [1, 2])
+back = convolve_local_transposed(y, w, [6, 7], stride = [1, 2])
+output a = sum(there * y)
+output b = sum(back * x)
+"""
+    out = results(body, {"x": x, "y": y, "w": w})
+    np.testing.assert_allclose(out["a"], out["b"])
