@@ -27,9 +27,11 @@ def balanced(similarity: Array, same: Array, threshold: float) -> float:
 
 
 def best_threshold(similarity: Array, same: Array) -> float:
-    """The threshold at which the balanced accuracy is highest."""
+    """The middle of the thresholds at which the balanced accuracy is highest."""
     candidates = np.quantile(similarity, np.linspace(0.5, 1, 500))
-    return float(candidates[np.argmax([balanced(similarity, same, c) for c in candidates])])
+    found = np.array([balanced(similarity, same, c) for c in candidates])
+    best = candidates[found == found.max()]
+    return float((best.min() + best.max()) / 2)
 
 
 def area(similarity: Array, same: Array) -> float:
