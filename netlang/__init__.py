@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netlang.diagnostics import NetError as NetError
     from netlang.driver import compile as compile
+    from netlang.runtime.course import train as train
     from netlang.runtime.data.dataset import Dataset as Dataset
     from netlang.runtime.data.sources import load as data
     from netlang.runtime.fit import Options as Options
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data"]
+__all__ = ["Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data", "train"]
 
 # In a checkout that is not what is installed (Python started in its root), `backends` and `grammar` lie beside this
 # folder; installing puts them inside.
@@ -44,6 +45,7 @@ _PLACES = {
     "Options": ("netlang.runtime.fit", "Options"),
     "Progress": ("netlang.runtime.fit", "Progress"),
     "Trainer": ("netlang.runtime.trainer", "Trainer"),
+    "train": ("netlang.runtime.course", "train"),
 }
 
 

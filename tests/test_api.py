@@ -38,7 +38,7 @@ def test_numba_waits_for_the_first_kernel() -> None:
 
 def test_the_public_names() -> None:
     assert set(netlang.__all__) == {
-        *("Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data")
+        *("Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data", "train")
     }
     for name in netlang.__all__:
         assert getattr(netlang, name)
