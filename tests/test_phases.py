@@ -345,3 +345,29 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert main(["ir", "m.net", "--phase", "pretrain"]) == 2
     assert main(["train", "m.net", "--phase", "hed"]) == 2
     assert "did you mean 'head'?" in capsys.readouterr().err
+
+
+def test_names_in_a_weights_file_say_whose_a_parameter_is() -> None:
+    text = """\
+net encoder {
+  input x: f32[N, 4]
+  output y = x -> dense(3)
+}
+net first {
+  input x: f32[N, 4]
+  output y = x -> encoder -> dense(2)
+}
+net second {
+  input x: f32[N, 2]
+  output y = x -> first2 -> dense(2)
+}
+net first2 {
+  input x: f32[N, 2]
+  output y = (x, x) -> concat -> first
+}
+"""
+    one = model(text, net="first").init(0)
+    assert {n for n in one.family.arrays if "weight" in n} == {
+        "first.dense1.weight", "encoder.dense1.weight", "second.dense1.weight",
+    }  # fmt: skip
+    assert {n for n in one.parameters if "weight" in n} == {"encoder.dense1.weight", "dense1.weight"}

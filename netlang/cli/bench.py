@@ -67,7 +67,7 @@ def bench(args: argparse.Namespace) -> None:
     if args.train and module.train is None:
         raise NetError(f"{module.source.name} has no train section, so there is no training step to time")
     model = assemble(module, backend_of(args), args.net, args.threads).init(0)
-    trainer = model.trainer(0) if args.train else None
+    trainer = model.trainer(0, phase=module.train.name) if args.train and module.train else None
     rows = []
     for batch in (args.batch,) if args.batch else (1, 16):
         sizes = sizes_of(args, model.net, batch)

@@ -79,7 +79,8 @@ def _names(group: Iterable[str], kept: Mapping[str, Mapping[Key, str]]) -> dict[
         for key, name in kept[net].items():
             if key in found:
                 continue
-            whole = f"{net}.{name}" if key[0] else name
+            owner, inner = key
+            whole = f"{owner.rpartition(':')[2]}.{inner}" if owner else name
             while whole in taken:
                 whole += "_"
             found[key] = whole
