@@ -21,6 +21,7 @@ from netlang.frontend import load
 from netlang.ir import dims
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module, TrainSpec
+from netlang.ir.scan import SCAN
 from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, recompute, training_pipeline
 from netlang.passes.manager import Pass, PassManager
@@ -247,10 +248,11 @@ def within(graph: Graph, backend: Backend, budget: Budget) -> Graph:
     least = found[0].bytes + held
     if least > budget.bytes:
         sizes = ", ".join(f"{name} = {size}" for name, size in budget.sizes.items())
+        loops = ", and so do loops with checkpoint = 10" if any(n.op == SCAN for n in graph.nodes) else ""
         raise NetError(
             f"a training step{' with ' + sizes if sizes else ''} needs at least {least / 1e6:,.1f} MB, even with "
             f"activations computed again: {budget.bytes / 1e6:,.1f} MB are not enough",
-            hint=f"{held / 1e6:,.1f} MB of it hold weights, optimiser and inputs; a smaller batch needs less",
+            hint=f"{held / 1e6:,.1f} MB of it hold weights, optimiser and inputs; a smaller batch needs less{loops}",
         )
     return fitted
 

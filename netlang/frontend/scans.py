@@ -62,7 +62,7 @@ def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
     if arguments["lengths"] is not None:
         alive = site.emit("lt", step.number, _lengths(arguments["lengths"]))
         following = [_kept(site, alive, new, old) for new, old in zip(following, step.states, strict=True)]
-        emitted = [_kept(site, alive, y, site.scalar(0.0, y.dtype)) for y in emitted]
+        emitted = [_kept(site, alive, y, site.scalar(False if y.dtype is DType.BOOL else 0, y.dtype)) for y in emitted]
     major = tuple(_moved(site, x, axis, 0) for x in sequences)
     # Only training keeps states for a gradient.
     checkpoint = _every(arguments["checkpoint"]) if site.context.training else 0

@@ -70,15 +70,17 @@ def test_states_axes_and_directions() -> None:
 
 
 RAGGED = """
-block running(x, total) { return total + x, total + x, 2 * total }
+block running(x, total) { return total + x, total + x, 2 * total, argmax(x), x > 0 }
 net n() {
   input x: f32[N, T, 3]
   input ends: i64[N]
-  last, sums, twice = x -> scan(running, state = [x.shape[0], 3], lengths = ends)
-  first, back, _twice = x -> scan(running, state = [x.shape[0], 3], lengths = ends, reverse = true)
+  last, sums, twice, largest, above = x -> scan(running, state = [x.shape[0], 3], lengths = ends)
+  first, back, _twice, _largest, _above = x -> scan(running, state = [x.shape[0], 3], lengths = ends, reverse = true)
   output last
   output sums
   output twice
+  output largest
+  output above
   output first
   output back
 }"""
@@ -92,6 +94,8 @@ def test_lengths_hold_states_and_silence_the_rest() -> None:
     np.testing.assert_allclose(out["last"], sums[:, -1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(out["sums"], sums * alive, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(out["twice"], 2 * (sums - x) * alive, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(out["largest"], np.argmax(x, 2) * alive[..., 0])
+    np.testing.assert_array_equal(out["above"], (x > 0) & alive)
     np.testing.assert_allclose(out["first"], sums[:, -1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(out["back"][0], np.cumsum(x[0, ::-1], 0)[::-1], rtol=1e-5, atol=1e-6)
 
@@ -257,3 +261,31 @@ def test_sequences_may_be_short(steps: int) -> None:
     out = results(net(f"net n() {{\ninput x: f32[N, T, 3]\n{body}\n}}"), {"x": normal(2, steps, 3)})
     assert out["hs"].shape == (2, steps, 4)
     assert out["both"].any() == bool(steps)
+
+
+DESCENT = """
+block energy(h, x) { return 0.5 * sum((h - x) ** 2) + sum(tanh(h)) }
+block descend(h, x, rate) { return h - rate * grad(energy(h, x), h) }
+net n() {
+  input x: f64[N, 3]
+  param rate: f64 = 0.2
+  h, _path = scan(descend(x = x, rate = rate), state = 0 * x, steps = 8)
+  output h
+  output loss = sum(h ** 2)
+}"""
+
+
+def test_a_cell_may_follow_a_gradient_and_be_differentiated() -> None:
+    x = RNG.standard_normal((2, 3))
+
+    def descended(rate: float) -> Array:
+        h = 0 * x
+        for _ in range(8):
+            h = h - rate * (h - x + 1 - np.tanh(h) ** 2)
+        return h
+
+    graph = differentiate(net(DESCENT))
+    out = results(graph, {"x": x}, {"rate": np.array(0.2)})
+    np.testing.assert_allclose(out["h"], descended(0.2), rtol=1e-12)
+    slope = ((descended(0.2 + 1e-6) ** 2).sum() - (descended(0.2 - 1e-6) ** 2).sum()) / 2e-6
+    np.testing.assert_allclose(out["grad.rate"], slope, rtol=1e-6)
