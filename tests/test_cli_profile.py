@@ -68,6 +68,28 @@ def test_a_training_step(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert {("conv1", "update"), ("dense1", "update")} <= {(x["name"], x["phase"]) for x in told["layers"]}
 
 
+def test_loops_tell_how_often_a_kernel_is_carried_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+        net words {
+          input x: f32[N, 9, 12]
+          _all, last, _memory = x -> lstm(16, states = true)
+          output logits = last -> dense(3)
+        }
+        train {
+          target label: i64[N]
+          loss      cross_entropy(logits, label)
+          optimizer sgd(lr = 0.1)
+          batch     4
+        }"""
+    (tmp_path / "words.net").write_text(text)
+    assert main(["profile", str(tmp_path / "words.net"), "--train", "--calls", "2", "--json"]) == 0
+    found = {(x["name"], x["phase"]): x for x in json.loads(capsys.readouterr().out)["layers"]}
+    forward, backward = found["lstm1", "forward"], found["lstm1", "backward"]
+    for found_there in (forward, backward):
+        assert any(kernel.startswith("9 x cell") for kernel in found_there["kernels"])
+    assert forward["flops"] == 2 * 9 * 4 * 16 * 64
+
+
 def test_a_target_that_cannot(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", net, "--target", "reference"]) == 2
     assert "target 'reference' cannot time single steps" in capsys.readouterr().err

@@ -156,7 +156,14 @@ def is_product(node: Node) -> bool:
 
 
 def _is_main(node: Node) -> bool:
-    return is_product(node) and all(v.node.op == "input" for v in node.inputs)
+    return is_product(node) and all(viewed(v).node.op == "input" for v in node.inputs)
+
+
+def viewed(value: Value) -> Value:
+    """The value whose bytes these are, under another shape."""
+    while value.node.op == "reshape":
+        value = value.node.inputs[0]
+    return value
 
 
 def _reads_directly(node: Node) -> bool:

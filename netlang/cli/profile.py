@@ -165,13 +165,18 @@ def _madds(node: Node) -> dims.Dim:
 
 
 def _phase(node: Node) -> str:
-    origins = [n.origin for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else []
-    origins.append(node.origin)
+    origins = _origins(node)
     if node.origin == RECOMPUTE:
         return "again"
     if OPTIMIZER in origins:
         return "update"
     return "backward" if GRADIENT in origins or node.op == "max_unpool" else "forward"
+
+
+def _origins(node: Node) -> set[str]:
+    """The passes that made a node and what is inside of it."""
+    inside = [n for n in node.body.nodes if n.op not in ("input", "param", "const")] if node.body else []
+    return {node.origin}.union(*map(_origins, inside))
 
 
 def _timed_call(executable: Executable, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> float:

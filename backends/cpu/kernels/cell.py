@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
-from netlang.backends.cpu.cell import KIND, Cell, Part, read_cell
+from netlang.backends.cpu.cell import KIND, Cell, Part, read_cell, viewed
 from netlang.backends.cpu.emit import BYTES
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Step, lowering
@@ -47,8 +47,8 @@ def cell(context: LoweringContext, node: Node) -> list[Step]:
     if found.main is not None:
         a, w = found.main.inputs
         inner = w.shape[1] if found.main.attrs["transpose_b"] else w.shape[0]
-        steps, packed = _packed(context, found, structure, inputs[w])
-        args = [inputs[a], inner * _FLOAT, packed, inner]
+        steps, packed = _packed(context, found, structure, inputs[viewed(w)])
+        args = [inputs[viewed(a)], inner * _FLOAT, packed, inner]
         work = work + found.rows * inner * found.units * structure.code.sums
     args += [found.rows, found.units, *found.numbers]
     operands = (*found.code.loads, *(o for o, _ in found.code.stores))

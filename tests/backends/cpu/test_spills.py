@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from netlang.backends.cpu.cell import CellCode, CellOperand
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import Kernel, emitted
+from netlang.backends.cpu.nest import Instruction
 from netlang.backends.cpu.target import LEVELS, Target, host
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
+from netlang.backends.cpu.tiles.cell_kernel import emit_cell
+from netlang.backends.cpu.tiles.cell_table import CellStructure
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.depthwise_gradient import DepthwiseGradientStructure, emit_depthwise_gradient
@@ -82,6 +86,15 @@ def depthwise_gradient(target: Target, rows: int, columns: int) -> Kernel:
     return emitted(structure.key, partial(emit_depthwise_gradient, structure))
 
 
+def cell(target: Target, gates: int, vectors: int) -> Kernel:
+    """The product of a cell of which nothing but the sums is stored."""
+    sums = tuple(Instruction("sum", "f32", (), (("gate", gate),)) for gate in range(gates))
+    code = CellCode((), sums, tuple((CellOperand("f32", True, True), gate) for gate in range(gates)))
+    height = most_pixels(target, gates * vectors)
+    structure = CellStructure(target.lanes(4), vectors, height, True, 0, code)
+    return emitted(structure.key, partial(emit_cell, structure))
+
+
 def products(target: Target) -> Kernel:
     """Winograd's products by themselves: the transforms around them hold more vectors than any machine's registers."""
     lanes, patches = target.lanes(4), most_pixels(target, VECTORS)
@@ -119,6 +132,9 @@ def kernels(target: Target) -> dict[str, Kernel]:
         "weight gradient, 5 columns": weight_gradient(target, 2, 5),
         "weight gradient, 1 column": weight_gradient(target, 2, 1),
         "Winograd's products": products(target),
+        "cell of four gates": cell(target, 4, 1),
+        "cell of three gates": cell(target, 3, 1),
+        "cell of one gate": cell(target, 1, 4),
     }
     if not target.masks_are_free:
         del found["product, loose"]  # B is packed
