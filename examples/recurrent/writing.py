@@ -14,6 +14,7 @@ from netlang.pictures import save
 
 LENGTH = 64
 PICTURE = "written.png"
+WIDTH, MARGIN = 420, 8.0
 TEMPERATURE = 0.6
 FILE = Path(__file__).parent / "shakespeare.net"
 
@@ -35,13 +36,13 @@ def learn(data: netlang.Dataset, seed: int, epochs: int | None) -> tuple[dict[st
 
 def draw(read: str, written: str, path: Path) -> None:
     """What was given in grey, what was written in black."""
-    image = Image.new("RGB", (420, 330), "white")
+    image = Image.new("RGB", (WIDTH, 330), "white")
     pen = ImageDraw.Draw(image)
-    x, y = 8, 6
+    x, y = MARGIN, MARGIN
     for number, character in enumerate(read + written):
-        if character == "\n":
-            x, y = 8, y + 15
+        if character == "\n" or (character == " " and x > WIDTH - 80):
+            x, y = MARGIN, y + 15
             continue
         pen.text((x, y), character, (150, 150, 150) if number < len(read) else (20, 20, 20))
-        x += round(pen.textlength(character)) or 1
-    save(image.crop((0, 0, 420, min(330, y + 22))), path)
+        x += pen.textlength(character)
+    save(image.crop((0, 0, WIDTH, min(330, round(y) + 22))), path)
