@@ -7,7 +7,7 @@ from typing import Any
 
 from netlang.diagnostics import Span
 from netlang.frontend import limits
-from netlang.frontend.context import Context, Site, first_tensor, text_of
+from netlang.frontend.context import Context, Site, first_tensor, tensors_among, text_of
 from netlang.frontend.faults import Fault
 from netlang.frontend.scope import Frame, Naming
 from netlang.frontend.values import (
@@ -129,7 +129,7 @@ def apply(
                 return apply_primitive(context, layer.function, arguments, keywords, span)
             return _apply_block(context, layer, arguments, keywords, span)
     except (Fault, ShapeError) as fault:
-        raise context.locate(fault, span, first_tensor(inputs)) from None
+        raise context.locate(fault, span, tensors_among(inputs)) from None
 
 
 def _device(function: BlockFunction | Primitive, keyword: dict[str, Any]) -> int | None:

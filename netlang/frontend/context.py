@@ -115,13 +115,16 @@ class Context:
             span = frame.call
         return tuple(found[:_STACK]), subject
 
-    def locate(self, fault: Fault | ShapeError, span: Span, subject: Value | None = None) -> Located:
-        """`fault` with its place: its own span, or else `span`."""
+    def locate(self, fault: Fault | ShapeError, span: Span, subjects: Sequence[Value] = ()) -> Located:
+        """`fault` with its place: its own span, or else `span`. `subjects` are the tensors that it may be about."""
         place = fault.span if isinstance(fault, Fault) and fault.span is not None else span
         spans, about = self.places(place)
         notes = list(fault.notes) if isinstance(fault, Fault) else []
-        chain = self.chain(about if self.frame.std else subject or about)
-        return Located(Diagnostic(str(fault), spans, notes=(*notes, *chain), hint=fault.hint))
+        # Of several tensors, how those came to be whose shapes the message names.
+        named = {shape_text(v.shape): v for v in reversed(subjects) if shape_text(v.shape) in str(fault)}
+        shown: Sequence[Value | None] = list(reversed(named.values())) if len(named) > 1 else subjects[:1] or [about]
+        chains = [step for value in ([about] if self.frame.std else shown) for step in self.chain(value)]
+        return Located(Diagnostic(str(fault), spans, notes=(*notes, *chains), hint=fault.hint))
 
     def stop(self, message: str, span: Span | None) -> NoReturn:
         """Record a fault and end the elaboration."""
@@ -281,4 +284,9 @@ def text_of(span: Span) -> str:
 
 def first_tensor(values: Sequence[Any]) -> Value | None:
     """The first tensor among some values."""
-    return next((v for v in values if isinstance(v, Value)), None)
+    return next(iter(tensors_among(values)), None)
+
+
+def tensors_among(values: Sequence[Any]) -> list[Value]:
+    """Those of some values that are tensors."""
+    return [v for v in values if isinstance(v, Value)]

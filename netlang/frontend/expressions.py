@@ -9,7 +9,7 @@ from typing import Any
 from netlang.diagnostics import Span, did_you_mean
 from netlang.frontend import ast
 from netlang.frontend.calls import apply, as_layer, call, site_of
-from netlang.frontend.context import Context, text_of
+from netlang.frontend.context import Context, tensors_among, text_of
 from netlang.frontend.faults import Fault, Silenced
 from netlang.frontend.limits import INTEGER
 from netlang.frontend.operators import binary, truth, unary
@@ -247,7 +247,10 @@ def _link(context: Context, e: ast.Binary, value: Any) -> Any:
         return value
     other = evaluate(context, e.right)
     kind = _LAYER_NAMES.get(sign, "compare") if isinstance(value, Value) or isinstance(other, Value) else ""
-    result = binary(site_of(context, e.span, kind), sign, value, other)
+    try:
+        result = binary(site_of(context, e.span, kind), sign, value, other)
+    except (Fault, ShapeError) as fault:
+        raise context.locate(fault, e.span, tensors_among([value, other])) from None
     if isinstance(result, Value):
         context.record(result, text_of(e.span))
     return result

@@ -144,7 +144,7 @@ def _scalar(context: Context, expression: ast.Expression, what: str) -> Value:
         raise Fault(f"{what} must be a tensor, not {describe(value)}", span=expression.span)
     if value.rank:
         fault = Fault(f"{what} must be a single number, got {shape_text(value.shape)}", hint="take its mean or sum")
-        raise context.locate(fault, expression.span, value)
+        raise context.locate(fault, expression.span, [value])
     return value
 
 

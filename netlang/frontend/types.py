@@ -79,7 +79,7 @@ def check_promise(context: Context, name: ast.Word, type: ast.Type, value: Any) 
         raise Fault(f"'{name.text}' is promised to be {promised}, but is {describe(value)}", span=type.span)
     if value.type != promised:
         raise context.locate(
-            Fault(f"'{name.text}' is promised to be {promised}, but is {value.type}"), type.span, value
+            Fault(f"'{name.text}' is promised to be {promised}, but is {value.type}"), type.span, [value]
         )
 
 

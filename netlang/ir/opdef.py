@@ -174,10 +174,24 @@ def broadcast_shapes(shapes: Sequence[tuple[Dim, ...]], what: str) -> tuple[Dim,
                 continue
             if found != 1:
                 text = " and ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
-                raise ShapeError(f"{what} cannot combine {text}: {found} and {dim} differ")
+                hint = maps_hint(shapes[0], shapes[-1])
+                raise ShapeError(f"{what} cannot combine {text}: {found} and {dim} differ", hint)
             found = dim
         out.append(found)
     return tuple(out)
+
+
+def maps_hint(a: Sequence[Dim], b: Sequence[Dim], but: int | None = None) -> str:
+    """What usually makes two maps [N, channels, ...spatial] equal that should be, except along axis `but`."""
+    if len(a) != len(b) or len(a) < 3:
+        return ""
+    differing = [axis for axis, (x, y) in enumerate(zip(a, b, strict=True)) if x != y and axis != but]
+    if min(differing, default=0) >= 2:
+        return "both ways need the same strides, and pad = same where a kernel is larger than 1"
+    if differing == [1] and isinstance(a[1], int) and isinstance(b[1], int):
+        fewer, more = sorted((a[1], b[1]))
+        return f"conv({more}, 1) makes {more} channels of {fewer}"
+    return ""
 
 
 def float_only(name: str, types: Types) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlang.ir.dims import Dim, Shape
 from netlang.ir.graph import Attrs, Node, Value
-from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, ShapeError, Types, define, same_dtype
+from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, ShapeError, Types, define, maps_hint, same_dtype
 from netlang.ir.types import TensorType, shape_text
 from netlang.ops.families import unary_gradient
 from netlang.ops.movement import moved
@@ -34,7 +34,8 @@ def _infer_concat(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     for t in types:
         if t.rank != first.rank or _with_dim(t.shape, axis, 0) != _with_dim(first.shape, axis, 0):
             text = " and ".join((shape_text(first.shape), shape_text(t.shape)))
-            raise ShapeError(f"concat along axis {axis} cannot join {text}: only that axis may differ")
+            message = f"concat along axis {axis} cannot join {text}: only that axis may differ"
+            raise ShapeError(message, maps_hint(first.shape, t.shape, but=axis))
         total = total + t.shape[axis]
     return (moved(_with_dim(first.shape, axis, total), first),)
 

@@ -109,3 +109,54 @@ train {
     with pytest.raises(NetError) as raised:
         load(text)
     assert [d.spans[0].line for d in raised.value.diagnostics] == [3, 5, 11]
+
+
+INCEPTION = """\
+block inception(x) {
+  a = x -> conv(64, 1) -> relu
+  b = x -> conv(96, 1) -> conv(128, 3)
+  return (a, b) -> concat
+}
+
+net n() {
+  input image: f32[N, 192, 28, 28]
+  output y = image -> inception
+}
+"""
+
+
+def test_maps_that_differ_are_both_told_of() -> None:
+    with pytest.raises(NetError) as raised:
+        load(INCEPTION, name="n.net")
+    assert (
+        str(raised.value)
+        == """\
+n.net:4:20: error: concat along axis 1 cannot join [N, 64, 28, 28] and [N, 128, 26, 26]: only that axis may differ
+   4 |   return (a, b) -> concat
+     |                    ^^^^^^
+  in the block used at n.net:9:23:
+   9 |   output y = image -> inception
+     |                       ^^^^^^^^^
+  note: image [N,192,28,28] -> conv(64, 1) [N,64,28,28] -> relu [N,64,28,28]
+  note: image [N,192,28,28] -> conv(96, 1) [N,96,28,28] -> conv(128, 3) [N,128,26,26]
+  hint: both ways need the same strides, and pad = same where a kernel is larger than 1"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "hint", "notes"),
+    [
+        ("conv(32, 1)", "conv(32, 1) makes 32 channels of 16", 1),
+        ("conv(16, 3, stride = 2, pad = 1)", "both ways need the same strides, and pad = same", 1),
+        ("conv(16, 3) -> relu -> flatten", "", 1),
+    ],
+)
+def test_a_residual_sum_of_unlike_maps(way: str, hint: str, notes: int) -> None:
+    text = f"net n() {{\n  input x: f32[N, 16, 8, 8]\n  h = x -> {way}\n  output y = relu(x + h)\n}}\n"
+    with pytest.raises(NetError) as raised:
+        load(text)
+    (found,) = raised.value.diagnostics
+    assert (found.spans[0].line, found.spans[0].column) == (4, 19)
+    assert found.message.startswith("add cannot combine [N, 16, 8, 8] and [N, ")
+    assert found.hint.startswith(hint) and bool(found.hint) == bool(hint)
+    assert len(found.notes) == notes and found.notes[0].startswith(f"x [N,16,8,8] -> {way.split(' ->')[0]}")
