@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim
-from netlang.ir.graph import Value
+from netlang.ir.graph import Node, Value
 
 Stacks = Mapping[Value, Value]
 Total = Callable[[Stacks, Sequence[Value]], Value]
@@ -58,7 +58,7 @@ class Sums:
                 return lambda stacks, sums: self.make.add(left(stacks, sums), right(stacks, sums))
             if _is_product(term) and all(map(self._is_per_step, node.inputs)):
                 return self._product(term)
-            if node.op == "reduce_sum" and node.inputs[0] in self._factors:
+            if node.op == "reduce_sum" and _base(node.inputs[0]) in self._factors:
                 return self._reduction(term)
             if node.op in _LINEAR and _is_worthwhile(term):
                 inner = self._sum(node.inputs[0])
@@ -72,8 +72,14 @@ class Sums:
         return lambda stacks, sums: sums[place]
 
     def _want(self, value: Value) -> None:
-        if value not in self.wanted:
-            self.wanted.append(value)
+        """Ask for the stack of a value; that of another shape of it does as well."""
+        if _base(value) not in self.wanted:
+            self.wanted.append(_base(value))
+
+    def _stack(self, stacks: Stacks, value: Value) -> Value:
+        if value.node.op != "reshape":
+            return stacks[value]
+        return self.make.reshape(self._stack(stacks, value.node.inputs[0]), (self.length, *value.shape))
 
     def _reduction(self, term: Value) -> Total:
         (x,), attrs = term.node.inputs, term.node.attrs
@@ -81,33 +87,60 @@ class Sums:
         axes = (0, *(a + 1 for a in attrs["axes"]))
 
         def total(stacks: Stacks, sums: Sequence[Value]) -> Value:
-            return self.make.reshape(self.make.op("reduce_sum", stacks[x], axes=axes), term.shape)
+            return self.make.reshape(self.make.op("reduce_sum", self._stack(stacks, x), axes=axes), term.shape)
 
         return total
 
     def _product(self, term: Value) -> Total:
-        a, b = term.node.inputs
-        first, second = bool(term.node.attrs["transpose_a"]), bool(term.node.attrs["transpose_b"])
-        self._want(a)
-        self._want(b)
+        for value in term.node.inputs:
+            self._want(value)
+        rule = _PRODUCTS[term.node.op]
+        return lambda stacks, sums: rule(self.make, term.node, *(self._stack(stacks, v) for v in term.node.inputs))
 
-        def total(stacks: Stacks, sums: Sequence[Value]) -> Value:
-            left = self._long(stacks[a], 0 if first else 1)
-            right = self._long(stacks[b], 1 if second else 0)
-            return self.make.op("matmul", left, right, transpose_a=first, transpose_b=second)
 
-        return total
+def _matmul(make: Builder, node: Node, a: Value, b: Value) -> Value:
+    first, second = node.attrs["transpose_a"], node.attrs["transpose_b"]
+    return make.op("matmul", _long(make, a, 0 if first else 1), _long(make, b, 1 if second else 0), **node.attrs)
 
-    def _long(self, stack: Value, contracted: int) -> Value:
-        """A stack of matrices as one matrix, side by side along the axis that is summed over."""
-        steps, rows, columns = stack.shape
-        if contracted == 0:
-            return self.make.reshape(stack, (steps * rows, columns))
-        return self.make.reshape(self.make.op("transpose", stack, perm=(1, 0, 2)), (rows, steps * columns))
+
+def _long(make: Builder, stack: Value, contracted: int) -> Value:
+    """A stack of matrices as one matrix, side by side along the axis that is summed over."""
+    steps, rows, columns = stack.shape
+    if contracted == 0:
+        return make.reshape(stack, (steps * rows, columns))
+    return make.reshape(make.op("transpose", stack, perm=(1, 0, 2)), (rows, steps * columns))
+
+
+def _convolution(make: Builder, node: Node, x: Value, dy: Value) -> Value:
+    """The samples of all steps are one batch."""
+    batches = (make.reshape(v, (v.shape[0] * v.shape[1], *v.shape[2:])) for v in (x, dy))
+    return make.op("conv_weight_grad", *batches, **node.attrs)
+
+
+def _lookup(make: Builder, node: Node, updates: Value, indices: Value) -> Value:
+    return make.op("scatter_add", updates, indices, **node.attrs)
+
+
+_PRODUCTS: Mapping[str, Callable[[Builder, Node, Value, Value], Value]] = {
+    "matmul": _matmul,
+    "conv_weight_grad": _convolution,
+    "scatter_add": _lookup,
+}
+"""(builder, node of a step, the stacks of its two inputs) -> the sum of the node's results over all steps."""
 
 
 def _is_product(term: Value) -> bool:
-    return term.node.op == "matmul" and all(v.rank == 2 for v in term.node.inputs)
+    node = term.node
+    if node.op == "matmul":
+        return all(v.rank == 2 for v in node.inputs)
+    return node.op == "conv_weight_grad" or (node.op == "scatter_add" and node.attrs["axis"] == 0)
+
+
+def _base(value: Value) -> Value:
+    """What a value is another shape of."""
+    while value.node.op == "reshape":
+        value = value.node.inputs[0]
+    return value
 
 
 def _is_worthwhile(term: Value) -> bool:
@@ -125,7 +158,7 @@ def _factors(terms: Sequence[Value | None]) -> Collection[Value]:
     while waiting:
         value = waiting.pop()
         if _is_product(value):
-            found.update(value.node.inputs)
+            found.update(map(_base, value.node.inputs))
         elif value.node.op == "add" or value.node.op in _LINEAR:
             waiting += value.node.inputs
     return found

@@ -178,3 +178,40 @@ def test_loops_of_all_kinds(name: str) -> None:
     feed = {v.node.name: a for v, a in zip(graph.inputs, ALL[name].arrays(4), strict=True)}
     for key, wanted in evaluate(graph, feed)[0].items():
         np.testing.assert_allclose(evaluate(hoisted(graph), feed)[0][key], wanted, rtol=1e-12, atol=1e-13)
+
+
+CONV_RNN = """
+block cell(x, h) { return tanh((x -> conv(3, 3, pad = same)) + (h -> conv(3, 3, pad = same, bias = false))) }
+"""
+FEEDBACK = """
+block cell(x, h, word) {
+  after = tanh(h + (x -> dense(4)) + (word -> embedding(5, 4, dtype = f64)))
+  return after, argmax(after), after
+}"""
+LOOKING = """
+block cell(x, h, places) {
+  keys = tanh(matmul(places, projection_of(h)) + (x -> dense(6, bias = false) -> reshape([x.shape[0], 1, 6])))
+  weights = softmax(keys -> projection(1) -> flatten)
+  return tanh(h + sum(places * reshape(weights, [x.shape[0], 7, 1]), axis = 1))
+}
+block projection_of(h) { return h -> dense(24) -> reshape([h.shape[0], 4, 6]) }
+"""
+SUMMED = {
+    "conv": (CONV_RNN, "cell", "[x.shape[0], 3, 6, 6]", "input x: f64[N, T, 2, 6, 6]"),
+    "lookup": (FEEDBACK, "cell", "[[x.shape[0], 4], argmax(slice(x, 1, 0, 1), axis = 2) -> reshape([x.shape[0]])]", ""),
+    "attention": (LOOKING, "cell(places = p)", "[x.shape[0], 4]", "input x: f64[N, T, 3]\ninput p: f64[N, 7, 4]"),
+}
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_the_gradients_of_all_weights_are_made_after_the_loop(name: str) -> None:
+    cell, layer, state, inputs = SUMMED[name]
+    results = "_h, _word, hs" if name == "lookup" else "_h, hs"
+    body = f"{results} = x -> scan({layer}, state = {state})\n{LAST}"
+    graph = net(cell, body, inputs or "input x: f64[N, T, 3]")
+    plain, after = differentiate(graph), differentiate(hoisted(graph))
+    check_same(plain, after)
+    tidy = PassManager().run(after, training_pipeline())
+    check_same(plain, tidy)
+    backward = next(Loop.of(n) for n in tidy.nodes if n.op == SCAN and n.attrs["reverse"])
+    assert len(backward.states) == 1
