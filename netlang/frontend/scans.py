@@ -9,43 +9,34 @@ a `scan` node, and what it reads besides (parameters, tensors among its argument
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from netlang.frontend import geometry
 from netlang.frontend.calls import apply
+from netlang.frontend.cells import USAGE, carried_out, check_states, stand_ins
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault
 from netlang.frontend.limits import check_dim
 from netlang.frontend.signature import Signature
-from netlang.frontend.values import BlockFunction, Layer, Primitive, describe, is_dim, is_layer, tensors_of
+from netlang.frontend.values import BlockFunction, Layer, Primitive, describe, is_dim, is_layer
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value, topological
 from netlang.ir.scan import Loop, closed
-from netlang.ir.types import DType, TensorType, shape_text
+from netlang.ir.types import DType, shape_text
 
 SIGNATURE = Signature.of("scan", "cell", state=(), axis=1, reverse=False, lengths=None, checkpoint=0, steps=None)
-_USAGE = "a cell goes from (slices, states) to (next states, emitted): x -> scan(cell, state = h0)"
 
 
 def scan(site: Site, arguments: Mapping[str, Any]) -> Any:
     """The layer `scan(cell, ...)`. With `steps` there are no sequences to wait for: it is carried out at once."""
     cell = arguments["cell"]
     if not is_layer(cell):
-        raise Fault(f"scan needs a cell, which is a layer, not {describe(cell)}", hint=_USAGE)
+        raise Fault(f"scan needs a cell, which is a layer, not {describe(cell)}", hint=USAGE)
     if isinstance(cell, BlockFunction | Primitive):
         cell = Layer(cell, (), {}, site.span)
     layer = Layer(PRIMITIVE, (), {**arguments, "cell": cell}, site.span)
     return layer if arguments["steps"] is None else apply(site.context, layer, [], (), {}, site.span)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """Stand-ins for what one step is given: its number, the states, the slices."""
-
-    number: Value
-    states: tuple[Value, ...]
-    slices: tuple[Value, ...]
 
 
 def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
@@ -53,9 +44,9 @@ def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
     sequences: list[Value] = arguments[""]
     length, axis = _length(sequences, arguments)
     initial = _initial(site, arguments["state"], sequences)
-    step = _stand_ins(site, arguments["cell"], sequences, axis, initial)
-    made = _carried_out(site, arguments["cell"], step)
-    _check_states(initial, made)
+    step = stand_ins(site, arguments["cell"], sequences, axis, initial)
+    made = carried_out(site, arguments["cell"], step)
+    check_states(initial, made)
     # A cell that emits nothing emits its first state.
     made += made[:1] if len(made) == len(initial) else []
     following, emitted = made[: len(initial)], made[len(initial) :]
@@ -141,56 +132,7 @@ def _flag(given: Any) -> bool:
     return given
 
 
-# ---- one step
-
-
-def _stand_ins(site: Site, cell: Any, sequences: Sequence[Value], axis: int, initial: Sequence[Value]) -> _Step:
-    """Inputs of the body, called as the cell calls its tensors where it is a block."""
-    taken = {"step"}
-    function = cell.function if isinstance(cell, Layer) else None
-    words = function.signature.names if isinstance(function, BlockFunction) else ()
-
-    def stand_in(place: int, type: TensorType) -> Value:
-        name = words[place] if place < len(words) else f"x{place}"
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return site.builder.input(name, type)
-
-    number = site.builder.input("step", TensorType(DType.I64, ()))
-    shapes = [(*x.shape[:axis], *x.shape[axis + 1 :]) for x in sequences]
-    slices = [stand_in(i, x.type.with_shape(s)) for i, (x, s) in enumerate(zip(sequences, shapes, strict=True))]
-    states = [stand_in(len(slices) + i, value.type) for i, value in enumerate(initial)]
-    return _Step(number, tuple(states), tuple(slices))
-
-
-def _carried_out(site: Site, cell: Any, step: _Step) -> list[Value]:
-    """What the cell makes of a step. Buffers cannot be updated there: they have one value for a whole call."""
-    context = site.context
-    before = dict(context.updates)
-    with context.within_loop(step.number):
-        result = apply(context, cell, [*step.slices, *step.states], (), {}, site.span)
-    if context.updates != before:
-        name = next(n for n, v in context.updates.items() if before.get(n) is not v)
-        context.updates = before
-        raise Fault(f"a cell cannot update the buffer '{name}': it runs many times in one call")
-    made = tensors_of(result)
-    if made is None:
-        raise Fault(f"a cell returns tensors, not {describe(result)}", hint=_USAGE)
-    return made
-
-
-def _check_states(initial: Sequence[Value], made: Sequence[Value]) -> None:
-    if len(made) < len(initial):
-        count = f"{len(made)} tensor{'s' if len(made) > 1 else ''}"
-        raise Fault(f"the cell returns {count}, but there are {len(initial)} states", hint=_USAGE)
-    for i, (before, after) in enumerate(zip(initial, made, strict=False)):
-        if before.type != after.type:
-            which = "the state" if len(initial) == 1 else f"state {i + 1} of {len(initial)}"
-            raise Fault(
-                f"{which} is {before.type} at first, but the cell makes it {after.type}",
-                hint="a cell returns the next states first, then what it emits",
-            )
+# ---- around the cell
 
 
 def _kept(site: Site, alive: Value, new: Value, old: Value) -> Value:

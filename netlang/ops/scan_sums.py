@@ -84,18 +84,18 @@ class Sums:
     def _reduction(self, term: Value) -> Total:
         (x,), attrs = term.node.inputs, term.node.attrs
         self._want(x)
-        axes = (0, *(a + 1 for a in attrs["axes"]))
+        axes, make = (0, *(a + 1 for a in attrs["axes"])), self.make.like(term.node)
 
         def total(stacks: Stacks, sums: Sequence[Value]) -> Value:
-            return self.make.reshape(self.make.op("reduce_sum", self._stack(stacks, x), axes=axes), term.shape)
+            return make.reshape(make.op("reduce_sum", self._stack(stacks, x), axes=axes), term.shape)
 
         return total
 
     def _product(self, term: Value) -> Total:
         for value in term.node.inputs:
             self._want(value)
-        rule = _PRODUCTS[term.node.op]
-        return lambda stacks, sums: rule(self.make, term.node, *(self._stack(stacks, v) for v in term.node.inputs))
+        rule, make = _PRODUCTS[term.node.op], self.make.like(term.node)
+        return lambda stacks, sums: rule(make, term.node, *(self._stack(stacks, v) for v in term.node.inputs))
 
 
 def _matmul(make: Builder, node: Node, a: Value, b: Value) -> Value:

@@ -12,9 +12,9 @@ Before                                                  After
     output y = %0
     update w = %w
 
-A node nobody reads is not part of a graph in the first place. This pass removes results and inputs of fused nodes, the
-switch of a max pool whose positions nobody wants, and updates that change nothing. Inputs and parameters stay listed:
-they are the graph's signature.
+A node nobody reads is not part of a graph in the first place. This pass removes results and inputs of fused nodes and
+of loops, with the states of a loop that only feed themselves; the switch of a max pool whose positions nobody wants;
+and updates that change nothing. Inputs and parameters stay listed: they are the graph's signature.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from netlang.frontend import load
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph
 from netlang.ir.module import Call
 from netlang.ir.types import DType
-from netlang.passes import fuse, inference_pipeline, switches, training_pipeline
+from netlang.passes import dce, fuse, hoist, inference_pipeline, scans, switches, training_pipeline
 from netlang.passes.autodiff import differentiate
 from netlang.passes.commute import commute
 from netlang.passes.manager import PassManager
@@ -76,3 +77,31 @@ def test_fuse_rows(update_golden: bool) -> None:
     y = b.div(e, b.reshape(b.sum(e, (1,)), (sym("N"), 1)))
     graph = Graph("softmax", (x,), (), (("y", y),))
     check_golden("fuse-rows", update_golden, before=graph, after=fuse.run(graph))
+
+
+TEXTBOOK = """
+block cell(x, h, units) {
+  z = tanh((x, h) -> concat -> dense(units))
+  return z, z -> dense(2)
+}
+net reader() {
+  input x: f32[N, T, 3]
+  _h, y = x -> scan(cell(4), state = [x.shape[0], 4])
+  output loss = mean(y ** 2)
+}"""
+
+
+def reader() -> Graph:
+    """A textbook's recurrent cell, with an output of every step."""
+    return load(TEXTBOOK).net
+
+
+def test_hoist(update_golden: bool) -> None:
+    graph = reader()
+    check_golden("hoist", update_golden, before=graph, after=dce.run(hoist.run(graph)))
+
+
+def test_the_gradient_of_a_loop(update_golden: bool) -> None:
+    graph = dce.run(hoist.run(reader()))
+    after = dce.run(scans.run(differentiate(graph)))
+    check_golden("scan-gradient", update_golden, before=graph, after=after)
