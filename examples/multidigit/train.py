@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from strips import Array, compose
 
 import netlang
 from netlang.pictures import save, sheet
 
 NET = Path(__file__).parent / "reader.net"
-TRAINED_ON, HELD_OUT = 60_000, 5_000
+TRAINED_ON, HELD_OUT = 80_000, 5_000
 """Strips."""
 
 
@@ -44,13 +45,20 @@ def read(model: netlang.Model, strips: Array) -> list[str]:
     return ["".join(map(str, row[:length])) for row, length in zip(digits, lengths, strict=True)]
 
 
-def share_right(model: netlang.Model, part: dict[str, Array]) -> float:
-    """The share of strips that are read as they were written, from the first digit to the last."""
+def read_all(model: netlang.Model, part: Mapping[str, Array]) -> list[tuple[str, str]]:
+    """What is written in each strip and what the net reads there."""
     written = ["".join(str(d) for d in row if d >= 0) for row in part["text"]]
     found: list[str] = []
     for start in range(0, len(written), 500):
         found += read(model, part["strip"][start : start + 500])
-    return float(np.mean([a == b for a, b in zip(found, written, strict=True)]))
+    return list(zip(written, found, strict=True))
+
+
+def drawn(strips: Array, answers: list[tuple[str, str]]) -> Image.Image:
+    """Twelve strips, below each what the net reads there."""
+    words = [found if found == written else f"{found}, not {written}" for written, found in answers]
+    threes = range(0, 12, 3)
+    return sheet([list(strips[i : i + 3]) for i in threes], scale=2, captions=[words[i : i + 3] for i in threes])
 
 
 def main() -> None:
@@ -67,16 +75,14 @@ def main() -> None:
     model = netlang.compile(NET)
     model.trainer(options.seed).fit(data, netlang.Options(epochs=1 if options.quick else None), Lines())
 
-    strings = share_right(model, dict(data.test))
-    print(f"{strings:.2%} of {len(data.test['text']):,} strips are read without a mistake")
-    shown = data.test["strip"][:12]
-    captions = read(model, shown)
-    rows = [list(shown[i : i + 3]) for i in range(0, 12, 3)]
+    answers = read_all(model, data.test)
+    right = float(np.mean([written == found for written, found in answers]))
+    print(f"{right:.2%} of {len(answers):,} strips are read without a mistake")
     options.pictures.mkdir(parents=True, exist_ok=True)
-    save(sheet(rows, scale=2, captions=[captions[i : i + 3] for i in range(0, 12, 3)]), options.pictures / "strips.png")
+    save(drawn(data.test["strip"], answers), options.pictures / "strips.png")
     print(options.pictures / "strips.png")
     if options.figures:
-        options.figures.write_text(json.dumps({"figures": {"strings_accuracy": strings}, "pictures": ["strips.png"]}))
+        options.figures.write_text(json.dumps({"figures": {"strings_accuracy": right}, "pictures": ["strips.png"]}))
 
 
 if __name__ == "__main__":
