@@ -65,6 +65,7 @@ class CellKernel:
             first = f[T.ROWS] * block // blocks
             count = f[T.ROWS] * (block + 1) // blocks - first
             if self.sums is not None:
+                self._ask_ahead(group, first, count)
                 self._product(group, first, count)
             for vector in range(self.structure.vectors):
                 unit = group * self.width + vector * self.structure.lanes
@@ -75,6 +76,18 @@ class CellKernel:
                     self._rows(first, held, vector, unit, mask)
                 with f.each(pairs * _ROWS_AT_ONCE, count) as row:
                     self._rows(first, [row], vector, unit, mask)
+
+    def _ask_ahead(self, group: Number, first: Number, count: Number) -> None:
+        """Have what follows the product find its operands, which lie far apart and come from afar, in the cache."""
+        written = len(self.code.loads)
+        operands = (*self.code.loads, *(o for o, _ in self.code.stores))
+        with self.f.each(0, count) as row:
+            for vector in range(self.structure.vectors):
+                unit = group * self.width + vector * self.structure.lanes
+                for i, operand in enumerate(operands):
+                    if operand.rows and operand.units:
+                        (place,) = self.e.pointers(self._place(i, first + row, unit))
+                        self.e.prefetch(place, write=i >= written)
 
     # ---- the product
 

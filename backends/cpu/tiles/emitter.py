@@ -195,11 +195,11 @@ class Emitter:
 
     # Order and control
 
-    def prefetch(self, base: Any, offset: Offset = 0) -> None:
-        """Ask for the cache line there. Nothing happens where there is no memory."""
+    def prefetch(self, base: Any, offset: Offset = 0, write: bool = False) -> None:
+        """Ask for the cache line there, to write to it perhaps. Nothing happens where there is no memory."""
         pointer = self.at(base, offset)
         call = self.function("llvm.prefetch.p0", VOID, [POINTER, I32, I32, I32])
-        self.b.call(call, [pointer, I32(0), I32(3), I32(1)])
+        self.b.call(call, [pointer, I32(int(write)), I32(3), I32(1)])
 
     def fence(self) -> None:
         """No instruction. The compiler may not move memory accesses across it, so it cannot hoist loads and spill."""
