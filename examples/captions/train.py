@@ -66,7 +66,9 @@ def main() -> None:
     for name, share in figures.items():
         print(f"{name:30} {share:.1%}")
     if args.pictures:
-        images = unseen.test["image"][:4]
+        sentences = [scenes.sentence_of(words) for words in unseen.test["next"]]
+        chosen = [next(i for i, s in enumerate(sentences) if f" {r} " in s) for r in scenes.RELATIONS]
+        images = unseen.test["image"][chosen]
         draw(images, told(model, images), args.pictures / "looking.png")
     if args.figures:
         shown = {"figures": figures, "pictures": ["looking.png"] if args.pictures else []}
