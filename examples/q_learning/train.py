@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from replay import Replay
 
 import netlang
-from netlang.pictures import save, sheet
+from netlang.pictures import painted, save, sheet
 
 Array = NDArray[Any]
 Game = Catch | Pong
@@ -29,6 +29,7 @@ EXPLORING = 0.05
 COPIED_EVERY = 200
 """Steps after which the weights that hold still are renewed."""
 JUDGED_BOARDS, JUDGED_MOVES = 200, 1000
+DARK, LIGHT = (30, 30, 60), (250, 200, 60)
 
 
 def chosen(model: netlang.Model, game: Game, rng: np.random.Generator, random: float) -> Array:
@@ -75,7 +76,7 @@ def filmed(model: netlang.Model, kind: type[Game], seed: int, moves: int = 24) -
     rng = np.random.default_rng(2000 + seed)
     game, screens, worth = kind(1, rng), [], []
     for _ in range(moves):
-        screens.append(game.screens()[0, 0] * np.uint8(255))
+        screens.append(painted(game.screens()[0, 0], (DARK, LIGHT)))
         worth.append(f"{model(game.screens().astype(np.float32)).max():.2f}")
         game.move(chosen(model, game, rng, 0.0))
     rows = range(0, moves, 8)

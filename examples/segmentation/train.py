@@ -20,7 +20,7 @@ Array = NDArray[Any]
 HERE = Path(__file__).parent
 SIZES = {"membrane": (1, 256, 256), "streets": (3, 192, 256), "scenes": (3, 64, 64)}
 """Channels, height and width to which pictures of a source are read; 256 x 256 for others."""
-EPOCHS = {"membrane": 40, "streets": 120, "scenes": 30}
+EPOCHS = {"membrane": 40, "streets": 120, "scenes": 10}
 SHOWN = 3
 """Held-out pictures in the picture that is drawn."""
 COLOURS = (
