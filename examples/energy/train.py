@@ -39,12 +39,16 @@ def held_out(model: netlang.Model, data: str, phase: str) -> Array:
 
 
 def rbm(options: argparse.Namespace) -> tuple[dict[str, float], list[str]]:
-    model = netlang.compile(HERE / "rbm.net")
-    record = netlang.train(model, options.data, options.options, Lines(), seed=options.seed)
-    images = held_out(model, options.data, "")
-    chains(model, images, options.pictures / "rbm.png")
-    filters(model.parameters["up.weight"], options.pictures / "rbm-filters.png")
-    return {"error": record["test_error"]}, ["rbm.png", "rbm-filters.png"]
+    """Once by contrastive divergence, once with persistent chains."""
+    figures = {}
+    for name, chained in (("rbm", 0), ("rbm-chains", 100)):
+        model = netlang.compile(HERE / "rbm.net", arguments={"chains": chained})
+        record = netlang.train(model, options.data, options.options, Lines(), seed=options.seed)
+        figures["error with chains" if chained else "error"] = record["test_error"]
+        chains(model, held_out(model, options.data, ""), options.pictures / f"{name}.png")
+        if not chained:
+            filters(model.parameters["up.weight"], options.pictures / "rbm-filters.png")
+    return figures, ["rbm.png", "rbm-chains.png", "rbm-filters.png"]
 
 
 def boltzmann(options: argparse.Namespace) -> tuple[dict[str, float], list[str]]:
