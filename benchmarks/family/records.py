@@ -34,6 +34,7 @@ class Net:
     outputs     the shape of every output
     shrunk      values that besides `arguments` make a copy small enough for finite differences
     small       symbolic dims for that copy
+    balanced    `train` sections whose loss is a difference that training keeps near zero: it need not fall
     """
 
     file: str
@@ -45,6 +46,7 @@ class Net:
     outputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     shrunk: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, int] = field(default_factory=lambda: {"N": 2})
+    balanced: Sequence[str] = ()
 
     @property
     def title(self) -> str:
