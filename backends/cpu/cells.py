@@ -136,7 +136,10 @@ class _Growth:
         plans[self.partition.group(self.seed)] = Plan(KIND, self.seed)
 
     def _units(self) -> int:
-        """The units of the seed: what the slices of a product leave, or what is put side by side."""
+        """The units of the seed: what the slices of a product leave, or what is put side by side. 0 for what is no
+        matrix."""
+        if not self.rows:
+            return 0
         cuts, waiting, seen = [self.seed], [self.seed], {self.seed}
         while waiting:
             for node in self.readers.get(waiting.pop().out, ()):
