@@ -31,7 +31,9 @@ class Lines(netlang.Progress):
 
 
 def coloured(images: Array, size: int = 32) -> Array:
-    """Bytes [n, h, w] or [n, h, w, 3] as f32 [n, 3, size, size] in 0 ... 1, each pixel repeated or left out."""
+    """Bytes [n, h, w], [n, h, w, 3] or [n, 3, h, w] as f32 [n, 3, size, size] in 0 ... 1; pixels repeat or drop out."""
+    if images.ndim == 4 and images.shape[1] == 3:
+        images = images.transpose(0, 2, 3, 1)
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     rows, columns = ((np.arange(size) * s) // size for s in images.shape[1:3])
@@ -43,7 +45,7 @@ def peaks(model: netlang.Model, images: Array) -> list[Array]:
     found: list[list[Array]] = [[] for _ in range(LAYERS)]
     for start in range(0, len(images), 100):
         part = images[start : start + 100]
-        out = model(image=part, feature=np.zeros(len(part), np.int64))
+        out = model(part)
         for layer in range(LAYERS):
             found[layer].append(out[f"peaks{layer + 1}"])
     # One number names a map of every layer, so it counts no further than the first one's.
@@ -86,10 +88,10 @@ def main() -> None:
     small = netlang.Dataset(data.name, train, test, data.classes, data.held_out)
     record = model.trainer(options.seed).fit(small, netlang.Options(epochs=1 if options.quick else None), Lines())
 
-    view = model.nets["deconvnet"]
+    view, found = model.nets["deconvnet"], peaks(model.nets["responses"], test["image"])
     options.pictures.mkdir(parents=True, exist_ok=True)
     names = [f"layer{layer}.png" for layer in range(1, LAYERS + 1)]
-    for layer, (name, responses) in enumerate(zip(names, peaks(view, test["image"]), strict=True), 1):
+    for layer, (name, responses) in enumerate(zip(names, found, strict=True), 1):
         save(layer_sheet(view, test["image"], responses, layer), options.pictures / name)
         print(options.pictures / name)
     if options.figures:

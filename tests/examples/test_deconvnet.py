@@ -21,7 +21,7 @@ def test_the_first_view_is_the_kernel_at_the_strongest_place() -> None:
     model = netlang.compile(NET, arguments={"width": 3}).init(1)
     view = model.nets["deconvnet"]
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
-    out = view(image=x, feature=np.array([2, 1]))
+    out = {**view(image=x, feature=np.array([2, 1])), **model.nets["responses"](x)}
     weights = np.asarray(model.parameters["conv1.weight"])
     for n, feature in enumerate((2, 1)):
         strength = out["peaks1"][n, feature]
