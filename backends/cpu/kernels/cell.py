@@ -78,8 +78,8 @@ def _structure(context: LoweringContext, cell: Cell) -> CellStructure:
 
 
 def _packed(context: LoweringContext, cell: Cell, structure: CellStructure, w: Buffer) -> tuple[list[Step], Buffer]:
-    """The steps that pack the weights, one for each gate, and where they put them. Cells with the same weights share
-    them."""
+    """The step that packs the weights, all gates of a unit side by side, and where it puts them. Cells with the same
+    weights share them."""
     assert cell.main is not None
     transposed = bool(cell.main.attrs["transpose_b"])
     rows, columns = cell.main.inputs[1].shape
@@ -93,29 +93,26 @@ def _packed(context: LoweringContext, cell: Cell, structure: CellStructure, w: B
     if key in context.packed:
         return [], context.packed[key]
     packed = context.packed[key] = context.scratch(groups * inner * gates * line)
+    stride_out, stride_in = (inner, 1) if transposed else (1, width)
+    numbers: dict[P, Arg] = {
+        P.WEIGHTS: w,
+        P.PACKED: packed,
+        P.OPERANDS: packed,
+        P.PITCH: 0,
+        P.OUT_CHANNELS: 0,
+        P.GROUPS: groups * gates,
+        P.CHANNEL_GROUPS: groups,
+        P.GROUP_BYTES: inner * gates * line,
+        P.GROUP_IN: inner,
+        P.GROUP_OUT: cell.units,
+        P.TAPS_DOWN: 1,
+        P.TAPS_ACROSS: 1,
+        P.STRIDE_GROUP: cell.units * stride_out,
+        P.STRIDE_OUT: stride_out,
+        P.STRIDE_IN: stride_in,
+        P.STRIDE_DOWN: 0,
+        P.STRIDE_ACROSS: 0,
+    }
     kernel = emitted(f"pack:{pack}", partial(emit_pack, pack))
-    steps = []
-    for gate in range(gates):
-        stride_out, stride_in = (inner, 1) if transposed else (1, width)
-        numbers: dict[P, Arg] = {
-            P.WEIGHTS: At(w, gate * cell.units * stride_out * _FLOAT),
-            P.PACKED: At(packed, gate * line),
-            P.OPERANDS: packed,
-            P.PITCH: 0,
-            P.OUT_CHANNELS: 0,
-            P.GROUPS: groups,
-            P.CHANNEL_GROUPS: groups,
-            P.GROUP_BYTES: inner * gates * line,
-            P.GROUP_IN: inner,
-            P.GROUP_OUT: cell.units,
-            P.TAPS_DOWN: 1,
-            P.TAPS_ACROSS: 1,
-            P.STRIDE_GROUP: 0,
-            P.STRIDE_OUT: stride_out,
-            P.STRIDE_IN: stride_in,
-            P.STRIDE_DOWN: 0,
-            P.STRIDE_ACROSS: 0,
-        }
-        args = tuple(numbers[entry] for entry in P if entry is not P.COUNT)
-        steps.append(Step(kernel, args, (packed,), inner * cell.units))
-    return steps, packed
+    args = tuple(numbers[entry] for entry in P if entry is not P.COUNT)
+    return [Step(kernel, args, (packed,), inner * cell.units * gates)], packed

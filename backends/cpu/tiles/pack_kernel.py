@@ -14,7 +14,8 @@ from netlang.backends.cpu.tiles.pack_table import PackTable as T
 @dataclass(frozen=True)
 class PackStructure:
     """`vectors` of output channels are a group; `operands` per-channel vectors are packed besides. A packed weight has
-    `w_bytes`: 2 stands for bfloat16. A group leaves room between its input channels for `interleaved` - 1 others."""
+    `w_bytes`: 2 stands for bfloat16. Convolution groups may be `interleaved`, so many of them: the same output channels
+    of all lie side by side."""
 
     lanes: int
     vectors: int
@@ -53,7 +54,12 @@ class PackKernel:
         place = group // f[T.CHANNEL_GROUPS] * f[T.STRIDE_GROUP] + out * f[T.STRIDE_OUT] + first * f[T.STRIDE_IN]
         source = f[T.WEIGHTS] + place * FLOAT_BYTES
         taps = f[T.TAPS_DOWN] * f[T.TAPS_ACROSS]
-        to = f[T.PACKED] + group * f[T.GROUP_BYTES] + first * taps * self.group
+        to = f[T.PACKED] + first * taps * self.group
+        if self.structure.interleaved == 1:
+            to = to + group * f[T.GROUP_BYTES]
+        else:
+            beside = group // f[T.CHANNEL_GROUPS] * (self.width * self.structure.w_bytes)
+            to = to + group % f[T.CHANNEL_GROUPS] * f[T.GROUP_BYTES] + beside
         with f.each(0, f[T.TAPS_DOWN]) as row, f.each(0, f[T.TAPS_ACROSS]) as column:
             tap = source + (row * f[T.STRIDE_DOWN] + column * f[T.STRIDE_ACROSS]) * FLOAT_BYTES
             at = to + (row * f[T.TAPS_ACROSS] + column) * channels * self.group
