@@ -80,7 +80,7 @@ def compare(graph: Graph, gradient: bool, sizes: list[dict[str, int]], tolerance
     return one
 
 
-SIZES = [{"N": 1, "T": 2}, {"N": 3, "T": 13}, {"N": 5, "T": 1}, {"N": 16, "T": 3}]
+SIZES = [{"N": 1, "T": 2}, {"N": 2, "T": 0}, {"N": 3, "T": 13}, {"N": 5, "T": 1}, {"N": 16, "T": 3}]
 
 
 @pytest.mark.parametrize("gradient", [False, True])
