@@ -45,8 +45,8 @@ class Way:
 class Pace:
     """One program's choice between one thread and several.
 
-    Where the work is `large` it outweighs any wake-up: such a program is tried alone only when it is disturbed. Nobody
-    wants some calls of a large net to take twice as long just to see.
+    Where the work is `large` it outweighs wake-ups and meetings: such a program is tried alone only when it is
+    disturbed. Nobody wants some calls of a large net to take twice as long just to see.
     """
 
     large: bool

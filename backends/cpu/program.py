@@ -31,6 +31,9 @@ SERIAL_STEP = 8_000
 """Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
 LARGE_PROGRAM = 30_000_000
 """Programs of more work than this take milliseconds: waking a thread is nothing beside it."""
+LARGE_SHARE = 1_000_000
+"""Of such a program for each time that threads meet: where they meet more often, as in the rounds of a loop, waiting
+for one that has lost its turn may be what takes longest."""
 _WORD = 8
 
 
@@ -41,6 +44,8 @@ class Table:
     words: np.ndarray[Any, Any]
     program: np.ndarray[Any, Any]
     work: int
+    meetings: int
+    """How often threads meet."""
     places: Mapping[Home, Sequence[tuple[int, int]]]
     """By home: (position in `words`, bytes to add)."""
     slots: Sequence[int]
@@ -54,7 +59,7 @@ class Table:
     @cached_property
     def pace(self) -> Pace:
         """How its calls have gone on one thread and on several."""
-        return Pace(large=self.work >= LARGE_PROGRAM)
+        return Pace(large=self.work >= max(LARGE_PROGRAM, LARGE_SHARE * self.meetings))
 
     def place(self, home: Home, address: int) -> None:
         """Say where a home is from now on."""
@@ -108,7 +113,7 @@ class _Maker:
         self.places: dict[Home, list[tuple[int, int]]] = {}
         self.entries: list[_Entry] = []
         self.regions: dict[Loop, _Region] = {}
-        self.work = 0
+        self.work = self.meetings = 0
 
     def table(self, steps: Sequence[Step]) -> Table:
         self._members(steps, None, 1)
@@ -122,7 +127,7 @@ class _Maker:
             array[region.stop + control.OWN] = array.ctypes.data + _WORD * region.own
         program = self._program(array.ctypes.data)
         slots = [i for i, entry in enumerate(self.entries) if entry.step is not None]
-        return Table(array, program, self.work, self.places, slots)
+        return Table(array, program, self.work, self.meetings, self.places, slots)
 
     # ---- tables
 
@@ -138,7 +143,9 @@ class _Maker:
                 work = evaluated(step.work, self.sizes)
                 self.work += work * times
                 made.add(self._step(step, around), self.finder.of(step), step.parallel and work >= SERIAL_STEP)
-        return made.met(outermost=around is None)
+        made.met(outermost=around is None)
+        self.meetings += times * sum(bool(entry.flags & control.BARRIER) for entry in made.entries)
+        return made
 
     def _step(self, step: Step, around: _Region | None) -> _Entry:
         entry = _Entry(0, len(self.words), around, step)
@@ -239,13 +246,12 @@ class _Members:
         """Whether any is carried out by all threads."""
         return any(self._parallel)
 
-    def met(self, outermost: bool) -> _Members:
+    def met(self, outermost: bool) -> None:
         """Decide where threads meet: inside a loop that is the first thread's alone they do not."""
         if outermost or self.parallel:
             flags = meetings(self._accesses, self._parallel, self._joined)
             for entry, together in zip(self.entries, flags, strict=True):
                 entry.flags |= control.BARRIER if together else 0
-        return self
 
 
 def _depth(region: _Region | None) -> int:

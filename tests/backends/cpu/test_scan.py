@@ -11,6 +11,7 @@ import pytest
 import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.executable import Executable
+from netlang.backends.cpu.program import LARGE_PROGRAM
 from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, sym
@@ -239,6 +240,16 @@ def test_large_steps_are_shared() -> None:
     program, feed = compiled(graph, 2), arrays(graph.inputs, {"T": 50})
     first = program.run(feed, {})["y"].tobytes()
     assert all(program.run(feed, {})["y"].tobytes() == first for _ in range(50))
+
+
+def test_meetings_are_counted_by_rounds() -> None:
+    """A program of many short rounds is tried on one thread too: see `pace`."""
+    x, h, w = B.input("x", f32(T, 16, 256)), B.input("h", f32(16, 256)), B.input("w", f32(256, 256))
+    graph = Graph("g", (x, h, w), (), (("y", scan(rnn_cell, [h], [x], [w])[0]),))
+    program = compiled(graph, 2)
+    tables = {n: program._bind({v.node.name: v.type.concrete({"T": n}) for v in graph.inputs}).table for n in (1, 400)}
+    assert tables[400].meetings == tables[1].meetings + 399
+    assert tables[400].work > LARGE_PROGRAM and not tables[400].pace.large
 
 
 def test_memory_does_not_grow_with_the_ops_of_a_body() -> None:
