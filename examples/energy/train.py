@@ -44,7 +44,7 @@ def rbm(options: argparse.Namespace) -> tuple[dict[str, float], list[str]]:
     for name, chained in (("rbm", 0), ("rbm-chains", 100)):
         model = netlang.compile(HERE / "rbm.net", arguments={"chains": chained})
         record = netlang.train(model, options.data, options.options, Lines(), seed=options.seed)
-        figures["error with chains" if chained else "error"] = record["test_error"]
+        figures["error_with_chains" if chained else "error"] = record["test_error"]
         chains(model, held_out(model, options.data, ""), options.pictures / f"{name}.png")
         if not chained:
             filters(model.parameters["up.weight"], options.pictures / "rbm-filters.png")
