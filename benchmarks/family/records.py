@@ -60,7 +60,8 @@ class Training:
     """One training, and what it must show.
 
     Either `net` is trained on `data` as `netc train` does, or `script` is run with `arguments`. `asked` says for some
-    of the figures what they must be: `{accuracy = ">= 98.8 %"}`. `needs` are data sources that must be there.
+    of the figures what they must be: `{accuracy = ">= 98.8 %"}`. `needs` are data sources that must be there. `shown`:
+    whether the gallery shows the pictures that the script makes.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Training:
     arguments: Sequence[str] = ()
     asked: Mapping[str, str] = field(default_factory=dict)
     needs: Sequence[str] = ()
+    shown: bool = True
 
 
 @dataclass(frozen=True)

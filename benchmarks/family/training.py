@@ -63,11 +63,11 @@ def _net(family: Family, training: Training) -> Shown:
 
 
 def _script(family: Family, training: Training) -> Shown:
-    pictures = PICTURES / family.name
-    pictures.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "figures.json"
+        pictures = PICTURES / family.name if training.shown else Path(place)
+        pictures.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(family.path(training.script)), *training.arguments]
         command += ["--seed", str(training.seed), "--figures", str(out), "--pictures", str(pictures)]
         done = subprocess.run(command, cwd=ROOT, check=False)
@@ -81,5 +81,5 @@ def _script(family: Family, training: Training) -> Shown:
         seconds=time.perf_counter() - start,
         seed=training.seed,
         day=date.today().isoformat(),
-        pictures=shown.get("pictures", []),
+        pictures=shown.get("pictures", []) if training.shown else [],
     )
