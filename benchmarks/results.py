@@ -26,7 +26,8 @@ HEAD = f"""# What the examples reach
 
 Written by `python -m benchmarks.results`. One run each, from the seed given and the recipe in the file; figures are
 those of the last epoch on held-out data (for MNIST its 10,000 test images). The time is that of the whole command,
-compilation included. On {platform.machine()} with two shared cores.
+compilation included. On {platform.machine()} with two shared cores, mostly one thread beside other work: figures do not
+depend on that, times do. Where the data has no third part, recipes were chosen by these same held-out figures.
 
 | family | training | data | epochs | seed | figures | asked for | time | samples/s | measured |
 |---|---|---|---|---|---|---|---|---|---|
