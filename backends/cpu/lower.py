@@ -314,11 +314,6 @@ def lowering_name(node: Node) -> str:
     return f"fused.{node.attrs['kind']}" if node.op == "fused" else node.op
 
 
-def lowered_names() -> frozenset[str]:
-    """All names that have a lowering."""
-    return frozenset(_TABLE)
-
-
 def _entry(context: LoweringContext, node: Node) -> _Entry | None:
     """The best lowering that matches."""
     entries = _TABLE.get(lowering_name(node), []) + _TABLE.get(node.op if node.op == "fused" else "", [])

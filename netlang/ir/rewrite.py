@@ -7,14 +7,12 @@ same objects, and stamp what they make with the pass and the source spans it cam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from netlang.diagnostics import Span
 from netlang.ir.build import Builder
-from netlang.ir.dims import names
-from netlang.ir.graph import Graph, Node, Value, topological
-from netlang.ir.types import TensorType
+from netlang.ir.graph import Graph, Node, Value
 
 Replacement = Value | Sequence[Value] | None
 Rule = Callable[[Builder, Node], Replacement]
@@ -183,29 +181,3 @@ def single_use(graph: Graph, value: Value) -> bool:
 def sole_reader(graph: Graph, value: Value) -> Node | None:
     """The one node that reads `value`, if `single_use` holds."""
     return graph.uses[value][0] if single_use(graph, value) else None
-
-
-def prune(graph: Graph, outputs: Collection[str] | None = None, updates: Collection[str] | None = None) -> Graph:
-    """The graph with only the named outputs and updates (None: all), without inputs and parameters they do not need.
-
-    An input is also kept where it is the only one to tell the size of a dimension.
-    """
-    kept = graph.replace(
-        outputs=tuple((n, v) for n, v in graph.outputs if outputs is None or n in outputs),
-        updates=tuple((n, v) for n, v in graph.updates if updates is None or n in updates),
-    )
-    alive = set(topological(kept.roots))
-    unknown = {n for node in alive for t in node.types for n in _names(t)}
-    unknown -= {n for v in graph.inputs if v.node in alive for n in _names(v.type)}
-    inputs: list[Value] = []
-    for value in graph.inputs:
-        if value.node in alive or unknown & _names(value.type):
-            inputs.append(value)
-            unknown -= _names(value.type)
-    targets = {n for n, _ in kept.updates}
-    params = tuple(v for v in graph.params if v.node in alive or v.node.name in targets)
-    return kept.replace(inputs=tuple(inputs), params=params)
-
-
-def _names(tensor: TensorType) -> set[str]:
-    return {n for dim in tensor.shape for n in names(dim)}

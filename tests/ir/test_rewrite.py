@@ -12,7 +12,6 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.rewrite import (
     Replacement,
     Row,
-    prune,
     replace_values,
     rows,
     single_use,
@@ -171,20 +170,3 @@ def test_single_use() -> None:
     assert not single_use(graph, out)
     assert sole_reader(graph, out) is None
     assert not single_use(graph, at(7).op("exp", x))
-
-
-def test_prune() -> None:
-    x, y = Builder().input("x", F32), Builder().input("y", F32)
-    lone = Builder().input("lone", TensorType(DType.F32, (3,)))
-    w, v = (Builder().param(n, F32, "weight", ("constant", 0.0)) for n in "wv")
-    zeros = at(3).broadcast(at(3).const(0.0, DType.F32), F32.shape)
-    graph = Graph(
-        "g", (x, y, lone), (w, v), (("a", at(1).add(x, w)), ("b", at(2).add(y, v)), ("c", zeros)), (("v", w),)
-    )
-    assert prune(graph).inputs == (x, y)
-    only = prune(graph, outputs=["a"], updates=[])
-    assert (only.inputs, only.params, only.updates) == ((x,), (w,), ())
-    assert prune(graph, outputs=[]).params == (w, v)
-    sized = prune(graph, outputs=["c"], updates=[])
-    assert sized.inputs == (x,)
-    verify(sized)
