@@ -1,0 +1,5 @@
+"""The cuda backend: kernels in Numba's CUDA language over raw addresses, for NVIDIA GPUs.
+
+A kernel (`kernel`) is Python source text that is compiled to PTX and, for an architecture, to a cubin (`toolchain`),
+which takes numba-cuda but neither a GPU nor a driver.
+"""
