@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlang.backends.common.context import storage, stored_shape
+from netlang.backends.common.homes import buffers
+from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.barriers import Access
-from netlang.backends.cpu.homes import buffers
-from netlang.backends.cpu.lower import Buffer, Scratch, Sizes, Step, evaluated, storage, stored_shape
 from netlang.ir.dims import size
 
 if TYPE_CHECKING:

@@ -9,15 +9,17 @@ import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
 from netlang.backends.base import Array, Options, Report, Tuning
-from netlang.backends.cpu import cells, layout, prologue, remembered
+from netlang.backends.common import cells
+from netlang.backends.common.choices import Choices, Remembered, Trial
+from netlang.backends.common.homes import find_homes
+from netlang.backends.common.slices import with_slices
+from netlang.backends.common.steady import lives
+from netlang.backends.common.steps import Step
+from netlang.backends.cpu import layout, prologue, remembered
 from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.binding import plan_memory
-from netlang.backends.cpu.choices import Choices, Remembered, Trial
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.homes import find_homes
-from netlang.backends.cpu.lower import LoweringContext, Step, lower
-from netlang.backends.cpu.slices import with_slices
-from netlang.backends.cpu.steady import lives
+from netlang.backends.cpu.lower import LoweringContext, lower
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.tune import tune
 from netlang.diagnostics import NetError
@@ -95,7 +97,9 @@ def lowered(
     graph: Graph, target: Target, options: Options | None = None, choices: Choices | None = None
 ) -> tuple[LoweringContext, dict[Node, list[Step]]]:
     """The steps of every node of a prepared graph."""
-    context = with_slices(LoweringContext(graph, target, options=options or Options(), choices=choices or Choices()))
+    context = with_slices(
+        LoweringContext(graph, target=target, options=options or Options(), choices=choices or Choices())
+    )
     return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.base import Array
-from netlang.backends.cpu.homes import External, Home, Homes
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Scratch, Sizes, Step, evaluated
+from netlang.backends.common.homes import External, Home, Homes
+from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.pages import reserve
 from netlang.backends.cpu.program import Table, make_table
 from netlang.backends.cpu.threads import pool

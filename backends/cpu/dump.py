@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlang import config
-from netlang.backends.cpu.lower import Arg, At, Moving, Scratch, Step, bases, storage
+from netlang.backends.common.context import storage
+from netlang.backends.common.steps import Arg, At, Moving, Scratch, Step, bases
 from netlang.diagnostics import NetError
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node, Value

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from netlang.backends.common.element import BYTES
 from netlang.backends.cpu import halves
 
 VOID = ir.VoidType()
@@ -26,12 +27,6 @@ MEMORY = {
 
 REGISTER = {**MEMORY, "bool": I1, "f16": F32, "bf16": F32}
 """What an element is in a register."""
-
-BYTES = {
-    "bool": 1, "i8": 1, "i32": 4, "i64": 8, "f16": 2, "bf16": 2, "f32": 4, "f64": 8,
-    "raw1": 1, "raw2": 2, "raw4": 4, "raw8": 8,
-}  # fmt: skip
-"""Bytes of an element in memory."""
 
 _CODES = {I1: "i1", I8: "i8", I16: "i16", I32: "i32", I64: "i64", F16: "f16", F32: "f32", F64: "f64"}
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.base import Array, StepTime
+from netlang.backends.common.context import storage
+from netlang.backends.common.homes import External, buffers, find_homes
+from netlang.backends.common.steps import Step
 from netlang.backends.cpu.binding import Binding, plan_memory
 from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
-from netlang.backends.cpu.homes import External, buffers, find_homes
-from netlang.backends.cpu.lower import LoweringContext, Step, storage
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.prepared import Prepared, Prologue, note_change
 from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
 from netlang.backends.cpu.threads import aligned, entry_points

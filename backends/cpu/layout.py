@@ -29,7 +29,8 @@ from functools import partial
 from typing import Any
 
 from netlang.backends.base import Options
-from netlang.backends.cpu.kernels import conv, local_response, loops, pool
+from netlang.backends.common.lowered import loops
+from netlang.backends.cpu.kernels import conv, local_response, pool
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.ir.build import make_node
@@ -53,7 +54,7 @@ _KINDS: Mapping[str, str] = {
 
 def run(graph: Graph, target: Target | None = None, options: Options | None = None) -> Graph:
     """`graph` with blocked tensors wherever all who read and write them can."""
-    context = LoweringContext(graph, target or host(), options=options or Options())
+    context = LoweringContext(graph, target=target or host(), options=options or Options())
     layout = f"c{context.target.lanes(_FLOAT)}"
     chosen = _Choice(context).values()
     rewritten: dict[Value, Value] = {}

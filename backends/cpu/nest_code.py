@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from netlang.backends.cpu.emit import BYTES, F32, F64, I64, REGISTER, Emitter
+from netlang.backends.common.element import BYTES
+from netlang.backends.common.nest import Instruction, NestCode, OperandCode
+from netlang.backends.common.sweeps import Plan, frontier, plan_sweeps
+from netlang.backends.cpu.emit import F32, F64, I64, REGISTER, Emitter
 from netlang.backends.cpu.expressions import EXPRESSIONS, extreme, is_float
-from netlang.backends.cpu.nest import Instruction, NestCode, OperandCode
-from netlang.backends.cpu.sweeps import Plan, frontier, plan_sweeps
 
 _SOURCES = frozenset({"load", "constant", "number", "iota", "index"})
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlang.backends.cpu.emit import BYTES
+from netlang.backends.common.context import Context
+from netlang.backends.common.element import BYTES
+from netlang.backends.common.nest import REDUCTIONS, Axis, Nest, Operand, code_of, collapsed
+from netlang.backends.common.steps import Buffer, Scratch, Step
+from netlang.backends.common.sweeps import plan_sweeps
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Scratch, Step
-from netlang.backends.cpu.nest import CHUNK, REDUCTIONS, Axis, Nest, Operand, arguments, code_of, collapsed
 from netlang.backends.cpu.nest_code import emit_nest
-from netlang.backends.cpu.sweeps import plan_sweeps
+from netlang.backends.cpu.nest_table import CHUNK, arguments
 from netlang.ir.dims import Dim, evaluate, names
 
 _SHORT = 2 * CHUNK
 
 
-def nest_steps(context: LoweringContext, nest: Nest) -> list[Step]:
+def nest_steps(context: Context, nest: Nest) -> list[Step]:
     """The steps that carry out a nest."""
     flat = collapsed(nest)
     if _is_long_sum(flat):
@@ -23,9 +25,9 @@ def nest_steps(context: LoweringContext, nest: Nest) -> list[Step]:
     return [_step(context, flat)]
 
 
-def _step(context: LoweringContext, nest: Nest, split: bool = False) -> Step:
+def _step(context: Context, nest: Nest, split: bool = False) -> Step:
     code = code_of(nest, split)
-    lanes = context.target.lanes(4)
+    lanes = context.channel_block
     kernel = emitted(f"nest {lanes} {code!r}", emit_nest(code, lanes))
     writes: Sequence[Buffer] = [o.buffer for o, _ in nest.stores]
     return Step(kernel, tuple(arguments(nest)), tuple(writes), nest.work)
@@ -54,7 +56,7 @@ def _usual(dim: Dim) -> int:
     return evaluate(dim, dict.fromkeys(names(dim), 32))
 
 
-def _split(context: LoweringContext, nest: Nest) -> list[Step]:
+def _split(context: Context, nest: Nest) -> list[Step]:
     """First every chunk's own results, then those combined in order, and what is computed from them."""
     chunks = (nest.axes[0].size + (CHUNK - 1)) // CHUNK
     reductions = [i for i, x in enumerate(nest.instructions) if x.op in REDUCTIONS]

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from netlang.backends.common.homes import Homes, buffers
+from netlang.backends.common.steps import Moving, Scratch, Step, evaluated, places
 from netlang.backends.cpu.binding import Layout, threads_for
-from netlang.backends.cpu.homes import Homes, buffers
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.lower import LoweringContext, Moving, Scratch, Step, evaluated, places
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.program import Table, make_table
 from netlang.backends.cpu.target import host
 from netlang.backends.cpu.threads import aligned, pool
@@ -87,7 +88,7 @@ def measured_peak(threads: int) -> float:
     kernel = emitted(f"fma_peak({lanes}, {sums}, {_PEAK_ROUNDS})", partial(_emit_peak, lanes, sums))
     step = Step(kernel, (), (), 10 * _PEAK_ROUNDS * sums)
     empty = Graph("peak", (), (), ())
-    context = LoweringContext(empty, host())
+    context = LoweringContext(empty, target=host())
     table = make_table([step], Layout(Homes(context), {}, None, 0, context), {})
     clock = StepClock()
     for _ in range(_PEAK_CALLS):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlang.backends.common.homes import Home
+from netlang.backends.common.steps import Arg, At, Loop, Moving, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu import control, loader
 from netlang.backends.cpu.accesses import AccessFinder
 from netlang.backends.cpu.barriers import Access, meetings
-from netlang.backends.cpu.homes import Home
-from netlang.backends.cpu.lower import Arg, At, Loop, Moving, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.pace import Pace
 from netlang.backends.cpu.threads import aligned
 from netlang.ir.graph import Value

@@ -30,7 +30,7 @@ ORIGIN = "prologue"
 
 def run(graph: Graph, target: Target | None = None, options: Options | None = None) -> Graph:
     """`graph` with loops inside the convolutions that read them."""
-    context = LoweringContext(graph, target or host(), options=options or Options())
+    context = LoweringContext(graph, target=target or host(), options=options or Options())
     found: dict[Value, Value] = {}
     for node in graph.nodes:
         joined = _joined(context, node)

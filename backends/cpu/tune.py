@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from netlang.backends.base import Array, Report, TunedLayer, Tuning
+from netlang.backends.common.choices import Trial
 from netlang.backends.cpu import remembered
-from netlang.backends.cpu.choices import Trial
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.remembered import Entry
 from netlang.ir.graph import Node

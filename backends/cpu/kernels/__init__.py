@@ -7,5 +7,10 @@ is emitted IR (see `emit`) or lives in `netlang.backends.cpu.native`, imported o
 from importlib import import_module
 from pkgutil import iter_modules
 
+from netlang.backends.common.lowered import register_all
+from netlang.backends.cpu.lower import LOWERINGS
+
+register_all(LOWERINGS)
+
 for _module in sorted(m.name for m in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from netlang.backends.cpu.inline import has_halves, in_single_precision
+from netlang.backends.common.inline import has_halves, in_single_precision
+from netlang.backends.common.steps import Step
 from netlang.backends.cpu.kernel import native
 from netlang.backends.cpu.kernels.indexing import AS_MOVED, around
-from netlang.backends.cpu.lower import LoweringContext, Step, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.ir.dims import size
 from netlang.ir.graph import Node
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
-from netlang.backends.cpu.cell import KIND, Cell, Part, read_cell, viewed
-from netlang.backends.cpu.emit import BYTES
+from netlang.backends.common.cell import KIND, Cell, Part, read_cell, viewed
+from netlang.backends.common.element import BYTES
+from netlang.backends.common.steps import Arg, At, Buffer, Step
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Step, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.tiles.cell_kernel import emit_cell
 from netlang.backends.cpu.tiles.cell_table import CellStructure
 from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack

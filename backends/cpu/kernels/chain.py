@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netlang.backends.cpu.lower import Buffer, LoweringContext
+from netlang.backends.common.steps import Buffer
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.ir.dims import size
 from netlang.ir.graph import Graph, Node, Value

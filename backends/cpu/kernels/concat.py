@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlang.backends.cpu.lower import LoweringContext, Sliceable, Step, block_of, lowering
-from netlang.backends.cpu.moves import raw
-from netlang.backends.cpu.nest import Axis, Nest, Operand
-from netlang.backends.cpu.nest_build import row_major
+from netlang.backends.common.context import block_of
+from netlang.backends.common.lowerings import Sliceable
+from netlang.backends.common.moves import raw
+from netlang.backends.common.nest import Axis, Nest, Operand
+from netlang.backends.common.nest_build import row_major
+from netlang.backends.common.slices import concat_of, part_of
+from netlang.backends.common.steps import Step
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.nest_steps import nest_steps
-from netlang.backends.cpu.slices import concat_of, part_of
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from netlang.backends.cpu.choices import cheapest
+from netlang.backends.common.choices import cheapest
+from netlang.backends.common.lowerings import Sliceable
+from netlang.backends.common.steps import Arg, At, Buffer, Scratch, Step
 from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv, takes_prologue
@@ -19,7 +21,7 @@ from netlang.backends.cpu.kernels.depthwise import (
     with_lane_packing,
 )
 from netlang.backends.cpu.kernels.depthwise_phases import plan_phases
-from netlang.backends.cpu.lower import Arg, At, Buffer, LoweringContext, Scratch, Sliceable, Step, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netlang.backends.cpu.choices import Candidate, Pick, cheapest
+from netlang.backends.common.choices import Candidate, Pick, cheapest
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import chunks, cut, map_rows, strip_rows

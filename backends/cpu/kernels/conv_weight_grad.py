@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.steps import Arg, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
 from netlang.backends.cpu.kernels.conv_problem import pair, static, whole_number
-from netlang.backends.cpu.lower import Arg, LoweringContext, Scratch, Sizes, Step, evaluated, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile

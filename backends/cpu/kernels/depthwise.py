@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from netlang.backends.common.steps import Step
 from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_plan import (
@@ -20,7 +21,6 @@ from netlang.backends.cpu.kernels.conv_plan import (
 )
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import ENOUGH_TASKS, map_rows, strip_rows
-from netlang.backends.cpu.lower import Step
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.depthwise_kernel import DepthwiseStructure, emit_depthwise, emit_lane_pack

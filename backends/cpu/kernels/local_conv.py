@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from netlang.backends.cpu.inline import has_halves, in_single_precision
+from netlang.backends.common.inline import has_halves, in_single_precision
+from netlang.backends.common.steps import Arg, Step
 from netlang.backends.cpu.kernel import native
 from netlang.backends.cpu.kernels.plain_windows import window_numbers
-from netlang.backends.cpu.lower import Arg, LoweringContext, Step, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.threads import available
 from netlang.ir.dims import size
 from netlang.ir.graph import Node, Value

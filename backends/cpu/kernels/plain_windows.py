@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlang.backends.cpu.inline import has_halves, in_single_precision
+from netlang.backends.common.inline import has_halves, in_single_precision
+from netlang.backends.common.steps import Arg, Buffer, Step
 from netlang.backends.cpu.kernel import Kernel, native
-from netlang.backends.cpu.lower import Arg, Buffer, LoweringContext, Step, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
 

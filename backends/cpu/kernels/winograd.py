@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
+from netlang.backends.common.context import storage_bytes
+from netlang.backends.common.steps import At, Step
 from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of, sliceable
 from netlang.backends.cpu.kernels.conv_plan import kernel_fits
@@ -12,7 +14,7 @@ from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, 
 from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_plan import plan_winograd
 from netlang.backends.cpu.kernels.winograd_steps import Places, compute_step, pool_of_map, transform_step
-from netlang.backends.cpu.lower import At, LoweringContext, Step, lowering, storage_bytes
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
 from netlang.ir.graph import Node

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
 
-from netlang.backends.cpu.choices import Candidate, Pick, cheapest
+from netlang.backends.common.choices import Candidate, Pick, cheapest
 from netlang.backends.cpu.kernels.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, work_of
 from netlang.backends.cpu.target import Target

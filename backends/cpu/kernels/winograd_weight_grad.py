@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_weight_grad import GradientProblem, gradient_problem
-from netlang.backends.cpu.lower import Arg, LoweringContext, Step, evaluated, lowering
+from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_gradient import emit_gradient

@@ -12,10 +12,11 @@ from typing import Any
 
 from llvmlite import ir
 
+from netlang.backends.common.element import BYTES
+from netlang.backends.common.nest import Instruction
 from netlang.backends.cpu import emit
-from netlang.backends.cpu.emit import BYTES, REGISTER
+from netlang.backends.cpu.emit import REGISTER
 from netlang.backends.cpu.expressions import EXPRESSIONS, converted
-from netlang.backends.cpu.nest import Instruction
 from netlang.backends.cpu.tiles.cell_table import CellStructure
 from netlang.backends.cpu.tiles.cell_table import CellTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter

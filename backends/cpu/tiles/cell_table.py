@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import auto
 
-from netlang.backends.cpu.cell import CellCode
+from netlang.backends.common.cell import CellCode
 from netlang.backends.cpu.tiles.tables import Table
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from netlang.backends.common.steps import At, Moving, Scratch, Step, bases, evaluated
 from netlang.backends.cpu import binding as binding_module
 from netlang.backends.cpu import control
 from netlang.backends.cpu.accesses import AccessFinder
 from netlang.backends.cpu.barriers import Access
 from netlang.backends.cpu.binding import Binding
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.lower import At, Moving, Scratch, Step, bases, evaluated
 from netlang.backends.cpu.program import Table
 from netlang.backends.cpu.threads import pool
 from netlang.ir.graph import Value

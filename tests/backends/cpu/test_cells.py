@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from netlang.backends.cpu import Cpu, cells
-from netlang.backends.cpu.cell import KIND, read_cell
+from netlang.backends.common import cells
+from netlang.backends.common.cell import KIND, read_cell
+from netlang.backends.cpu import Cpu
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import DType, TensorType
 from netlang.passes import inference_pipeline

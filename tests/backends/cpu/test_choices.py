@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netlang.backends.common.choices import (
+    MOST,
+    Candidate,
+    Choices,
+    Remembered,
+    Trial,
+    cheapest,
+    near_best,
+    problem_name,
+)
 from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.backend import lowered
-from netlang.backends.cpu.choices import MOST, Candidate, Choices, Remembered, Trial, cheapest, near_best, problem_name
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.target import host
 from netlang.backends.cpu.tune import KINDS

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netlang.ops  # noqa: F401
+from netlang.backends.common.lowered.loops import nest_of
+from netlang.backends.common.nest import collapsed
 from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.backend import lower_node
-from netlang.backends.cpu.kernels.loops import nest_of
 from netlang.backends.cpu.loader import _engine
 from netlang.backends.cpu.lower import LoweringContext
-from netlang.backends.cpu.nest import collapsed
 from netlang.backends.cpu.target import host
 from netlang.ir.build import make_node
 from netlang.ir.dims import sym
@@ -106,7 +106,7 @@ def test_a_long_sum_is_taken_in_chunks() -> None:
 def test_contiguous_axes_are_one_loop() -> None:
     x = B.input("x", TensorType(DType.F32, (sym("N"), 3, 5, 7)))
     node = B.node("relu", x)
-    context = LoweringContext(graph_of([x], node.out), host())
+    context = LoweringContext(graph_of([x], node.out), target=host())
     nest = nest_of(context, node)
     assert nest is not None
     assert [str(a.size) for a in collapsed(nest).axes] == ["105*N"]
@@ -172,7 +172,7 @@ def test_what_may_be_written_over_where_rows_are_reduced() -> None:
 def in_place(inputs: list[Value], results: list[Value]) -> set[int]:
     """The inputs of a fused loop that results may be written over."""
     node = fused(inputs, results)
-    context = LoweringContext(graph_of(node.inputs, *node.results), host())
+    context = LoweringContext(graph_of(node.inputs, *node.results), target=host())
     lower_node(context, node)
     return context.in_place[node]
 

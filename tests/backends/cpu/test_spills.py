@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from netlang.backends.cpu.cell import CellCode, CellOperand
+from netlang.backends.common.cell import CellCode, CellOperand
+from netlang.backends.common.nest import Instruction
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import Kernel, emitted
-from netlang.backends.cpu.nest import Instruction
 from netlang.backends.cpu.target import LEVELS, Target, host
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.cell_kernel import emit_cell

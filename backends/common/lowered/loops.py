@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from netlang.backends.cpu.expansions import EXPANSIONS
-from netlang.backends.cpu.expressions import EXPRESSIONS
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Sliceable, Step, lowering, lowering_name
-from netlang.backends.cpu.nest import Nest
-from netlang.backends.cpu.nest_build import build_nest
-from netlang.backends.cpu.nest_steps import is_in_place_safe, nest_steps
+from netlang.backends.common.context import Context
+from netlang.backends.common.expansions import EXPANSIONS
+from netlang.backends.common.lowerings import AnyLowerings, Sliceable, lowering_name
+from netlang.backends.common.nest import Nest
+from netlang.backends.common.nest_build import build_nest
+from netlang.backends.common.scalars import SCALAR_OPS
+from netlang.backends.common.steps import Buffer, Step
 from netlang.ir.dims import Dim, Shape
 from netlang.ir.graph import Node, Value
 from netlang.ir.opdef import opdef
 
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_SINGLE = frozenset({*EXPRESSIONS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "extent", "iota"})
+_SINGLE = frozenset({*SCALAR_OPS, *EXPANSIONS, *_REDUCTIONS, "one_hot", "extent", "iota"})
 
 
 @lru_cache(maxsize=1)  # asked twice in a row: whether it fits, and to carry it out
-def nest_of(context: LoweringContext, node: Node) -> Nest | None:
+def nest_of(context: Context, node: Node) -> Nest | None:
     """The nest that carries out a node, or None."""
     if node.body is None:
         # The exponent of a power decides on the code; other constants are read, so that they share a kernel.
@@ -31,7 +32,7 @@ def nest_of(context: LoweringContext, node: Node) -> Nest | None:
     return build_nest(context, inputs, targets)
 
 
-def in_one_layout(context: LoweringContext, node: Node) -> tuple[Value, ...]:
+def in_one_layout(context: Context, node: Node) -> tuple[Value, ...]:
     """The inputs and results of a loop that may all have their channels in blocks, if all of them have; none where
     its nest would not keep the channels together, or they would not fill their blocks.
 
@@ -44,8 +45,8 @@ def in_one_layout(context: LoweringContext, node: Node) -> tuple[Value, ...]:
     return tuple(dict.fromkeys(v for v in (*node.inputs, *node.results) if v.shape == space))
 
 
-def _fills_blocks(context: LoweringContext, channels: Dim) -> bool:
-    return isinstance(channels, int) and channels % context.target.lanes(4) == 0
+def _fills_blocks(context: Context, channels: Dim) -> bool:
+    return isinstance(channels, int) and channels % context.channel_block == 0
 
 
 def _space(node: Node) -> Shape | None:
@@ -77,19 +78,23 @@ def _walked(node: Node) -> Shape | None:
     return node.out.shape if alike else None
 
 
-def _fits(context: LoweringContext, node: Node) -> bool:
+def _fits(context: Context, node: Node) -> bool:
     return nest_of(context, node) is not None
 
 
-def _anywhere(context: LoweringContext, node: Node) -> Sliceable:
+def _anywhere(context: Context, node: Node) -> Sliceable:
     return Sliceable(range(len(node.inputs)), range(len(node.results)))
 
 
-@lowering(*sorted(_SINGLE), "fused.loop", match=_fits, slices=_anywhere)
-def loop(context: LoweringContext, node: Node) -> list[Step]:
+def loop(context: Context, node: Node) -> list[Step]:
     """One kernel for the whole node."""
     nest = nest_of(context, node)
     assert nest is not None
     if node is context.owner:
-        context.allow_in_place(*(i for i, v in enumerate(node.inputs) if is_in_place_safe(nest, v)))
-    return nest_steps(context, nest)
+        context.allow_in_place(*(i for i, v in enumerate(node.inputs) if context.writes_in_place(nest, v)))
+    return context.nest_steps(nest)
+
+
+def register(table: AnyLowerings) -> None:
+    """Elementwise ops, reductions, normalisations, fused loops."""
+    table.lowering(*sorted(_SINGLE), "fused.loop", match=_fits, slices=_anywhere)(loop)

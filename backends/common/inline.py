@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from netlang.backends.cpu.lower import Buffer, LoweringContext, Place, Step, lower, lowering, storage
-from netlang.backends.cpu.moved import moved
-from netlang.backends.cpu.moves import copy_steps
+from netlang.backends.common.context import Context, storage
+from netlang.backends.common.moved import moved
+from netlang.backends.common.moves import copy_steps
+from netlang.backends.common.steps import Buffer, Place, Step
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.types import DType
@@ -13,14 +14,13 @@ from netlang.passes.memory import VIEWS
 _HALVES = (DType.F16, DType.BF16)
 
 
-@lowering("fused", priority=-10)
-def one_by_one(context: LoweringContext, node: Node) -> list[Step]:
+def one_by_one(context: Context, node: Node) -> list[Step]:
     """A fused node of any kind, whatever its body."""
     assert node.body is not None
     return inline(context, node, node.body)
 
 
-def inline(context: LoweringContext, node: Node, body: Graph) -> list[Step]:
+def inline(context: Context, node: Node, body: Graph) -> list[Step]:
     """The steps of `body`, which computes the results of `node` from its inputs."""
     where: dict[Buffer, Place] = dict(zip(body.inputs, node.inputs, strict=True))
     late: list[tuple[Value, Value]] = []
@@ -36,18 +36,18 @@ def inline(context: LoweringContext, node: Node, body: Graph) -> list[Step]:
             continue
         for value in inner.results:
             where.setdefault(value, context.scratch(context.storage_bytes(value.type)))
-        steps += [moved(step, where) for step in lower(context, inner)]
+        steps += [moved(step, where) for step in context.lower(inner)]
     for value, result in late:
         steps += [moved(step, where) for step in copy_steps(context, value, result)]
     return steps
 
 
-def has_halves(context: LoweringContext, node: Node) -> bool:
+def has_halves(context: Context, node: Node) -> bool:
     """Whether a node computes with f16 or bf16."""
     return any(v.dtype in _HALVES for v in (*node.inputs, *node.results))
 
 
-def in_single_precision(context: LoweringContext, node: Node) -> list[Step]:
+def in_single_precision(context: Context, node: Node) -> list[Step]:
     """The node in float32 between conversions: for kernels that exist for f32 and f64 only."""
     b = Builder(node.spans, node.name, node.origin)
     inputs = tuple(b.input(f"x{i}", v.type) for i, v in enumerate(node.inputs))

@@ -22,11 +22,15 @@ last reader of any of them.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
-from netlang.backends.cpu.lower import LoweringContext, Slice, Sliceable, block_of, sliceable, stored_shape
+from netlang.backends.common.context import Context, Slice, block_of, stored_shape
+from netlang.backends.common.lowerings import Sliceable
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Graph, Node, Value
 from netlang.passes.memory import VIEWS
+
+C = TypeVar("C", bound=Context)
 
 _NOBODYS = frozenset({"input", "param", "const", *VIEWS})
 
@@ -39,7 +43,7 @@ def concat_of(node: Node) -> Node | None:
     return node if node.op == "concat" else None
 
 
-def part_of(context: LoweringContext, whole: Value, channel: Dim) -> Slice:
+def part_of(context: Context, whole: Value, channel: Dim) -> Slice:
     """Where a part of `whole` (a slice itself, perhaps) is that begins at a channel: an index of axis 1."""
     channels = channel * size(whole.shape[2:])
     found = context.slices.get(whole)
@@ -48,9 +52,9 @@ def part_of(context: LoweringContext, whole: Value, channel: Dim) -> Slice:
     return Slice(found.whole, found.start + channels, found.pitch)
 
 
-def with_slices(context: LoweringContext) -> LoweringContext:
+def with_slices(context: C) -> C:
     """A context like this one in which `slices` are found. Nothing must have been lowered yet."""
-    finder = _Finder(LoweringContext(context.graph, context.target, options=context.options, choices=context.choices))
+    finder = _Finder(context.fresh())
     # Later concatenations come first, so that a chain of them ends in one whole.
     for node in reversed(context.graph.nodes):
         concat = concat_of(node)
@@ -63,7 +67,7 @@ def with_slices(context: LoweringContext) -> LoweringContext:
 
 
 class _Finder:
-    def __init__(self, context: LoweringContext) -> None:
+    def __init__(self, context: Context) -> None:
         self.context, self.graph = context, context.graph
         self.known: dict[Node, Sliceable] = {}
         self.updated = {v for _, v in self.graph.updates}
@@ -108,7 +112,7 @@ class _Finder:
 
     def _of(self, node: Node) -> Sliceable:
         if node not in self.known:
-            self.known[node] = sliceable(self.context, node)
+            self.known[node] = self.context.sliceable(node)
         return self.known[node]
 
 

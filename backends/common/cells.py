@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from netlang.backends.cpu.cell import KIND, MOST_GATES, MOVES, TYPES, is_product, may_join, read_cell, units_of
+from netlang.backends.common.cell import KIND, MOST_GATES, MOVES, TYPES, is_product, may_join, read_cell, units_of
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.rewrite import Replacement, replace_values, transform

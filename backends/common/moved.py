@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netlang.backends.cpu.lower import Arg, At, Buffer, Moving, Place, Scratch, Step, bases, further, storage
+from netlang.backends.common.context import storage
+from netlang.backends.common.steps import Arg, At, Buffer, Moving, Place, Scratch, Step, bases, further
 from netlang.ir.graph import Value
 
 Where = Mapping[Buffer, Place]

@@ -7,7 +7,7 @@ softmax of x [N, C] over C:
     axes      N kept, C reduced
     0 load x      1 reduce_max 0      2 sub 0 1      3 exp 2      4 reduce_sum 3      5 div 3 4      store 5
 
-`code_of` splits a nest into its structure (`NestCode`: the kernel) and its sizes (the kernel's arguments).
+`code_of` takes the structure of a nest (`NestCode`), which is what kernels are compiled for; sizes are their arguments.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netlang.backends.cpu.emit import BYTES
-from netlang.backends.cpu.lower import Arg, At, Buffer
+from netlang.backends.common.steps import Buffer
 from netlang.ir.dims import Dim, size
 
 REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
@@ -170,11 +169,6 @@ def _at_least_one_axis(nest: Nest) -> Nest:
 
 # ---- structure and sizes
 
-CHUNK = 16384
-"""Elements that one thread takes at a time from a long axis; results do not depend on it unless it splits a sum."""
-VECTOR_CHUNK = 256
-"""The same in vectors, along an axis before the lanes of blocked channels."""
-
 
 @dataclass(frozen=True)
 class OperandCode:
@@ -210,7 +204,7 @@ def code_of(nest: Nest, split: bool = False) -> NestCode:
         return OperandCode(o.dtype, "".join(marks))
 
     return NestCode(
-        _axis_kinds(nest),
+        axis_kinds(nest),
         tuple(map(operand, nest.loads)),
         tuple(nest.instructions),
         tuple((operand(o), at) for o, at in nest.stores),
@@ -219,7 +213,7 @@ def code_of(nest: Nest, split: bool = False) -> NestCode:
     )
 
 
-def _axis_kinds(nest: Nest) -> str:
+def axis_kinds(nest: Nest) -> str:
     """The structure of the axes. Single vectors of lanes are too little for a unit of work: pixels are taken along."""
     kinds = ["r" if a.reduced else "k" for a in nest.axes]
     if nest.axes[-1].lanes and kinds[-1] == "k":
@@ -227,19 +221,3 @@ def _axis_kinds(nest: Nest) -> str:
         if "r" not in kinds and len(kinds) > 1:
             kinds[-2] = "l"
     return "".join(kinds)
-
-
-def arguments(nest: Nest) -> list[Arg]:
-    """The argument table: sizes of the axes, chunk, numbers, then per operand its address and its run-time strides.
-
-    Strides are in bytes. `NestEmitter` reads them in the same order.
-    """
-    args: list[Arg] = [a.size for a in nest.axes]
-    args.append(VECTOR_CHUNK if "l" in _axis_kinds(nest) else CHUNK)
-    args += nest.numbers
-    for o in nest.operands:
-        width = BYTES[o.dtype]
-        args.append(o.buffer if o.offset == 0 else At(o.buffer, o.offset * width))
-        last = len(o.strides) - 1
-        args += [s * width for i, s in enumerate(o.strides) if s != 0 and not (i == last and s == 1)]
-    return args

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netlang.backends.cpu.axes import Axes, Place, widest
-from netlang.backends.cpu.expansions import EXPANSIONS
-from netlang.backends.cpu.expressions import EXPRESSIONS
-from netlang.backends.cpu.lower import Buffer, LoweringContext, block_of
-from netlang.backends.cpu.nest import Axis, Nest, Operand
+from netlang.backends.common.axes import Axes, Place, widest
+from netlang.backends.common.context import Context, block_of
+from netlang.backends.common.expansions import EXPANSIONS
+from netlang.backends.common.nest import Axis, Nest, Operand
+from netlang.backends.common.scalars import SCALAR_OPS
+from netlang.backends.common.steps import Buffer
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Node, Value
@@ -19,7 +20,7 @@ from netlang.ir.types import DType
 
 _VIEWS = frozenset({"reshape", "broadcast", "transpose", "stop_gradient", "layout"})
 _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
-_CARRIED_OUT = frozenset({*EXPRESSIONS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent", "iota"})
+_CARRIED_OUT = frozenset({*SCALAR_OPS, *_VIEWS, *_REDUCTIONS, "one_hot", "const", "extent", "iota"})
 
 
 def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -28,7 +29,7 @@ def row_major(shape: Sequence[Dim]) -> tuple[Dim, ...]:
 
 
 def build_nest(
-    context: LoweringContext, inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]
+    context: Context, inputs: Mapping[Value, Buffer], targets: Sequence[tuple[Value, Buffer]]
 ) -> Nest | None:
     """The nest that computes `targets` (values and where to put them) from `inputs`, or None if it takes several.
 
@@ -54,7 +55,7 @@ def build_nest(
         (channels, lanes), *others = found
         if others or channels is None or any(n.op == "one_hot" for n in nodes):
             return None
-        if lanes != context.target.lanes(4) or not _divides(lanes, channels):
+        if lanes != context.channel_block or not _divides(lanes, channels):
             return None
         blocked = _Blocked(channels, lanes)
     return _NestBuilder(context, axes, order, reduced, inputs, blocked).build(nodes, targets)
@@ -114,7 +115,7 @@ def _reduced(axes: Axes, nodes: Sequence[Node]) -> set[Place] | None:
 class _NestBuilder:
     def __init__(
         self,
-        context: LoweringContext,
+        context: Context,
         axes: Axes,
         order: list[Place],
         reduced: set[Place],

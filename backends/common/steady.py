@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netlang.backends.cpu.homes import buffers
-from netlang.backends.cpu.lower import Buffer, Moving, Scratch, Step, places
+from netlang.backends.common.homes import buffers
+from netlang.backends.common.steps import Buffer, Moving, Scratch, Step, places
 
 
 def steady_first(steps: Sequence[Step]) -> list[Step]:

@@ -10,26 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlang.backends.cpu.kernels.copy_bytes import copy_bytes
-from netlang.backends.cpu.lower import (
-    At,
-    Buffer,
-    Loop,
-    LoweringContext,
-    Moving,
-    Place,
-    Scratch,
-    Sizes,
-    Step,
-    evaluated,
-    lower,
-    lowering,
-    storage,
-    storage_bytes,
-)
-from netlang.backends.cpu.moved import moved
-from netlang.backends.cpu.moves import copy_steps
-from netlang.backends.cpu.steady import steady_first
+from netlang.backends.common.context import Context, storage, storage_bytes
+from netlang.backends.common.lowerings import AnyLowerings
+from netlang.backends.common.moved import moved
+from netlang.backends.common.moves import copy_steps
+from netlang.backends.common.steady import steady_first
+from netlang.backends.common.steps import At, Buffer, Loop, Moving, Place, Scratch, Sizes, Step, evaluated
 from netlang.ir import scan as parts
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Node, Value
@@ -38,14 +24,13 @@ from netlang.passes.memory import VIEWS
 _LEAVES = frozenset({"input", "param", "const"})
 
 
-@lowering("scan")
-def scan(context: LoweringContext, node: Node) -> list[Step]:
+def scan(context: Context, node: Node) -> list[Step]:
     """What happens once, the rounds, and the states that end up somewhere else than in their results."""
     return _Scan(context, node).steps()
 
 
 class _Scan:
-    def __init__(self, context: LoweringContext, node: Node) -> None:
+    def __init__(self, context: Context, node: Node) -> None:
         assert node.body is not None
         self.context, self.body = context, node.body
         self.parts = parts.Loop.of(node)
@@ -78,7 +63,7 @@ class _Scan:
             for value in node.results:
                 if value not in self.where:
                     self.where[value] = self.context.scratch(self.context.storage_bytes(value.type))
-            found += lower(self.context, node)
+            found += self.context.lower(node)
         for value, place in self.late:
             target = Scratch(0)
             self.where[target] = place
@@ -116,7 +101,7 @@ class _Scan:
         root, bytes = storage(value), self._bytes(inside)
         if root == inside:  # it never changes
             self.where[inside] = self.context.buffer(initial)
-            self.after.append(copy_bytes(initial, final, bytes))
+            self.after.append(self.context.copy_bytes(initial, final, bytes))
             return
         emitted = self.where.get(root) if root.node.op not in _LEAVES else None
         if isinstance(emitted, Moving) and emitted.stride != 0:
@@ -153,7 +138,7 @@ class _Scan:
             return evaluated(bytes, sizes) if rounds and not (even and rounds % 2) else 0
 
         if self.length != 0:
-            self.after.append(copy_bytes(source, final, count))
+            self.after.append(self.context.copy_bytes(source, final, count))
 
     def _finish_without_rounds(self, initial: Value, final: Value, bytes: Dim) -> None:
         """Where there is no round, the state after the last one is the initial one."""
@@ -162,4 +147,9 @@ class _Scan:
             return 0 if evaluated(self.length, sizes) else evaluated(bytes, sizes)
 
         if not isinstance(self.length, int) or self.length == 0:
-            self.after.append(copy_bytes(initial, final, count))
+            self.after.append(self.context.copy_bytes(initial, final, count))
+
+
+def register(table: AnyLowerings) -> None:
+    """Loops over the steps of a sequence."""
+    table.lowering("scan")(scan)

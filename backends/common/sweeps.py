@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from netlang.backends.cpu.emit import REGISTER
-from netlang.backends.cpu.nest import REDUCTIONS, NestCode, OperandCode
+from netlang.backends.common.element import register_name
+from netlang.backends.common.nest import REDUCTIONS, NestCode, OperandCode
 
 _EXPENSIVE = frozenset({"exp", "log", "tanh", "erf", "sigmoid", "gelu", "softplus", "elu", "pow", "sqrt"})
 
@@ -139,7 +139,7 @@ def _roots(code: NestCode, plan: Plan, sweep: int) -> list[int]:
 def _exact(code: NestCode, store: int, instruction: int) -> bool:
     """Whether a store's memory holds the instruction's value without rounding it."""
     dtype = code.stores[store][0].dtype
-    return dtype in ("f32", "f64") and REGISTER[dtype] == REGISTER[code.instructions[instruction].dtype]
+    return dtype in ("f32", "f64") and dtype == register_name(code.instructions[instruction].dtype)
 
 
 def frontier(code: NestCode, plan: Plan, sweep: int) -> list[int]:

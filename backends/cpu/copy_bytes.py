@@ -6,8 +6,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from netlang.backends.common.steps import Number, Place, Step, bases, evaluated
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.lower import Number, Place, Step, bases, evaluated
 from netlang.backends.cpu.tiles.numbers import Frame
 
 _TO, _FROM, _BYTES = range(3)

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import gcd
 
-from netlang.backends.cpu.expressions import EXPRESSIONS
-from netlang.backends.cpu.nest import Instruction
+from netlang.backends.common.nest import Instruction
+from netlang.backends.common.scalars import SCALAR_OPS
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
@@ -110,7 +110,7 @@ def may_join(node: Node, rows: Dim, units: int) -> bool:
         alike = all(v.shape[0] == rows for v in node.inputs)
         step = node.attrs.get("step", 1)
         return alike and node.attrs["axis"] == 1 and step == 1 and all(cut % units == 0 for cut in _cuts(node))
-    if node.op not in EXPRESSIONS or "elementwise" not in opdef(node.op).traits or node.op == "pow":
+    if node.op not in SCALAR_OPS or "elementwise" not in opdef(node.op).traits or node.op == "pow":
         return False
     return all(_pattern(v) is not None for v in node.inputs)
 

@@ -10,18 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlang.backends.cpu.lower import (
-    At,
-    Buffer,
-    LoweringContext,
-    Moving,
-    Scratch,
-    Step,
-    bases,
-    evaluated,
-    places,
-    storage,
-)
+from netlang.backends.common.context import Context, storage
+from netlang.backends.common.steps import At, Buffer, Moving, Scratch, Step, bases, evaluated, places
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import VIEWS
 
@@ -51,7 +41,7 @@ class Homes:
     """`direct`: storages computed right into the caller's arrays; `hoisted`: buffers filled once per set of params, of
     which those that `calls` read stay, and the others are there for the steps of the prologue alone."""
 
-    context: LoweringContext
+    context: Context
     direct: dict[Value, External] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
     hoisted: set[Buffer] = field(default_factory=set)
@@ -73,7 +63,7 @@ class Homes:
         return root.node.op not in ("input", "param", "const") and root not in self.direct and root not in self.hoisted
 
 
-def find_homes(context: LoweringContext, steps: Steps) -> Homes:
+def find_homes(context: Context, steps: Steps) -> Homes:
     """Decide on homes for a lowered graph."""
     graph = context.graph
     homes = Homes(context)
@@ -96,7 +86,7 @@ def _claim(homes: Homes, value: Value, target: External, allowed: bool) -> None:
         homes.direct[root] = target
 
 
-def _may_overwrite(context: LoweringContext, param: Value, result: Value, order: Mapping[Node, int]) -> bool:
+def _may_overwrite(context: Context, param: Value, result: Value, order: Mapping[Node, int]) -> bool:
     """Whether `result` can be computed right over `param`: nobody needs the old value from that step on."""
     graph = context.graph
     if any(context.storage(v) == param for v in graph.roots):
