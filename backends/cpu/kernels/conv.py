@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.common.choices import cheapest
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, At, Buffer, Scratch, Step
 from netlang.backends.cpu.kernel import Kernel, emitted
-from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan, has_elements, plan_conv, takes_prologue
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.kernels.depthwise import (
     by_lanes,
     lane_kernel,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from netlang.backends.common.chain import Chain, stored
 from netlang.backends.common.choices import Candidate, Pick, cheapest
-from netlang.backends.cpu.kernels.chain import Chain, stored
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import chunks, cut, map_rows, strip_rows
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from netlang.backends.common.chain import Chain, read_chain, stored
 from netlang.backends.common.choices import Candidate
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.steps import Step
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels import conv
-from netlang.backends.cpu.kernels.chain import Chain, read_chain, stored
 from netlang.backends.cpu.kernels.conv_plan import plan_conv
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 
 _FLOAT = 4
 CACHE_BYTES = 5 << 17

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.conv_problem import pair, static, whole_number
+from netlang.backends.common.epilogue import EpilogueStep
 from netlang.backends.common.steps import Arg, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
-from netlang.backends.cpu.kernels.conv_problem import pair, static, whole_number
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
-from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
 from netlang.backends.cpu.tiles.weight_gradient import emit_sum, emit_weight_gradient
 from netlang.backends.cpu.tiles.weight_gradient_table import SumTable, WeightGradientStructure

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.chain import Chain, OuterValues, read_chain
 from netlang.backends.common.choices import Candidate
 from netlang.backends.common.steps import Arg, Buffer, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.chain import Chain, OuterValues, read_chain
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.gemm_kernel import emit_gemm, emit_panels

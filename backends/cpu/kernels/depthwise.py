@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from netlang.backends.common.chain import Chain, stored
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.common.steps import Step
 from netlang.backends.cpu.kernel import Kernel, emitted
-from netlang.backends.cpu.kernels.chain import Chain, stored
 from netlang.backends.cpu.kernels.conv_plan import (
     ConvPlan,
     conv_structure,
@@ -19,7 +20,6 @@ from netlang.backends.cpu.kernels.conv_plan import (
     kernel_fits,
     slot_numbers,
 )
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import ENOUGH_TASKS, map_rows, strip_rows
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netlang.backends.cpu.kernels.chain import Chain
+from netlang.backends.common.chain import Chain
+from netlang.backends.common.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.conv_plan import ConvPlan
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.depthwise import plan_by_lanes, source_in
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T

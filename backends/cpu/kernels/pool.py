@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from netlang.backends.common.chain import POOLS
+from netlang.backends.common.conv_problem import PoolProblem, pool_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Scratch, Step
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.chain import POOLS
-from netlang.backends.cpu.kernels.conv_problem import PoolProblem, pool_problem
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T

@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import sqrt
 
 from netlang.backends.common.choices import Candidate, Pick, cheapest
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem
+from netlang.backends.common.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, work_of
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block

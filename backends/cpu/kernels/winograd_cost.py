@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem
+from netlang.backends.common.conv_problem import ConvProblem
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.shapes import most_pixels
 from netlang.backends.cpu.tiles.winograd_table import VECTORS

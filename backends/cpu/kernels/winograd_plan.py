@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netlang.backends.cpu.kernels.chain import Chain, stored
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem
+from netlang.backends.common.chain import Chain, stored
+from netlang.backends.common.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_choice import NARROW_CHANNELS, most_patches
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, tile_patches, with_chunks, work_of
 from netlang.backends.cpu.target import Target

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.chain import Chain
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.common.steps import Arg, At, Buffer, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.chain import Chain
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.pool import pool_step
 from netlang.backends.cpu.kernels.winograd_plan import WinogradPlan
 from netlang.backends.cpu.lower import LoweringContext

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.cpu.tiles.emitter import BF16_BYTES, FLOAT_BYTES, I64, Emitter
-from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
+from netlang.backends.cpu.tiles.epilogue import apply
 
 BLOCKED_UNROLL = 8
 """Channels at a time where they are neighbours: with sixteen, LLVM loads many broadcasts ahead and spills."""

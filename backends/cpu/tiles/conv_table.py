@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import auto
 
+from netlang.backends.common.epilogue import Epilogue, operands
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
-from netlang.backends.cpu.tiles.epilogue import Epilogue, operands
 from netlang.backends.cpu.tiles.pool_tile import PoolTile
 from netlang.backends.cpu.tiles.tables import Table
 

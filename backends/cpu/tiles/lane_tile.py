@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.cpu.tiles.emitter import Emitter
-from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
+from netlang.backends.cpu.tiles.epilogue import apply
 
 
 @dataclass(frozen=True)

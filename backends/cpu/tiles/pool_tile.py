@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.cpu.tiles.emitter import F32, I32, Emitter
-from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
+from netlang.backends.cpu.tiles.epilogue import apply
 
 UNROLLED_TAPS = 9
 """Windows of at most this many taps are unrolled."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.emitter import Emitter
-from netlang.backends.cpu.tiles.epilogue import Epilogue, apply
+from netlang.backends.cpu.tiles.epilogue import apply
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.winograd_exact import ExactPatch, not_finite
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, WinogradStructure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import auto
 
-from netlang.backends.cpu.tiles.epilogue import Epilogue, operands
+from netlang.backends.common.epilogue import Epilogue, operands
 from netlang.backends.cpu.tiles.tables import Table
 
 VECTORS = 2

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_plan import as_pixels
-from netlang.backends.cpu.kernels.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import CACHE_BYTES, chunks, cut, map_rows, strip_rows
 
 

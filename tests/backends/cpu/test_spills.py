@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlang.backends.common.cell import CellCode, CellOperand
+from netlang.backends.common.epilogue import EpilogueStep
 from netlang.backends.common.nest import Instruction
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import Kernel, emitted
@@ -22,7 +23,6 @@ from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.depthwise_gradient import DepthwiseGradientStructure, emit_depthwise_gradient
 from netlang.backends.cpu.tiles.depthwise_kernel import DepthwiseStructure, emit_depthwise
 from netlang.backends.cpu.tiles.emitter import Emitter
-from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.backends.cpu.tiles.gemm_kernel import emit_gemm
 from netlang.backends.cpu.tiles.gemm_table import GemmStructure
 from netlang.backends.cpu.tiles.lane_strip import LaneSource

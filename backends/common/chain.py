@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netlang.backends.common.context import Context
+from netlang.backends.common.epilogue import EpilogueStep
 from netlang.backends.common.steps import Buffer
-from netlang.backends.cpu.lower import LoweringContext
-from netlang.backends.cpu.tiles.epilogue import EpilogueStep
 from netlang.ir.dims import size
 from netlang.ir.graph import Graph, Node, Value
 
@@ -188,7 +188,7 @@ def number_of(value: Value) -> float | None:
 class OuterValues:
     """Where the values that a chain reads live: inputs of a body are inputs of the fused node."""
 
-    def __init__(self, context: LoweringContext, node: Node) -> None:
+    def __init__(self, context: Context, node: Node) -> None:
         self._context = context
         self._inputs = dict(zip(node.body.inputs, node.inputs, strict=True)) if node.body else {}
 
