@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from netlang.backends.common.epilogue import operands as operand_count
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile, emit_broadcast_tile
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.epilogue import apply
-from netlang.backends.cpu.tiles.epilogue import operands as operand_count
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
 from netlang.backends.cpu.tiles.pool_rows import PoolRows
 from netlang.backends.cpu.tiles.pool_tile import PoolTile
