@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlang import config
 from netlang.backends.common.context import storage
+from netlang.backends.common.dumping import put
 from netlang.backends.common.steps import Arg, At, Moving, Scratch, Step, bases
-from netlang.diagnostics import NetError
 from netlang.ir.dims import Sym
 from netlang.ir.graph import Graph, Node, Value
 
@@ -25,26 +23,13 @@ def dump_steps(graph: Graph, prologue: Sequence[Step], steps: Sequence[Step]) ->
         numbers = {node: i for i, node in enumerate(graph.nodes)}
         lines = ["once per set of parameters:", *(_line(s, numbers) for s in prologue)]
         lines += ["each call:", *(_line(s, numbers) for s in steps)]
-        _put(f"{re.sub(r'[^A-Za-z0-9_$.-]', '_', graph.name)}.cpu-steps.txt", "\n".join(lines) + "\n")
+        put(f"{re.sub(r'[^A-Za-z0-9_$.-]', '_', graph.name)}.cpu-steps.txt", "\n".join(lines) + "\n")
 
 
 def dump_kernel(name: str, key: str, compiled: Compiled) -> None:
     """Show the LLVM IR of a kernel that has just been compiled."""
     if config.get("NETLANG_DUMP"):
-        _put(f"kernels/{name}.ll", f"; {key}\n{compiled.llvm}")
-
-
-def _put(name: str, text: str) -> None:
-    place: str = config.get("NETLANG_DUMP")
-    if place == "-":
-        print(f"# {name}\n{text}", file=sys.stderr)
-        return
-    path = Path(place) / name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as fault:
-        raise NetError(f"NETLANG_DUMP: cannot write {path}: {fault.strerror}") from fault
+        put(f"kernels/{name}.ll", f"; {key}\n{compiled.llvm}")
 
 
 def _line(step: Step, numbers: Mapping[Node, int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +12,7 @@ import pytest
 from llvmlite import ir
 
 from netlang.backends.base import Options
+from netlang.backends.common import sources
 from netlang.backends.cpu import Cpu, cache, revision
 from netlang.backends.cpu.backend import lowered
 from netlang.backends.cpu.kernel import Emitted, Kernel, emitted, native
@@ -58,63 +58,27 @@ def test_whatever_runs_to_write_a_kernel_is_in_its_revision() -> None:
     checked = 0
     for kernel in kernels():
         if isinstance(kernel.source, Emitted):
-            modules = revision.dependencies({revision.COMPILER, *revision._origins(kernel)})
-            known = {revision._path(module) for module in modules}
+            modules = sources.dependencies({revision.COMPILER, *revision._origins(kernel)})
+            known = {sources.path(module) for module in modules}
             assert files_called(kernel.source.emit) <= known, kernel.key
             checked += 1
     assert checked > 15
 
 
-def imports(path: Path) -> Iterator[str]:
-    """What a file imports from netlang, by its syntax tree."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if revision._is_ours(whole) and revision._is_module(whole) else str(node.module)
-
-
-def test_imports_are_read_from_sources_as_python_reads_them() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        wanted = {name for name in imports(path) if revision._is_ours(name)}
-        assert revision.imported(path.read_text(encoding="utf-8")) >= wanted, path
-
-
-def test_the_forms_of_an_import() -> None:
-    text = """
-from netlang import config, storage  # a comment, netlang.ops
-from netlang.backends.cpu import (
-    cache,
-    Cpu as Backend,  # not a module
-    loader as machine_code,
-)
-import netlang.ir.text as text, numpy
-def late():
-    from netlang.ir.dims import Dim
-"""
-    cpu = "netlang.backends.cpu"
-    assert revision.imported(text) == {
-        *("netlang.config", "netlang.storage", "netlang.ir.text", "netlang.ir.dims"),
-        *(cpu, f"{cpu}.cache", f"{cpu}.loader"),
-    }
-
-
 @pytest.fixture
 def edited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Names kernels as if one module had another source."""
-    real = revision._source
+    real = sources.source
 
     def edit(module: str) -> None:
-        monkeypatch.setattr(revision, "_source", lambda m: ("edited", real(m)[1]) if m == module else real(m))
+        monkeypatch.setattr(sources, "source", lambda m: ("edited", real(m)[1]) if m == module else real(m))
         cache.digest.cache_clear()
-        revision._revision.cache_clear()
+        sources.fingerprint.cache_clear()
 
     yield edit
     monkeypatch.undo()
     cache.digest.cache_clear()
-    revision._revision.cache_clear()
+    sources.fingerprint.cache_clear()
 
 
 def emit(what: Any, builder: Any, args: Any, tid: Any, threads: Any) -> None:
