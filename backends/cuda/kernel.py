@@ -25,7 +25,7 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True)
 class Kernel:
-    """`source` is called only where no cache has the code.
+    """`source` is called once in a process: its text is part of what compiled code is kept under.
 
     arguments       one letter of ARGUMENT_BYTES per argument of the function
     threads         of a block, in one dimension: `cuda.threadIdx.x`
