@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.ir.types import DType
 from netlang.passes.manager import Pass
@@ -16,6 +17,10 @@ from netlang.passes.memory import MemoryPlan
 
 Array = NDArray[Any]
 Observer = Callable[[Node, tuple[Array, ...]], None]
+
+
+PRECISIONS = ("float32", "tf32", "bf16", "f16")
+"""What factors of a product are rounded to: nothing, 10 bits of mantissa (TF32), 7 (bfloat16), or half precision."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,23 @@ class Options:
                    None keeps them as they are
     batch          about how many samples a call brings where the net leaves that open: costs are compared for them.
                    None means one, and a small batch in training. Any number can be computed.
+    precision      how products of float32 tensors are computed, always added up in float32: see PRECISIONS
     """
 
     exact: bool = False
     deterministic: bool = False
     weights_as: DType | None = None
     batch: int | None = None
+    precision: str = "float32"
+
+    def in_float32(self, target: str) -> Options:
+        """These options, for a target that rounds no factors. Raises NetError where they ask for it."""
+        if self.precision != PRECISIONS[0]:
+            raise NetError(
+                f"target '{target}' computes products in float32, not in {self.precision}",
+                hint="other precisions are those of a GPU's tensor cores: target cuda",
+            )
+        return self
 
 
 class Executable(Protocol):

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from netlang import config
-from netlang.backends.base import Array, Backend, Executable, Observer, Options, Report, Tunable, Tuning
+from netlang.backends.base import PRECISIONS, Array, Backend, Executable, Observer, Options, Report, Tunable, Tuning
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
 from netlang.ir import dims
@@ -35,14 +35,12 @@ from netlang.runtime.turns import Turns, phases_of
 BACKENDS = {
     "reference": "netlang.backends.reference:Reference",
     "cpu": "netlang.backends.cpu:Cpu",
+    "cuda": "netlang.backends.cuda:Cuda",
 }
 """The targets of the compiler; a backend is imported when it is asked for."""
 
 WEIGHT_TYPES = {"bfloat16": DType.BF16}
 """What weights can be kept as instead of the type that the net gives them."""
-
-PLANNED = ("cuda",)
-"""Targets that are known but not there yet."""
 
 
 def compile(
@@ -55,6 +53,7 @@ def compile(
     exact: bool = False,
     deterministic: bool = False,
     weights_as: str | None = None,
+    precision: str = "float32",
     tune: float | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> Model:
@@ -64,7 +63,7 @@ def compile(
     batch      choose kernels, plan and warm up for batches of this size; others work too
     threads    of compiled code; None means as many as the process may use. Results do not depend on it.
     net        which net of the file; the last one if not given
-    exact, deterministic, weights_as    see `options`
+    exact, deterministic, weights_as, precision    see `options`
     tune       measure for about so many seconds which kernels are fastest for each layer, with batches of `batch` (1),
                and remember it for this machine: later compilations go by it
     arguments  values for the file's constants and the parameters of its nets, in place of those it gives
@@ -77,7 +76,7 @@ def compile(
             raise NetError(f"'{what}' is a whole number from 1 on, not {count!r}")
     if tune is not None and (isinstance(tune, bool) or not isinstance(tune, int | float) or not tune > 0):
         raise NetError(f"'tune' is a number of seconds, not {tune!r}")
-    wanted = options(exact, deterministic, weights_as, batch)
+    wanted = options(exact, deterministic, weights_as, batch, precision)
     backend = backend_for(target, wanted)
     model = assemble(load(path_or_text, arguments=arguments), backend, net, threads)
     if tune is not None:
@@ -179,7 +178,11 @@ def choose(module: Module, net: str | None) -> Graph:
 
 
 def options(
-    exact: bool = False, deterministic: bool = False, weights_as: str | None = None, batch: int | None = None
+    exact: bool = False,
+    deterministic: bool = False,
+    weights_as: str | None = None,
+    batch: int | None = None,
+    precision: str = "float32",
 ) -> Options:
     """What is asked of generated code.
 
@@ -189,13 +192,20 @@ def options(
                    nearest with 8 significant bits; sums stay in float32. For inference.
     batch          the size of batches that kernels are chosen for; others work too
 
-    Raises NetError for a type that weights cannot be kept in.
+    precision      tf32, bf16 or f16: factors of products are rounded to that, for the tensor cores of a GPU; sums stay
+                   in float32
+
+    Raises NetError for a type that weights cannot be kept in, and for a precision that there is not.
     """
+    if precision not in PRECISIONS:
+        hint = did_you_mean(str(precision), PRECISIONS) or f"there are {', '.join(PRECISIONS)}"
+        raise NetError(f"there is no precision {precision!r}", hint=hint)
     if weights_as is not None and weights_as not in WEIGHT_TYPES:
         known = ", ".join(WEIGHT_TYPES)
         hint = did_you_mean(str(weights_as), WEIGHT_TYPES) or f"what they can be kept as: {known}"
         raise NetError(f"weights cannot be kept as {weights_as!r}", hint=hint)
-    return Options(bool(exact), bool(deterministic), WEIGHT_TYPES[weights_as] if weights_as else None, batch)
+    stored = WEIGHT_TYPES[weights_as] if weights_as else None
+    return Options(bool(exact), bool(deterministic), stored, batch, precision)
 
 
 def backend_for(target: str, wanted: Options | None = None) -> Backend:
@@ -204,8 +214,6 @@ def backend_for(target: str, wanted: Options | None = None) -> Backend:
     Raises NetError for an unknown name, and for options that the backend cannot follow.
     """
     target = config.get("NETLANG_BACKEND") or target
-    if target in PLANNED:
-        raise NetError(f"target '{target}' is not available yet", hint=f"targets are {', '.join(BACKENDS)}")
     if target not in BACKENDS:
         hint = did_you_mean(target, BACKENDS) or f"targets are {', '.join(BACKENDS)}"
         raise NetError(f"there is no target '{target}'", hint=hint)

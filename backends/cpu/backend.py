@@ -12,22 +12,20 @@ from netlang.backends.base import Array, Options, Report, Tuning
 from netlang.backends.common import cells
 from netlang.backends.common.choices import Choices, Remembered, Trial
 from netlang.backends.common.homes import find_homes
+from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.slices import with_slices
-from netlang.backends.common.steady import lives
 from netlang.backends.common.steps import Step
+from netlang.backends.common.whole import lower_graph
 from netlang.backends.cpu import layout, prologue, remembered
 from netlang.backends.cpu import threads as pool
-from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.lower import LoweringContext, lower
+from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.tune import tune
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
-from netlang.passes.memory import VIEWS, MemoryPlan
-
-_NOTHING_TO_DO = frozenset({"input", "param", "const", *VIEWS})
+from netlang.passes.memory import MemoryPlan
 
 
 class Cpu:
@@ -37,7 +35,7 @@ class Cpu:
 
     def __init__(self, options: Options | None = None) -> None:
         """Raises NetError for options that it cannot follow."""
-        self.options = options or Options()
+        self.options = (options or Options()).in_float32(self.name)
         blocks, joined = layout.layout_pass(self.options), prologue.prologue_pass(self.options)
         self.passes: Sequence[Pass] = (cells.PASS, blocks, joined)
 
@@ -100,13 +98,4 @@ def lowered(
     context = with_slices(
         LoweringContext(graph, target=target, options=options or Options(), choices=choices or Choices())
     )
-    return context, {n: lower_node(context, n) for n in graph.nodes if n.op not in _NOTHING_TO_DO}
-
-
-def lower_node(context: LoweringContext, node: Node) -> list[Step]:
-    """The steps of a node of the context's own graph."""
-    context.owner = node
-    steps = lower(context, node)
-    if any(step.loops for step in steps):
-        context.lives.update(lives(steps))
-    return steps
+    return context, lower_graph(context)

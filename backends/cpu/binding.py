@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
 from time import perf_counter_ns
 from typing import Any
 
@@ -13,55 +11,17 @@ import numpy as np
 
 from netlang.backends.base import Array
 from netlang.backends.common.homes import External, Home, Homes
-from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
+from netlang.backends.common.planning import plan_memory, scratch_places
+from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.pages import reserve
 from netlang.backends.cpu.program import Table, make_table
 from netlang.backends.cpu.threads import pool
-from netlang.ir.graph import Node, Value
-from netlang.passes import placement
-from netlang.passes.memory import MemoryPlan, plan
-from netlang.passes.placement import align, place
+from netlang.ir.graph import Value
+from netlang.passes.memory import MemoryPlan
 
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
-
-
-def plan_memory(context: LoweringContext, homes: Homes, sizes: Sizes) -> MemoryPlan:
-    """Offsets in the arena for these sizes, and the bytes of what is kept per set of parameters."""
-
-    def size_of(value: Value) -> int:
-        # A tensor without elements has a place too: steps are given its address.
-        return max(1, evaluated(context.storage_bytes(value.type), sizes)) if homes.in_arena(value) else 0
-
-    def scratch(node: Node) -> int:
-        return scratch_places(context, homes, node, sizes)[1]
-
-    def may_alias(node: Node, index: int) -> bool:
-        return index in context.in_place.get(node, ())
-
-    within = {value: found.whole for value, found in context.slices.items()}
-    found = plan(
-        context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within, run_on=True
-    )
-    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
-
-
-def kept_bytes(context: LoweringContext, buffer: Buffer) -> int:
-    """Bytes of a buffer that is filled once per set of parameters: no size of a call enters."""
-    return evaluated(context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes, {})
-
-
-def scratch_places(context: LoweringContext, homes: Homes, node: Node, sizes: Sizes) -> tuple[dict[Scratch, int], int]:
-    """Where a node's scratch buffers are in its working memory, and the size of that. They lie side by side, but for
-    those of which it is known when they are needed."""
-    found = [s for s in context.scratches.get(node, ()) if s not in homes.hoisted]
-    bytes = [align(evaluated(s.bytes, sizes)) for s in found]
-    if all(s in context.lives for s in found):
-        places, peak = place([placement.Buffer(b, *context.lives[s]) for s, b in zip(found, bytes, strict=True)])
-        return dict(zip(found, places, strict=True)), peak
-    ends = list(accumulate(bytes, initial=0))
-    return dict(zip(found, ends, strict=False)), ends[-1]
 
 
 class Layout:

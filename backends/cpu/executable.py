@@ -11,8 +11,9 @@ import numpy as np
 from netlang.backends.base import Array, StepTime
 from netlang.backends.common.context import storage
 from netlang.backends.common.homes import External, buffers, find_homes
+from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.steps import Step
-from netlang.backends.cpu.binding import Binding, plan_memory
+from netlang.backends.cpu.binding import Binding
 from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.lower import LoweringContext

@@ -20,8 +20,9 @@ import numpy as np
 from netlang.backends.base import Array
 from netlang.backends.common.context import storage
 from netlang.backends.common.homes import External, Homes, buffers
+from netlang.backends.common.planning import kept_bytes
 from netlang.backends.common.steps import At, Buffer, Scratch, Step, evaluated
-from netlang.backends.cpu.binding import Layout, address_of, kept_bytes, run_table
+from netlang.backends.cpu.binding import Layout, address_of, run_table
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.pages import reserve
 from netlang.backends.cpu.program import make_table

@@ -3,3 +3,7 @@
 A kernel (`kernel`) is Python source text that is compiled to PTX and, for an architecture, to a cubin (`toolchain`),
 which takes numba-cuda but neither a GPU nor a driver.
 """
+
+from netlang.backends.cuda.backend import Cuda
+
+__all__ = ["Cuda"]

@@ -52,8 +52,9 @@ class Reference:
     passes: Sequence[Pass] = ()
 
     def __init__(self, options: Options | None = None) -> None:
-        """It is exact and deterministic as it is. Raises NetError where weights are to be stored otherwise."""
-        self.options = options or Options()
+        """It is exact and deterministic as it is. Raises NetError where weights are to be stored otherwise, or factors
+        rounded."""
+        self.options = (options or Options()).in_float32(self.name)
         if self.options.weights_as is not None:
             raise NetError("target 'reference' keeps weights as they are", hint="targets that can store others: cpu")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netlang.backends.base import Backend
+from netlang.backends.base import PRECISIONS, Backend
 from netlang.diagnostics import NetError
 from netlang.driver import BACKENDS, WEIGHT_TYPES, backend_for, options
 from netlang.frontend import load
@@ -99,6 +99,12 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser, inference: bool = True) -> None:
     """What may be asked of generated code; see `netlang.driver.options`."""
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        default=PRECISIONS[0],
+        help=f"what factors of products are rounded to on a GPU: {', '.join(PRECISIONS)} (default: %(default)s)",
+    )
     parser.add_argument("--exact", action="store_true", help="no algorithm that rounds more than the plain sum")
     parser.add_argument("--deterministic", action="store_true", help="the same bits for any number of threads")
     if inference:
@@ -119,7 +125,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
 def backend_of(args: argparse.Namespace) -> Backend:
     """The backend that a verb was asked for, with its options."""
     stored, batch = getattr(args, "weights_as", None), getattr(args, "batch", None)
-    return backend_for(args.target, options(args.exact, args.deterministic, stored, batch))
+    return backend_for(args.target, options(args.exact, args.deterministic, stored, batch, args.precision))
 
 
 def module_of(args: argparse.Namespace) -> Module:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import netlang.ops  # noqa: F401
 from netlang.backends.common.lowered.loops import nest_of
 from netlang.backends.common.nest import collapsed
+from netlang.backends.common.whole import lower_node
 from netlang.backends.cpu import Cpu
-from netlang.backends.cpu.backend import lower_node
 from netlang.backends.cpu.loader import _engine
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.target import host

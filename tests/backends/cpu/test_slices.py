@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlang.backends.common.homes import find_homes
+from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.slices import concat_of
 from netlang.backends.cpu import layout
 from netlang.backends.cpu.backend import lowered
-from netlang.backends.cpu.binding import plan_memory
 from netlang.backends.cpu.target import host
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder

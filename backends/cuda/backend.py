@@ -1,0 +1,64 @@
+"""The cuda backend: graphs to kernels for NVIDIA GPUs, through numba-cuda."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import netlang.backends.cuda.kernels
+import netlang.ops  # noqa: F401  (fills the registry)
+from netlang.backends.base import Options
+from netlang.backends.common import cells
+from netlang.backends.common.homes import find_homes
+from netlang.backends.common.planning import plan_memory
+from netlang.backends.common.slices import with_slices
+from netlang.backends.common.steps import Step
+from netlang.backends.common.whole import lower_graph
+from netlang.backends.cuda.device import Device
+from netlang.backends.cuda.devices import default_device
+from netlang.backends.cuda.executable import Executable
+from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.target import CudaTarget
+from netlang.ir.graph import Graph, Node
+from netlang.passes.manager import Pass, PassManager
+from netlang.passes.memory import MemoryPlan
+
+
+class Cuda:
+    """Implements `netlang.backends.base.Backend`. Without a `device` the first GPU is taken when code is to run."""
+
+    name = "cuda"
+
+    def __init__(self, options: Options | None = None, device: Device | None = None) -> None:
+        self.options = options or Options()
+        self.passes: Sequence[Pass] = (cells.PASS,)
+        self._device = device
+
+    @property
+    def device(self) -> Device:
+        """Where code runs. Raises NetError where there is no GPU that can."""
+        if self._device is None:
+            self._device = default_device()
+        return self._device
+
+    def prepare(self, graph: Graph) -> Graph:
+        """The graph as this backend carries it out."""
+        return PassManager().run(graph, self.passes)
+
+    def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
+        """Code for a prepared graph, on the device. Raises NetError, with the node's place, where an op is not
+        supported."""
+        context, steps = lowered(graph, self.device.target, self.options)
+        return Executable(graph, context, steps, self.device)
+
+    def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
+        """The memory of one call of a prepared graph; no code is generated."""
+        context, steps = lowered(graph, CudaTarget("80"), self.options)
+        return plan_memory(context, find_homes(context, steps), sizes)
+
+
+def lowered(
+    graph: Graph, target: CudaTarget, options: Options | None = None
+) -> tuple[LoweringContext, dict[Node, list[Step]]]:
+    """The steps of every node of a prepared graph."""
+    context = with_slices(LoweringContext(graph, target=target, options=options or Options()))
+    return context, lower_graph(context)

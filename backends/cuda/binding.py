@@ -1,0 +1,92 @@
+"""A program bound to sizes: its memory on the device, and its launches recorded. One call at a time may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import numpy as np
+
+from netlang.backends.base import Array
+from netlang.backends.common.homes import Copy, External, Homes
+from netlang.backends.common.planning import plan_memory
+from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
+from netlang.backends.cuda.addresses import Addresses
+from netlang.backends.cuda.device import Device, Launched
+from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.resident import Residents
+
+ALIGNMENT = 256
+"""Of every array on the device, as the driver's own allocations have it."""
+
+
+class Binding:
+    """Inputs are copied to places of their own and outputs from there, so that a recording stays valid."""
+
+    def __init__(
+        self,
+        device: Device,
+        context: LoweringContext,
+        homes: Homes,
+        steps: Sequence[Step],
+        known: Mapping[Buffer, int],
+        residents: Residents,
+        sizes: Sizes,
+    ) -> None:
+        self._device, self._context, self._sizes, self._known = device, context, sizes, known
+        graph = context.graph
+        plan = plan_memory(context, homes, sizes)
+        arrays = {External("input", v.node.name): v.type for v in graph.inputs}
+        arrays |= {External("output", name): v.type for name, v in graph.outputs}
+        self._types = {home: (type.concrete(sizes), type.dtype.numpy) for home, type in arrays.items()}
+        staged = [copy for copy in homes.copies if copy.target.kind == "param"]
+        room = [*map(self._bytes, self._types), *map(self._copied, staged), plan.peak]
+        ends = list(accumulate((-(-bytes // ALIGNMENT) * ALIGNMENT for bytes in room), initial=0))
+        self._memory = device.allocate(max(1, ends[-1]))
+        places = [self._memory + end for end in ends]
+        self._places = dict(zip(self._types, places, strict=False))
+        params = {External("param", v.node.name): residents.place(v) for v in graph.params}
+        external = {**self._places, **params}
+        addresses = Addresses(context, homes, known, external, sizes, plan, places[-2])
+        staging = dict(zip(staged, places[len(self._types) :], strict=False))
+        launches = addresses.launches(steps) + self._copies(homes, addresses, external, staging)
+        self._recording = device.record(launches)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One call; the parameters are on the device."""
+        for home, place in self._places.items():
+            if home.kind == "input":
+                self._device.upload(place, inputs[home.name])
+        self._recording.replay()
+        outputs = {home.name: np.empty(*self._types[home]) for home in self._places if home.kind == "output"}
+        for name, array in outputs.items():
+            self._device.download(self._places[External("output", name)], array)
+        return outputs
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self._device.free(self._memory)
+
+    def _bytes(self, home: External) -> int:
+        shape, dtype = self._types[home]
+        return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+
+    def _copied(self, copy: Copy) -> int:
+        return evaluated(self._context.storage_bytes(copy.source.type), self._sizes)
+
+    def _copies(
+        self, homes: Homes, addresses: Addresses, external: Mapping[External, int], staging: Mapping[Copy, int]
+    ) -> list[Launched]:
+        """What is copied after the last step. All is read before a parameter is written: they may change places."""
+        launches: list[Launched] = []
+        for copy in homes.copies:
+            place = staging.get(copy, external[copy.target])
+            launches += self._copy(addresses.of(copy.source), place, self._copied(copy))
+        for copy, place in staging.items():
+            launches += self._copy(place, external[copy.target], self._copied(copy))
+        return launches
+
+    def _copy(self, source: int, target: int, bytes: int) -> list[Launched]:
+        origin, goal = Scratch(bytes), Scratch(bytes)
+        found = Addresses(self._context, Homes(self._context), {origin: source, goal: target}, {}, self._sizes)
+        return found.launches([self._context.copy_bytes(origin, goal, bytes)])

@@ -1,0 +1,62 @@
+"""What a device is to the rest of the backend: memory, kernels, launches. A GPU is one, the simulator another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from netlang.backends.base import Array
+from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.target import CudaTarget
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A launch with all numbers known: addresses and sizes are integers."""
+
+    kernel: Kernel
+    arguments: tuple[int, ...]
+    grid: tuple[int, int, int]
+
+
+class Recording(Protocol):
+    """Launches in order, ready to be carried out again and again."""
+
+    def replay(self) -> None:
+        """Carry them out; may return before they are done."""
+        ...
+
+
+class Device(Protocol):
+    """Work is done in the order in which it was asked for; only `download` and `synchronize` wait for it."""
+
+    target: CudaTarget
+
+    def build(self, kernels: Sequence[Kernel]) -> None:
+        """Generate or load the code of these kernels."""
+        ...
+
+    def allocate(self, bytes: int) -> int:
+        """The address of so many bytes, a multiple of 256. Raises NetError where there are not so many."""
+        ...
+
+    def free(self, address: int) -> None:
+        """Give memory back that `allocate` gave."""
+        ...
+
+    def upload(self, address: int, array: Array) -> None:
+        """Copy an array, C-contiguous, to the device; it may be changed as soon as this returns."""
+        ...
+
+    def download(self, address: int, array: Array) -> None:
+        """Wait for all work, and copy from the device into an array, C-contiguous."""
+        ...
+
+    def record(self, launches: Sequence[Launched]) -> Recording:
+        """Launches to be carried out together."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait for all work. Raises NetError where some of it has failed."""
+        ...

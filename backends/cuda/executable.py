@@ -1,0 +1,107 @@
+"""A compiled graph on a device: launches that are bound to sizes when first called with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, MutableMapping, Sequence
+
+import numpy as np
+
+from netlang.backends.base import Array
+from netlang.backends.common.homes import buffers, find_homes
+from netlang.backends.common.planning import kept_bytes, plan_memory
+from netlang.backends.common.steps import Buffer, Step
+from netlang.backends.cuda.addresses import Addresses
+from netlang.backends.cuda.binding import Binding
+from netlang.backends.cuda.device import Device
+from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.resident import Residents
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.sizes import check_sizes
+from netlang.runtime.arrays import bind_sizes
+
+MOST_SIZES = 16
+"""For this many different sizes programs and their memory are kept."""
+
+
+class Executable:
+    """Implements `netlang.backends.base.Executable`. Calls from several threads take turns."""
+
+    def __init__(
+        self, graph: Graph, context: LoweringContext, steps: Mapping[Node, Sequence[Step]], device: Device
+    ) -> None:
+        self.graph = graph
+        self._context, self._device = context, device
+        self._homes = find_homes(context, steps)
+        hoisted = set(map(id, self._homes.prologue))
+        self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
+        self._residents = Residents(device, graph.params)
+        self._updated = tuple(name for name, _ in graph.updates)
+        self._known: dict[Buffer, int] | None = None
+        self._bindings: dict[tuple[tuple[int, ...], ...], Binding] = {}
+        self._lock = threading.Lock()
+        device.build([step.kernel for step in (*self._homes.prologue, *self._steps)])
+
+    def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
+        """One call, as `netlang.backends.base.Executable.run` describes it."""
+        with self._lock:
+            binding = self._binding({name: array.shape for name, array in inputs.items()})
+            if self._residents.bring(params) and self._homes.prologue:
+                self._prepare()
+            outputs = binding.run(inputs)
+            self._residents.fetch(params, self._updated)
+        return outputs
+
+    def freeze(self, params: MutableMapping[str, Array]) -> None:
+        """Nothing is kept twice on the host: what is on the device stays there."""
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
+        plan = plan_memory(self._context, self._homes, sizes)
+        return plan.peak + plan.kept
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps of one call, in order."""
+        return self._steps
+
+    @property
+    def prologue(self) -> Sequence[Step]:
+        """The steps done once per set of parameters."""
+        return self._homes.prologue
+
+    def _binding(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
+        key = tuple(shapes.values())
+        if key not in self._bindings:
+            sizes = bind_sizes(self.graph.inputs, shapes)
+            check_sizes(self.graph, sizes)
+            while len(self._bindings) >= MOST_SIZES:
+                self._bindings.pop(next(iter(self._bindings))).release()
+            known = self._kept()
+            self._bindings[key] = Binding(
+                self._device, self._context, self._homes, self._steps, known, self._residents, sizes
+            )
+        return self._bindings[key]
+
+    def _prepare(self) -> None:
+        """Carry out the steps that follow from parameters alone."""
+        external = {home: self._residents.place(p) for p in self.graph.params if (home := self._homes.of(p))}
+        addresses = Addresses(self._context, self._homes, self._kept(), external, {})  # type: ignore[arg-type]
+        self._device.record(addresses.launches(self._homes.prologue)).replay()
+
+    def _kept(self) -> Mapping[Buffer, int]:
+        """The places of constants, uploaded once, and of what is computed once per set of parameters."""
+        if self._known is None:
+            self._known = {}
+            for value in self._constants():
+                array = np.ascontiguousarray(value.node.attrs["value"])
+                self._known[value] = self._device.allocate(max(1, array.nbytes))
+                self._device.upload(self._known[value], array)
+            for buffer in self._homes.hoisted:
+                self._known[buffer] = self._device.allocate(max(1, kept_bytes(self._context, buffer)))
+        return self._known
+
+    def _constants(self) -> list[Value]:
+        read = [b for step in (*self._homes.prologue, *self._steps) for b in buffers(step) if isinstance(b, Value)]
+        read += [self._context.storage(copy.source) for copy in self._homes.copies]
+        return [v for v in dict.fromkeys(read) if v.node.op == "const"]
