@@ -63,6 +63,11 @@ class Binding:
             self._device.download(self._places[External("output", name)], array)
         return outputs
 
+    def seconds(self, inputs: Mapping[str, Array], calls: int) -> list[float]:
+        """What the device takes for the launches of a call, copies to it and from it left out, in each of several."""
+        self.run(inputs)
+        return [self._device.elapsed(self._recording.replay) for _ in range(calls)]
+
     def release(self) -> None:
         """Give the memory back."""
         self._device.free(self._memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,10 @@ class Device(Protocol):
 
     def record(self, launches: Sequence[Launched]) -> Recording:
         """Launches to be carried out together."""
+        ...
+
+    def elapsed(self, work: Callable[[], None]) -> float:
+        """Seconds that the device takes for what `work` asks for, by its own clock."""
         ...
 
     def synchronize(self) -> None:

@@ -118,9 +118,7 @@ class Trainer:
 
     def step(self, arrays: dict[str, Array]) -> float:
         """One step on arrays that are known to suit the inputs."""
-        arrays = {**arrays, LEARNING_RATE: np.array(self.learning_rate, np.float32)}
-        if self._draws:
-            arrays[RNG] = np.array((self.seed, self.steps), np.int64)
+        arrays = self.fed(arrays)
         outputs = self.programs.step.run(arrays, self.store)
         self.values = {name: float(value) for name, value in outputs.items()}
         loss = self.values[LOSS]
@@ -128,6 +126,13 @@ class Trainer:
             raise NetError(self._explained(arrays))
         self.steps += 1
         return loss
+
+    def fed(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """All inputs of the compiled step: these arrays, the learning rate and the key of its random numbers."""
+        found = {**arrays, LEARNING_RATE: np.array(self.learning_rate, np.float32)}
+        if self._draws:
+            found[RNG] = np.array((self.seed, self.steps), np.int64)
+        return found
 
     # ---- what `fit` asks of a training
 

@@ -1,0 +1,1 @@
+"""What `python -m benchmarks.cuda` is made of."""
