@@ -35,7 +35,7 @@ def compilers() -> str:
 
 def require() -> None:
     """Raises NetError where something is missing that compiling needs."""
-    missing = [name.replace("_", "-").replace(".", "-") for name in _MODULES if not _is_module(name)]
+    missing = [name.replace("_", "-").replace(".", "-") for name in _MODULES if not is_module(name)]
     missing = missing or [name for name in LIBRARIES if not _file(name)]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
@@ -50,7 +50,8 @@ def installed() -> dict[str, str]:
     return found
 
 
-def _is_module(name: str) -> bool:
+def is_module(name: str) -> bool:
+    """Whether there is a module of that name, which is not imported."""
     try:
         return find_spec(name) is not None
     except ModuleNotFoundError:  # a package that it is in
@@ -60,7 +61,7 @@ def _is_module(name: str) -> bool:
 @cache
 def _file(library: str) -> str:
     """Where a library of NVIDIA's is and how old it is, or an empty text."""
-    if not _is_module("cuda.pathfinder"):
+    if not is_module("cuda.pathfinder"):
         return ""
     from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
 

@@ -1,0 +1,148 @@
+"""A GPU as a device of this backend: memory, code, launches and their order."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from netlang.backends.base import Array
+from netlang.backends.cuda.device import Launched
+from netlang.backends.cuda.driver import faults
+from netlang.backends.cuda.driver.api import Api
+from netlang.backends.cuda.driver.code import Code
+from netlang.backends.cuda.driver.copies import Copies, event
+from netlang.backends.cuda.driver.launching import Recorded
+from netlang.backends.cuda.driver.properties import Properties, driver_version, read
+from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.target import CudaTarget
+
+
+class Gpu:
+    """Implements `netlang.backends.cuda.device.Device`. Threads may use one at a time or together.
+
+    All work is on one stream, in the order in which it was asked for; only transfers of large arrays go beside it.
+    """
+
+    def __init__(self, api: Api, index: int = 0) -> None:
+        """GPU `index` of those that the driver shows.
+
+        Raises NetError where there is none, or where it or its driver is too old.
+        """
+        self._api = api
+        self.properties = found(api, index)
+        self._code = Code(api, self.properties)
+        self._context = api.call("cuDevicePrimaryCtxRetain", api.call("cuDeviceGet", index))
+        with self.current():
+            self.stream, self._copy, self._capture = (self._new_stream() for _ in range(3))
+        self._copies = Copies(api, self.stream, self._copy)
+        self._sizes: dict[int, int] = {}
+        self._capturing = threading.Lock()
+
+    @property
+    def target(self) -> CudaTarget:
+        """What lowerings may know of it."""
+        is_ = self.properties
+        usual = CudaTarget(self._code.arch)
+        bandwidth = is_.bandwidth or usual.memory_bandwidth
+        return CudaTarget(self._code.arch, is_.multiprocessors, is_.shared, bandwidth)
+
+    def build(self, kernels: Sequence[Kernel]) -> None:
+        """Compile what is missing, and load everything."""
+        with self.current():
+            for kernel in dict.fromkeys(kernels):
+                self._code.function(kernel)
+
+    def allocate(self, bytes: int) -> int:
+        """The address of so many bytes, a multiple of 256. Raises NetError where there are not so many."""
+        with self.current():
+            free, total = (int(n) for n in self._api.call("cuMemGetInfo"))
+            if bytes > free:
+                raise faults.no_memory(bytes, free, total, self.properties.name)
+            address = int(self._api.call("cuMemAlloc", max(1, bytes)))
+        self._sizes[address] = bytes
+        return address
+
+    def free(self, address: int) -> None:
+        """Give memory back that `allocate` gave, after all work."""
+        del self._sizes[address]
+        with self.current():
+            self._api.call("cuMemFree", address)
+
+    @property
+    def allocated(self) -> int:
+        """Bytes that `allocate` has given and nobody has given back."""
+        return sum(self._sizes.values())
+
+    def upload(self, address: int, array: Array) -> None:
+        """Copy an array, C-contiguous, to the GPU; it may be changed as soon as this returns."""
+        with self.current():
+            self._copies.upload(address, array)
+
+    def download(self, address: int, array: Array) -> None:
+        """Wait for all work, and copy from the GPU into an array, C-contiguous."""
+        with self.current():
+            self._copies.download(address, array)
+
+    def record(self, launches: Sequence[Launched]) -> Recorded:
+        """Launches as one graph of the driver's, which goes with the last reference to it."""
+        self.build([launched.kernel for launched in launches])
+        work = [(self._code.function(launched.kernel), launched) for launched in launches]
+        # What another thread asks for meanwhile must not get into the graph: it is captured on a stream of its own.
+        with self._capturing, self.current():
+            recorded = Recorded(self._api, work, self._capture, self.stream, self.current)
+        # At the end of the process the driver gives everything back itself.
+        weakref.finalize(recorded, self._give_back, recorded.graph).atexit = False
+        return recorded
+
+    def synchronize(self) -> None:
+        """Wait for all work. Raises NetError where some of it has failed."""
+        with self.current():
+            self._api.call("cuStreamSynchronize", self.stream)
+
+    def elapsed(self, work: Callable[[], None]) -> float:
+        """Seconds that the GPU takes for what `work` asks for, by its own clock."""
+        with self.current():
+            start, stop = (event(self._api, timed=True) for _ in range(2))
+            try:
+                self._api.call("cuEventRecord", start, self.stream)
+                work()
+                self._api.call("cuEventRecord", stop, self.stream)
+                self._api.call("cuEventSynchronize", stop)
+                return float(self._api.call("cuEventElapsedTime", start, stop)) / 1e3
+            finally:
+                for each in (start, stop):
+                    self._api.call("cuEventDestroy", each)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Makes this GPU the one that the calling thread speaks to."""
+        self._api.call("cuCtxPushCurrent", self._context)
+        try:
+            yield
+        finally:
+            self._api.call("cuCtxPopCurrent")
+
+    def _new_stream(self) -> Any:
+        # One that does not wait for the legacy stream, on which other libraries may be busy.
+        flag = self._api.constant("CUstream_flags", "CU_STREAM_NON_BLOCKING")
+        return self._api.call("cuStreamCreate", int(flag))
+
+    def _give_back(self, graph: Any) -> None:
+        with self.current():
+            self._api.call("cuGraphExecDestroy", graph)
+
+
+def found(api: Api, index: int) -> Properties:
+    """The properties of a GPU. Raises NetError where it is not there, or its driver is too old."""
+    version = driver_version(api)
+    if version < faults.OLDEST_DRIVER:
+        raise faults.old_driver(version, faults.OLDEST_DRIVER)
+    count = int(api.call("cuDeviceGetCount"))
+    if count == 0:
+        raise faults.DriverFault("cuDeviceGetCount", "CUDA_ERROR_NO_DEVICE")
+    if not 0 <= index < count:
+        raise faults.no_such_gpu(index, count)
+    return read(api, index)
