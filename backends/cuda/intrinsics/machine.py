@@ -1,0 +1,50 @@
+"""What the meanings of words ask of the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Space(Protocol):
+    """Memory by address: of the device, or a block's shared memory."""
+
+    def loader(self, kind: str, count: int = 1) -> Callable[[int, int], Any]:
+        """(address, offset in bytes) -> one element, or a tuple of `count`; `kind` as in `elements.py`."""
+        ...
+
+    def storer(self, kind: str, count: int = 1) -> Callable[[int, int, Any], None]:
+        """(address, offset in bytes, element or tuple) -> None."""
+        ...
+
+
+class Machine(Protocol):
+    """A launch while it is simulated."""
+
+    thread: int
+    """The thread that is being carried out, of its block."""
+    block: tuple[int, int, int]
+    blocks: tuple[int, int, int]
+    shared_base: int
+
+    @property
+    def memory(self) -> Space:
+        """What 64-bit addresses name."""
+        ...
+
+    @property
+    def shared(self) -> Space:
+        """What 32-bit addresses name: the shared memory of the block."""
+        ...
+
+    def copy(self, to: int, source: int, size: int, count: int) -> None:
+        """cp.async: `count` bytes from device memory to shared memory, then zeros up to `size`; done by a wait."""
+        ...
+
+    def commit_copies(self) -> None:
+        """What this thread has copied since the last commit is a group."""
+        ...
+
+    def wait_copies(self, pending: int) -> None:
+        """Wait until no more than so many groups of this thread are unfinished."""
+        ...

@@ -1,0 +1,114 @@
+"""Arithmetic that Python has no operator for: by type, as `exp_f32`, `max_i64`.
+
+float32 functions are libdevice's, at most 2 ulp off; square roots and the `_rounded` ones are rounded correctly, and
+the latter never contracted with a neighbour into one rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from netlang.backends.cuda.intrinsics.emission import I32, I64, Emission
+from netlang.backends.cuda.intrinsics.word import Word
+
+_FLOATS: dict[str, type[np.floating[Any]]] = {"f32": np.float32, "f64": np.float64}
+
+_UNARY: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "abs": ("fabs", np.abs),
+    "floor": ("floor", np.floor),
+    "exp": ("exp", np.exp),
+    "expm1": ("expm1", np.expm1),
+    "log": ("log", np.log),
+    "log1p": ("log1p", np.log1p),
+    "tanh": ("tanh", np.tanh),
+    "erf": ("erf", lambda x: math.erf(float(x))),
+    "rsqrt": ("rsqrt", lambda x: 1 / np.sqrt(x)),
+}
+"""Words of libdevice's functions __nv_NAME (float64) and __nv_NAMEf, and what they mean."""
+
+
+def _library(name: str) -> Callable[..., Any]:
+    def emit(e: Emission, *values: Any) -> Any:
+        return e.call(name, values[0].type, values)
+
+    return emit
+
+
+def _unary(name: str, type: str) -> Word:
+    library, function = _UNARY[name]
+    number = _FLOATS[type]
+    emit = _library(f"__nv_{library}{'f' if type == 'f32' else ''}")
+    return Word(f"{name}_{type}", f"{type}({type})", emit, lambda x: number(function(number(x))))
+
+
+def _extreme(name: str, type: str) -> Word:
+    """max or min; of floats, NaN wins."""
+    sign, floating = (">" if name == "max" else "<"), type in _FLOATS
+
+    def emit(e: Emission, a: Any, b: Any) -> Any:
+        if not floating:
+            return e.builder.select(e.builder.icmp_signed(sign, a, b), a, b)
+        if type == "f32" and e.since("80"):
+            return e.assembly(f"{name}.NaN.f32 $0, $1, $2;", "f32(f32,f32)", (a, b))
+        first = e.builder.or_(e.builder.fcmp_unordered("uno", a, a), e.builder.fcmp_ordered(sign, a, b))
+        return e.builder.select(first, a, b)
+
+    number: Callable[[Any], Any] = _FLOATS[type] if floating else int
+
+    def larger(a: Any, b: Any) -> Any:
+        return number(a if a > b or a != a else b)
+
+    def smaller(a: Any, b: Any) -> Any:
+        return number(a if a < b or a != a else b)
+
+    return Word(f"{name}_{type}", f"{type}({type},{type})", emit, larger if name == "max" else smaller)
+
+
+def _floats() -> Iterator[Word]:
+    for type, number in _FLOATS.items():
+        yield from (_unary(name, type) for name in _UNARY)
+        yield from (_extreme(name, type) for name in ("max", "min"))
+        short = "f" if type == "f32" else "d"
+        pair = f"{type}({type},{type})"
+        yield Word(f"sqrt_{type}", f"{type}({type})", _library(f"__nv_{short}sqrt_rn"), _converted(np.sqrt, number))
+        yield Word(f"div_rounded_{type}", pair, _library(f"__nv_{short}div_rn"), _converted(np.divide, number))
+        yield Word(f"add_rounded_{type}", pair, _library(f"__nv_{short}add_rn"), _converted(np.add, number))
+        yield Word(f"mul_rounded_{type}", pair, _library(f"__nv_{short}mul_rn"), _converted(np.multiply, number))
+        yield Word(
+            f"pow_{type}", pair, _library("__nv_powf" if type == "f32" else "__nv_pow"), _converted(np.power, number)
+        )
+    yield Word("fma_f32", "f32(f32,f32,f32)", _fma, lambda a, b, c: np.float32(float(a) * float(b) + float(c)))
+    yield Word("fma_f64", "f64(f64,f64,f64)", _fma, _fma_f64)
+
+
+def _converted(function: Callable[..., Any], number: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda *values: number(function(*map(number, values)))
+
+
+def _fma(e: Emission, a: Any, b: Any, c: Any) -> Any:
+    return e.builder.fma(a, b, c)
+
+
+def _fma_f64(a: Any, b: Any, c: Any) -> Any:
+    """a * b + c in long double, which where it is wider keeps nearly all of the product."""
+    return np.float64(np.longdouble(a) * np.longdouble(b) + np.longdouble(c))
+
+
+def _mulhi(e: Emission, a: Any, b: Any) -> Any:
+    wide = e.builder.mul(e.builder.zext(a, I64), e.builder.zext(b, I64))
+    return e.builder.trunc(e.builder.lshr(wide, wide.type(32)), I32)
+
+
+WORDS = (
+    *_floats(),
+    *(_extreme(name, type) for name in ("max", "min") for type in ("i32", "i64")),
+    # Numba would widen both sides to 64 bits, of which a division takes some 70 instructions.
+    Word("div_u32", "u32(u32,u32)", lambda e, a, b: e.builder.udiv(a, b), lambda a, b: a // b),
+    Word("rem_u32", "u32(u32,u32)", lambda e, a, b: e.builder.urem(a, b), lambda a, b: a % b),
+    # The upper half of the product of 64 bits, as in Philox.
+    Word("mulhi_u32", "u32(u32,u32)", _mulhi, lambda a, b: (a * b) >> 32),
+)

@@ -1,0 +1,58 @@
+"""cp.async as late as it may be: bytes arrive when a wait says that they must have, and are read only then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netlang.backends.cuda.simulator.faults import AccessError
+from netlang.backends.cuda.simulator.memory import Memory
+
+
+@dataclass(frozen=True)
+class Copy:
+    """`count` bytes of `source`, then zeros: `size` bytes at `to`."""
+
+    to: int
+    source: int
+    size: int
+    count: int
+
+    def check(self, memory: Memory, shared: Memory) -> None:
+        """Raises AccessError where an address is wrong."""
+        if not 0 <= self.count <= self.size:
+            raise AccessError(f"a copy of {self.count} of {self.size} bytes")
+        for name, address in (("from", self.source), ("to", self.to)):
+            if address % self.size:
+                raise AccessError(f"a copy of {self.size} bytes {name} {address:#x}, which is not aligned to it")
+        shared.find(self.to, self.size)
+        if self.count:
+            memory.find(self.source, self.count)
+
+    def carry_out(self, memory: Memory, shared: Memory) -> None:
+        """Move the bytes."""
+        bytes = shared.view(self.to, np.uint8, (self.size,))
+        bytes[self.count :] = 0
+        if self.count:
+            bytes[: self.count] = memory.view(self.source, np.uint8, (self.count,))
+
+
+@dataclass
+class Copies:
+    """The unfinished copies of one thread: committed groups, oldest first, and those since the last commit."""
+
+    groups: list[list[Copy]] = field(default_factory=list)
+    latest: list[Copy] = field(default_factory=list)
+
+    def commit(self) -> None:
+        """A group of what came since the last one, which may be nothing."""
+        self.groups.append(self.latest)
+        self.latest = []
+
+    def finished(self, pending: int) -> list[Copy]:
+        """The copies that are done when no more than so many groups are unfinished."""
+        count = max(0, len(self.groups) - pending)
+        done = [copy for group in self.groups[:count] for copy in group]
+        del self.groups[:count]
+        return done

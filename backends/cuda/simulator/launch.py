@@ -1,0 +1,113 @@
+"""A launch: every block of a grid, one after the other."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from netlang.backends.cuda.intrinsics.copies import ALIGNMENT
+from netlang.backends.cuda.simulator.block import Block, of_function
+from netlang.backends.cuda.simulator.copies import Copies, Copy
+from netlang.backends.cuda.simulator.coroutines import TURN, program
+from netlang.backends.cuda.simulator.faults import SimulationError
+from netlang.backends.cuda.simulator.meanings import meanings
+from netlang.backends.cuda.simulator.memory import Memory
+
+MOST_TURNS = 5_000_000
+"""Rounds of `while` loops, of a block's threads together, after which a kernel is taken for one that never ends."""
+SHARED_START = ALIGNMENT
+"""The address of shared memory: not 0, so that a kernel which forgets it is found out."""
+
+
+@dataclass
+class Launched:
+    """The state of a launch; implements `intrinsics.machine.Machine`."""
+
+    memory: Memory
+    shared: Memory
+    blocks: tuple[int, int, int]
+    block: tuple[int, int, int] = (0, 0, 0)
+    thread: int = 0
+    turns: int = 0
+    shared_base: int = SHARED_START
+    copies: dict[int, Copies] = field(default_factory=dict)
+
+    def start(self, block: tuple[int, int, int]) -> None:
+        """A block begins: nothing is in shared memory."""
+        self.block, self.turns = block, 0
+        self.copies.clear()
+        self.shared.poison()
+
+    def copy(self, to: int, source: int, size: int, count: int) -> None:
+        """See `Machine`."""
+        copy = Copy(to, source, size, count)
+        copy.check(self.memory, self.shared)
+        self._copies().latest.append(copy)
+
+    def commit_copies(self) -> None:
+        """See `Machine`."""
+        self._copies().commit()
+
+    def wait_copies(self, pending: int) -> None:
+        """See `Machine`."""
+        for copy in self._copies().finished(pending):
+            copy.carry_out(self.memory, self.shared)
+
+    def turn(self) -> bool:
+        """Count a round of a `while` loop."""
+        self.turns += 1
+        if self.turns > MOST_TURNS:
+            raise SimulationError(f"a loop that does not end: {MOST_TURNS} rounds")
+        return True
+
+    def _copies(self) -> Copies:
+        return self.copies.setdefault(self.thread, Copies())
+
+
+def run(
+    source: str,
+    arguments: Sequence[int],
+    grid: tuple[int, int, int],
+    threads: int,
+    memory: Memory,
+    shared: int = 0,
+    name: str = "kernel",
+) -> None:
+    """Carry out a kernel: source text of one function, its arguments (addresses and numbers), blocks in x, y and z.
+
+    Raises SimulationError for what it does wrong, with the name, the block, the thread and the line.
+    """
+    filename = f"<{name}>"
+    made = program(source, filename)
+    launch = Launched(memory, Memory(SHARED_START), grid)
+    launch.shared.allocate(shared)
+    function = made.function({**meanings(launch, made.names), TURN: launch.turn})
+    given = tuple(int(argument) for argument in arguments)
+    with np.errstate(all="ignore"):
+        for z, y, x in np.ndindex(*reversed(grid)):
+            launch.start((x, y, z))
+            try:
+                _run_block(launch, made.waits, function, given, threads)
+            except Exception as error:
+                raise _placed(launch, filename, error) from error
+
+
+def _run_block(
+    launch: Launched, waits: bool, function: Callable[..., Any], arguments: tuple[int, ...], threads: int
+) -> None:
+    made = [function(*arguments) if waits else of_function(function, arguments) for _ in range(threads)]
+    Block(launch, made).run()
+
+
+def _placed(launch: Launched, filename: str, error: Exception) -> SimulationError:
+    """What went wrong, and where in the kernel."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
+    line = f", line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    kind = "" if isinstance(error, SimulationError) else f"{type(error).__name__}: "
+    return SimulationError(
+        f"{kind}{error} [kernel {filename[1:-1]}, block {launch.block}, thread {launch.thread}{line}]"
+    )
