@@ -1,0 +1,18 @@
+"""Compiled networks as single files: `container` is the file, whatever is in it; it needs no compiler.
+
+    write_artifact("model.netc", {"target": "cuda", "entries": [...]}, {"cuda/sm_90/conv": cubin, "cuda/ptx/conv": ptx})
+
+    artifact = open_artifact("model.netc")
+    artifact.content["target"]               what was written, as JSON gives it back
+    artifact.member("cuda/sm_90/conv")       a read-only memoryview of the mapped file, checked when first asked for
+
+Who stores something in it says what it is in `content` (JSON: texts, whole numbers, truths, lists, objects with texts
+as keys) and puts bytes into members, whose names are paths: `weights/...`, `code/<level>`, `cuda/<arch>/<kernel>`. A
+member begins at a multiple of 4096 bytes, so it can be mapped by itself, and has a SHA-256 of its own. The same content
+and members give the same bytes.
+"""
+
+from netlang.runtime.artifact.container import ALIGNMENT, FORMAT, Artifact, open_artifact
+from netlang.runtime.artifact.writing import write_artifact
+
+__all__ = ["ALIGNMENT", "FORMAT", "Artifact", "open_artifact", "write_artifact"]
