@@ -8,8 +8,21 @@ from itertools import groupby
 from netlang.backends.common.context import Context
 from netlang.backends.common.homes import External, Homes
 from netlang.backends.common.planning import scratch_places
-from netlang.backends.common.steps import Arg, At, Buffer, Loop, Moving, Place, Scratch, Sizes, Step, evaluated
-from netlang.backends.cuda.device import Launched
+from netlang.backends.common.steps import (
+    Arg,
+    At,
+    Buffer,
+    Loop,
+    Moving,
+    Place,
+    Scratch,
+    Sizes,
+    Step,
+    bases,
+    evaluated,
+    places,
+)
+from netlang.backends.cuda.device import Extent, Launched
 from netlang.backends.cuda.steps import Launch
 from netlang.ir.graph import Value
 from netlang.passes.memory import MemoryPlan
@@ -76,7 +89,21 @@ class Addresses:
         x, y, z = (evaluated(n, self._sizes) for n in step.grid)
         if x * y * z == 0:
             return None
-        return Launched(step.kernel, tuple(self._argument(a, rounds) for a in step.args), (x, y, z))
+        arguments = tuple(self._argument(a, rounds) for a in step.args)
+        return Launched(step.kernel, arguments, (x, y, z), self._extents(step))
+
+    def _extents(self, step: Step) -> tuple[Extent, ...]:
+        """Where the buffers of a step are; of slices, the whole that they lie in."""
+        written = set(map(self._storage, step.writes))
+        found = dict.fromkeys(self._storage(b) for place in places(step) for b in bases(place))
+        return tuple(Extent(self.of(b), self._bytes(b), b in written) for b in found)
+
+    def _storage(self, buffer: Buffer) -> Buffer:
+        return self._context.storage(buffer) if isinstance(buffer, Value) else buffer
+
+    def _bytes(self, buffer: Buffer) -> int:
+        bytes = self._context.storage_bytes(buffer.type) if isinstance(buffer, Value) else buffer.bytes
+        return evaluated(bytes, self._sizes)
 
     def _argument(self, arg: Arg, rounds: Rounds) -> int:
         if isinstance(arg, Value | Scratch | At | Moving):

@@ -12,12 +12,25 @@ from netlang.backends.cuda.target import CudaTarget
 
 
 @dataclass(frozen=True)
+class Extent:
+    """Some bytes at an address that a launch may read and, where `written`, write."""
+
+    address: int
+    bytes: int
+    written: bool
+
+
+@dataclass(frozen=True)
 class Launched:
-    """A launch with all numbers known: addresses and sizes are integers."""
+    """A launch with all numbers known: addresses and sizes are integers.
+
+    extents     where the buffers of its step are, for devices that hold a kernel to it; empty where nobody says
+    """
 
     kernel: Kernel
     arguments: tuple[int, ...]
     grid: tuple[int, int, int]
+    extents: tuple[Extent, ...] = ()
 
 
 class Recording(Protocol):

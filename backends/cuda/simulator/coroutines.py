@@ -9,7 +9,6 @@ So a block needs no threads of the operating system: one thread of the kernel ru
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,5 +80,4 @@ def program(source: str, filename: str) -> Program:
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     waiting = _Waiting(words)
     tree = ast.fix_missing_locations(waiting.visit(tree))
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     return Program(functions[0].name, compile(tree, filename, "exec"), waiting.waits, names)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.cuda.intrinsics.copies import ALIGNMENT
+from netlang.backends.cuda.simulator.accesses import Accesses
 from netlang.backends.cuda.simulator.block import Block, of_function
 from netlang.backends.cuda.simulator.copies import Copies, Copy
 from netlang.backends.cuda.simulator.coroutines import TURN, program
@@ -24,11 +25,11 @@ SHARED_START = ALIGNMENT
 
 
 @dataclass
-class Launched:
-    """The state of a launch; implements `intrinsics.machine.Machine`."""
+class Running:
+    """A launch while it is carried out; implements `intrinsics.machine.Machine`."""
 
-    memory: Memory
-    shared: Memory
+    memory: Accesses
+    shared: Accesses
     blocks: tuple[int, int, int]
     block: tuple[int, int, int] = (0, 0, 0)
     thread: int = 0
@@ -40,12 +41,12 @@ class Launched:
         """A block begins: nothing is in shared memory."""
         self.block, self.turns = block, 0
         self.copies.clear()
-        self.shared.poison()
+        self.shared.memory.poison()
 
     def copy(self, to: int, source: int, size: int, count: int) -> None:
         """See `Machine`."""
         copy = Copy(to, source, size, count)
-        copy.check(self.memory, self.shared)
+        copy.check(self.memory.memory, self.shared.memory)
         self._copies().latest.append(copy)
 
     def commit_copies(self) -> None:
@@ -55,7 +56,7 @@ class Launched:
     def wait_copies(self, pending: int) -> None:
         """See `Machine`."""
         for copy in self._copies().finished(pending):
-            copy.carry_out(self.memory, self.shared)
+            copy.carry_out(self.memory.memory, self.shared.memory)
 
     def turn(self) -> bool:
         """Count a round of a `while` loop."""
@@ -81,10 +82,9 @@ def run(
 
     Raises SimulationError for what it does wrong, with the name, the block, the thread and the line.
     """
-    filename = f"<{name}>"
-    made = program(source, filename)
-    launch = Launched(memory, Memory(SHARED_START), grid)
-    launch.shared.allocate(shared)
+    made = program(source, _file(name))
+    launch = Running(Accesses(memory), Accesses(Memory(SHARED_START)), grid)
+    launch.shared.memory.allocate(shared)
     function = made.function({**meanings(launch, made.names), TURN: launch.turn})
     given = tuple(int(argument) for argument in arguments)
     with np.errstate(all="ignore"):
@@ -93,21 +93,24 @@ def run(
             try:
                 _run_block(launch, made.waits, function, given, threads)
             except Exception as error:
-                raise _placed(launch, filename, error) from error
+                raise _placed(launch, source, name, error) from error
 
 
 def _run_block(
-    launch: Launched, waits: bool, function: Callable[..., Any], arguments: tuple[int, ...], threads: int
+    launch: Running, waits: bool, function: Callable[..., Any], arguments: tuple[int, ...], threads: int
 ) -> None:
     made = [function(*arguments) if waits else of_function(function, arguments) for _ in range(threads)]
     Block(launch, made).run()
 
 
-def _placed(launch: Launched, filename: str, error: Exception) -> SimulationError:
+def _placed(launch: Running, source: str, name: str, error: Exception) -> SimulationError:
     """What went wrong, and where in the kernel."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
-    line = f", line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == _file(name)]
+    where = f", line {lines[-1]}: {source.splitlines()[lines[-1] - 1].strip()}" if lines else ""
     kind = "" if isinstance(error, SimulationError) else f"{type(error).__name__}: "
-    return SimulationError(
-        f"{kind}{error} [kernel {filename[1:-1]}, block {launch.block}, thread {launch.thread}{line}]"
-    )
+    return SimulationError(f"{kind}{error} [kernel {name}, block {launch.block}, thread {launch.thread}{where}]")
+
+
+def _file(name: str) -> str:
+    """What stands for the file of a kernel's code."""
+    return f"<kernel {name}>"

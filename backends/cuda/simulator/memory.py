@@ -1,4 +1,4 @@
-"""Memory of a simulated device: allocations at addresses of their own, with nothing between them.
+"""Memory of a simulated device, or of a block: allocations at addresses of their own, with nothing between them.
 
 Addresses are not the host's, so that what lies behind an allocation is never another one, and 40 bits wide, so that one
 that was cut to 32 bits is found out.
@@ -7,14 +7,14 @@ that was cut to 32 bits is found out.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from netlang.backends.cuda.intrinsics.conversions import bf16_bits, bf16_number
+from netlang.backends.cuda.device import Extent
 from netlang.backends.cuda.simulator.faults import AccessError
 
 ALIGNMENT = 256
@@ -22,43 +22,24 @@ ALIGNMENT = 256
 POISON = 0xFF
 _START, _GAP = 0x7F_0000_0000, 1 << 20
 
-_DTYPES: dict[str, DTypeLike] = {
-    "f32": np.float32,
-    "f64": np.float64,
-    "i32": np.int32,
-    "u32": np.uint32,
-    "i64": np.int64,
-    "f16": np.float16,
-    "bf16": np.uint16,
-    "i8": np.int8,
-    "bool": np.bool_,
-    "raw1": np.uint8,
-    "raw2": np.uint16,
-    "raw4": np.uint32,
-    "raw8": np.uint64,
-}
-"""How memory is looked at for a kind of element."""
-_KEPT = ("f32", "f64")
-"""Kinds that kernels compute in as NumPy's scalars, which round as GPUs do. Integers are Python's."""
-_WRAPPED = {"i32": 32, "u32": 32, "i64": 64, "i8": 8, "raw1": 8, "raw2": 16, "raw4": 32, "raw8": 64}
-"""Kinds of integers by bits: a store keeps the low ones."""
-
 
 @dataclass(frozen=True)
 class Allocation:
-    """Some bytes at an address."""
+    """`size` bytes at an address. They are the bytes of `data` from there on; `data` begins at the address `base`."""
 
     address: int
+    size: int
     data: NDArray[np.uint8]
+    base: int
 
     @property
     def end(self) -> int:
         """The address behind the last byte."""
-        return self.address + self.data.size
+        return self.address + self.size
 
 
 class Memory:
-    """Allocations by address; implements `intrinsics.machine.Space`."""
+    """Allocations by address."""
 
     def __init__(self, start: int = _START) -> None:
         self._next = start
@@ -69,7 +50,7 @@ class Memory:
         """The address of so many bytes, all of them poison, a multiple of ALIGNMENT."""
         address = self._next
         self._starts.append(address)
-        self._allocations.append(Allocation(address, np.full(bytes, POISON, np.uint8)))
+        self._allocations.append(Allocation(address, bytes, np.full(bytes, POISON, np.uint8), address))
         self._next = -(-(address + bytes + _GAP) // ALIGNMENT) * ALIGNMENT
         return address
 
@@ -79,6 +60,21 @@ class Memory:
         if index < 0 or self._starts[index] != address:
             raise KeyError(f"no allocation starts at {address:#x}")
         del self._starts[index], self._allocations[index]
+
+    def window(self, extents: Sequence[Extent]) -> Memory:
+        """The same bytes, of which only these extents can be reached. Raises AccessError where there is nothing."""
+        out = Memory()
+        for extent in sorted((e for e in extents if e.bytes), key=lambda e: e.address):
+            whole = self.find(extent.address, extent.bytes)
+            data, end, start = whole.data.view(), extent.address + extent.bytes, extent.address
+            data.flags.writeable = extent.written
+            if out._allocations and out._allocations[-1].end > start:
+                before = out._allocations.pop()
+                start, end = out._starts.pop(), max(end, before.end)
+                data = before.data if before.data.flags.writeable else data
+            out._starts.append(start)
+            out._allocations.append(Allocation(start, end - start, data, whole.base))
+        return out
 
     def poison(self) -> None:
         """Forget what every allocation holds."""
@@ -90,7 +86,7 @@ class Memory:
         dtype = np.dtype(dtype)
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         found = self.find(address, size)
-        start = address - found.address
+        start = address - found.base
         return found.data[start : start + size].view(dtype).reshape(shape)
 
     def find(self, address: int, size: int) -> Allocation:
@@ -110,81 +106,4 @@ class Memory:
             where = f"{address - near.end} bytes behind the end of"
         else:
             where = f"partly behind the end, at byte {address - near.address}, of"
-        return f"{where} the nearest allocation, {near.data.size} bytes at {near.address:#x}"
-
-    def loader(self, kind: str, count: int = 1) -> Callable[[int, int], Any]:
-        """See `Space`."""
-        convert = _LOADED.get(kind, int) if kind not in _KEPT else None
-        locate = self._locator(kind, count)
-
-        def one(address: int, offset: int) -> Any:
-            items, index = locate(address + offset)
-            return items[index]
-
-        def converted(address: int, offset: int) -> Any:
-            items, index = locate(address + offset)
-            return convert(items[index])  # type: ignore[misc]
-
-        def several(address: int, offset: int) -> Any:
-            items, index = locate(address + offset)
-            part = items[index : index + count]
-            return tuple(part) if kind in _KEPT else tuple(part.tolist())
-
-        return several if count > 1 else converted if convert else one
-
-    def storer(self, kind: str, count: int = 1) -> Callable[[int, int, Any], None]:
-        """See `Space`."""
-        bits = _WRAPPED.get(kind)
-        locate = self._locator(kind, count)
-
-        def wrapped(value: int) -> int:
-            low = value & (1 << bits) - 1 if bits else value
-            return low - (1 << bits) if bits and kind.startswith("i") and low >> bits - 1 else low
-
-        def one(address: int, offset: int, value: Any) -> None:
-            items, index = locate(address + offset)
-            items[index] = value
-
-        def integer(address: int, offset: int, value: Any) -> None:
-            items, index = locate(address + offset)
-            items[index] = wrapped(int(value))
-
-        def bf16(address: int, offset: int, value: Any) -> None:
-            items, index = locate(address + offset)
-            items[index] = bf16_bits(value)
-
-        def several(address: int, offset: int, value: Any) -> None:
-            items, index = locate(address + offset)
-            if len(value) != count:
-                raise AccessError(f"{len(value)} values where {count} are stored at once")
-            items[index : index + count] = value
-
-        if count > 1:
-            return several
-        return bf16 if kind == "bf16" else integer if bits else one
-
-    def _locator(self, kind: str, count: int) -> Callable[[int], tuple[NDArray[Any], int]]:
-        """address -> an allocation's elements of this kind, and which one it is. The last allocation is tried first."""
-        dtype = np.dtype(_DTYPES[kind])
-        size, shift = dtype.itemsize * count, dtype.itemsize.bit_length() - 1
-        start, last, items = 1, 0, np.empty(0, dtype)
-
-        def locate(address: int) -> tuple[NDArray[Any], int]:
-            nonlocal start, last, items
-            if not start <= address <= last:
-                found = self.find(address, size)
-                start, last = found.address, found.end - size
-                items = found.data[: found.data.size // dtype.itemsize * dtype.itemsize].view(dtype)
-            if address % size:
-                raise AccessError(f"{size} bytes at {address:#x} are not aligned to {size}")
-            return items, (address - start) >> shift
-
-        return locate
-
-
-_LOADED: dict[str, Callable[[Any], Any]] = {
-    "f16": np.float32,
-    "bf16": lambda bits: bf16_number(int(bits)),
-    "bool": bool,
-}
-"""What a loaded element becomes; others become int."""
+        return f"{where} the nearest allocation, {near.size} bytes at {near.address:#x}"

@@ -1,0 +1,94 @@
+"""The simulator as a device of the backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from netlang.backends.base import Array
+from netlang.backends.cuda.device import Launched
+from netlang.backends.cuda.kernel import ARGUMENT_BYTES, Kernel
+from netlang.backends.cuda.simulator.faults import SimulationError
+from netlang.backends.cuda.simulator.launch import run
+from netlang.backends.cuda.simulator.memory import Memory
+from netlang.backends.cuda.target import CudaTarget
+
+TARGET = CudaTarget("80", small=True)
+"""What kernels are chosen for where nobody says otherwise: tensor cores and asynchronous copies, small blocks."""
+
+
+class Simulator:
+    """Implements `netlang.backends.cuda.device.Device`. Everything is done at once."""
+
+    def __init__(self, target: CudaTarget = TARGET) -> None:
+        self.target = target
+        self.memory = Memory()
+        self._sources: dict[Kernel, str] = {}
+
+    def build(self, kernels: Sequence[Kernel]) -> None:
+        """Generate the source of these kernels."""
+        for kernel in kernels:
+            if kernel.shared > self.target.shared_bytes:
+                raise SimulationError(f"{kernel.key}: {kernel.shared} bytes of shared memory, {self.target} has fewer")
+            if kernel not in self._sources:
+                self._sources[kernel] = kernel.source()
+
+    def allocate(self, bytes: int) -> int:
+        """The address of so many bytes, all of them poison."""
+        return self.memory.allocate(bytes)
+
+    def free(self, address: int) -> None:
+        """Give memory back that `allocate` gave."""
+        self.memory.free(address)
+
+    def upload(self, address: int, array: Array) -> None:
+        """Copy an array to the device."""
+        self.memory.view(address, array.dtype, array.shape)[...] = array
+
+    def download(self, address: int, array: Array) -> None:
+        """Copy from the device into an array."""
+        array[...] = self.memory.view(address, array.dtype, array.shape)
+
+    def record(self, launches: Sequence[Launched]) -> Recorded:
+        """Launches to be carried out together."""
+        self.build([launched.kernel for launched in launches])
+        return Recorded(self, tuple(launches))
+
+    def launch(self, launched: Launched) -> None:
+        """Carry out a kernel, which reaches nothing but the buffers of its step and writes only what that says."""
+        kernel = launched.kernel
+        for letter, argument in zip(kernel.arguments, launched.arguments, strict=True):
+            bits = 8 * ARGUMENT_BYTES[letter] - (letter != "p")
+            if not (0 if letter == "p" else -1 << bits) <= argument < 1 << bits:
+                raise SimulationError(f"{kernel.key}: {argument} is no argument of kind '{letter}'")
+        memory = self.memory.window(launched.extents) if launched.extents else self.memory
+        source = self._sources[kernel]
+        run(source, launched.arguments, launched.grid, kernel.threads, memory, kernel.shared, kernel.key)
+
+    def elapsed(self, work: Callable[[], None]) -> float:
+        """Seconds that `work` takes on this machine."""
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    def synchronize(self) -> None:
+        """All work is done."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Implements `netlang.backends.cuda.device.Recording`."""
+
+    device: Simulator
+    launches: tuple[Launched, ...]
+
+    def replay(self) -> None:
+        """Carry them out."""
+        for launched in self.launches:
+            self.device.launch(launched)
+
+
+def default_device() -> Simulator:
+    """A device with memory of its own."""
+    return Simulator()
