@@ -41,5 +41,14 @@ def write(path: Path, kind: str, body: bytes) -> bool:
     return True
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether what is written into a folder, which is made where there is none, can be expected to stay there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def _head(kind: str, body: bytes) -> bytes:
     return f"netlang-{kind} {sha256(body).hexdigest()}".encode("ascii")

@@ -7,7 +7,6 @@ Numba and llvmlite, the processor and its features. Whatever does not read back 
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -35,12 +34,7 @@ def folder() -> Path:
 
 def is_writable() -> bool:
     """Whether what is written can be expected to be there afterwards."""
-    place = folder()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(place, os.W_OK | os.X_OK)
+    return storage.is_writable(folder())
 
 
 def read(name: str) -> tuple[str, bytes] | None:

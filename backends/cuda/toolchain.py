@@ -94,6 +94,17 @@ def folder() -> Path:
     return Path(config.get("NETLANG_CACHE")) / "cuda"
 
 
+def is_kept(kernel: Kernel, arch: str) -> bool:
+    """Whether something of a kernel seems to be kept for an architecture."""
+    entry = entry_name(kernel, arch)
+    return any(_place(entry, suffix).exists() for suffix in ("cubin", "ptx"))
+
+
+def is_writable() -> bool:
+    """Whether what is kept can be expected to be there afterwards."""
+    return storage.is_writable(folder())
+
+
 def linked(code: Ptx, key: str) -> Cubin:
     """Machine code from PTX; `key` names the kernel in an error."""
     versions.require()

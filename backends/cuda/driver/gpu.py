@@ -52,8 +52,7 @@ class Gpu:
     def build(self, kernels: Sequence[Kernel]) -> None:
         """Compile what is missing, and load everything."""
         with self.current():
-            for kernel in dict.fromkeys(kernels):
-                self._code.function(kernel)
+            self._code.load(kernels)
 
     def allocate(self, bytes: int) -> int:
         """The address of so many bytes, a multiple of 256. Raises NetError where there are not so many."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from netlang.backends.common import forked
 from netlang.backends.cpu import build, cache, loader
 from netlang.backends.cpu.kernel import Kernel, emitted
 from netlang.backends.cpu.target import host
@@ -73,7 +74,7 @@ def test_what_a_child_fails_to_compile_is_compiled_here() -> None:
 
 
 def test_a_child_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "PATIENCE", 0.1)
+    monkeypatch.setattr(forked, "PATIENCE", 0.1)
     parent = os.getpid()
 
     def emit(builder: Any, args: Any, tid: Any, threads: Any) -> None:

@@ -119,7 +119,7 @@ class FakeDriver:
     _cuStreamCreate = _cuEventCreate = _cuModuleLoadData = _cuStreamEndCapture = _cuGraphInstantiate = _handle
 
     def _cuModuleGetFunction(self, module: int, name: bytes) -> str:
-        return f"{name.decode().rpartition('_')[0]} of {module}"
+        return f"{name.decode()} of {module}"
 
 
 def unpacked(kinds: str, address: int) -> tuple[int, ...]:
