@@ -37,9 +37,9 @@ def prepare(kernels: Iterable[Kernel], arch: str) -> None:
         return
     versions.require()
     # Imported before the fork, so that only one process spends time on it.
-    from netlang.backends.cuda import compile
+    from netlang.backends.cuda.intrinsics import vocabulary
 
-    compile.vocabulary(arch)
+    vocabulary(arch)
     # Long texts take long; they are begun first.
     missing.sort(key=lambda kernel: len(kernel.source()), reverse=True)
     order = range(len(missing))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netlang import config
 from netlang.backends.common.dumping import put
 from netlang.backends.cuda.architecture import PTX_VERSIONS, capability, is_specific
+from netlang.backends.cuda.intrinsics import vocabulary
 from netlang.backends.cuda.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -64,19 +64,13 @@ def link(code: Ptx, key: str) -> tuple[bytes, str]:
         raise RuntimeError(f"ptxas refuses kernel {key} for sm_{code.arch}{where}\n{fault}") from fault
 
 
-def vocabulary(arch: str) -> Mapping[str, Any]:
-    """What the names in a kernel's text mean, besides Python's own, in code for an architecture."""
-    found: Mapping[str, Any] = import_module("netlang.backends.cuda.intrinsics").vocabulary(arch)
-    return found
-
-
 def _compiled(kernel: Kernel, text: str, arch: str) -> str:
     from numba import types
 
     # By name, because a type checker would look at Numba's own package, which numba-cuda takes the place of.
     cuda: Any = import_module("numba.cuda")
     kinds = {"p": types.uint64, "i": types.int32, "l": types.int64}
-    names = {"cuda": cuda, **vocabulary(arch)}
+    names = vocabulary(arch)
     exec(compile(text, f"<kernel {kernel.key}>", "exec"), names)  # a text of this package's generators
     bounds = (kernel.threads, kernel.blocks_per_sm) if kernel.blocks_per_sm else (kernel.threads,)
     with warnings.catch_warnings():

@@ -10,10 +10,8 @@ import pytest
 from netlang.backends.cuda import build, compile, toolchain
 from netlang.backends.cuda.kernel import Kernel
 from tests.backends.cuda import needs
-from tests.backends.cuda.words import few_words
 
-pytestmark = [needs.compiler, pytest.mark.usefixtures("few_words", "processes")]
-__all__ = ["few_words"]
+pytestmark = [needs.compiler, pytest.mark.usefixtures("processes")]
 
 
 @pytest.fixture

@@ -9,9 +9,6 @@ import pytest
 from netlang.backends.cuda import toolchain
 from netlang.backends.cuda.kernel import Kernel
 from tests.backends.cuda import needs, sass
-from tests.backends.cuda.words import few_words
-
-__all__ = ["few_words"]
 
 SUM_OF_PRODUCTS = """
 def kernel(x, y, rows, columns):
@@ -65,9 +62,7 @@ def test_code_without_math_has_no_inner_loop() -> None:
 
 @needs.compiler
 @pytest.mark.parametrize("arch", ["75", "80", "90", "90a", "100"])
-def test_the_inner_loop_of_real_code(
-    arch: str, few_words: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_inner_loop_of_real_code(arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETLANG_CACHE", str(tmp_path))
     made = toolchain.cubin(Kernel("sum of products", lambda: SUM_OF_PRODUCTS, "ppii", 32), arch)
     code = sass.instructions(made.code)
