@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from netlang.backends.common.element import register_name
 from netlang.backends.common.nest import REDUCTIONS, NestCode, OperandCode
 
-_EXPENSIVE = frozenset({"exp", "log", "tanh", "erf", "sigmoid", "gelu", "softplus", "elu", "pow", "sqrt"})
+EXPENSIVE = frozenset({"exp", "log", "tanh", "erf", "sigmoid", "gelu", "softplus", "elu", "pow", "sqrt"})
+"""What a processor had rather read back than compute again."""
 
 
 @dataclass
@@ -41,8 +42,9 @@ class Plan:
         return len(self.stores)
 
 
-def plan_sweeps(code: NestCode) -> Plan:
-    """Assign reductions and stores to as few sweeps as their dependences allow."""
+def plan_sweeps(code: NestCode, expensive: Collection[str] = EXPENSIVE) -> Plan:
+    """Assign reductions and stores to as few sweeps as their dependences allow; values of `expensive` ops that several
+    sweeps need are kept in memory."""
     loops = set(code.axes) & {"r", "l"}
     walking = code.axes[-1] == "r" or (not loops and code.axes[-1] == "k")
     inside = [i for i, kind in enumerate(code.axes) if kind in "rl" or (walking and i == len(code.axes) - 1)]
@@ -59,7 +61,7 @@ def plan_sweeps(code: NestCode) -> Plan:
         spills=[[] for _ in range(last + 1)],
         unroll=_unroll(code, fixed),
     )
-    _keep_expensive(code, plan, level)
+    _keep_expensive(code, plan, level, expensive)
     return plan
 
 
@@ -89,7 +91,7 @@ def _unroll(code: NestCode, fixed: list[bool]) -> int:
         return 1
     sums = sum(x.op in REDUCTIONS for x in code.instructions)
     moving = [x for x, still in zip(code.instructions, fixed, strict=True) if not still]
-    weight = len(moving) + 8 * sum(x.op in _EXPENSIVE for x in moving)
+    weight = len(moving) + 8 * sum(x.op in EXPENSIVE for x in moving)
     if sums > 4 or weight > 24:
         return 1
     return 2 if sums > 2 or weight > 10 else 4
@@ -109,14 +111,14 @@ def cone(code: NestCode, roots: Iterable[int], stop: Iterable[int] = ()) -> set[
     return found
 
 
-def _keep_expensive(code: NestCode, plan: Plan, level: list[int]) -> None:
+def _keep_expensive(code: NestCode, plan: Plan, level: list[int], expensive: Collection[str]) -> None:
     """Find expensive element values needed in several sweeps, and memory for them: their own, or a later result's."""
     needed = [cone(code, _roots(code, plan, sweep)) for sweep in range(plan.sweeps)]
     own = {code.stores[s][1]: s for stores in reversed(plan.stores) for s in stores}
     taken: set[int] = set()
     for i, x in enumerate(code.instructions):
         uses = [sweep for sweep in range(plan.sweeps) if i in needed[sweep]]
-        if x.op not in _EXPENSIVE or plan.fixed[i] or len(uses) < 2:
+        if x.op not in expensive or plan.fixed[i] or len(uses) < 2:
             continue
         if i in own and _exact(code, own[i], i):
             plan.stored[i] = (level[i], own[i])
