@@ -9,7 +9,7 @@ one table of both. A kernel computes in
     WGMMA_DESCRIPTOR   see `warp_groups`
 
 and in what the modules of this package list: `numbers`, `conversions`, `indices`, `elements` (memory), `copies` (shared
-memory), `warps`, `matrices`, `warp_groups`.
+memory), `warps`, `matrices`, `warp_groups`, `dots`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from netlang.backends.cuda.intrinsics import (
     conversions,
     copies,
+    dots,
     elements,
     indices,
     matrices,
@@ -35,7 +36,7 @@ from netlang.backends.cuda.intrinsics.word import Word
 
 WORDS: dict[str, Word] = {
     word.name: word
-    for module in (numbers, conversions, indices, elements, copies, warps, matrices, warp_groups)
+    for module in (numbers, conversions, indices, elements, copies, warps, matrices, warp_groups, dots)
     for word in module.WORDS
 }
 """All words by name, those that not every architecture has included."""

@@ -13,6 +13,7 @@ from netlang.backends.cuda.intrinsics import (
     WORDS,
     conversions,
     copies,
+    dots,
     elements,
     indices,
     matrices,
@@ -26,7 +27,7 @@ from tests.backends.cuda.calls import calling
 
 pytestmark = needs.compiler
 
-MODULES = (numbers, conversions, indices, elements, copies, warps, matrices, warp_groups)
+MODULES = (numbers, conversions, indices, elements, copies, warps, matrices, warp_groups, dots)
 ARCHITECTURES = ("75", "80", "90a", "100")
 
 

@@ -1,0 +1,83 @@
+"""The tile of a product that one block of threads computes, and how its operands lie in shared memory.
+
+A tile is `rows` x `columns` sums over k. Both operands are staged the same way, whatever multiplies them: tile rows of
+128 bytes along k (32 float32, or 64 halves that were packed before), first those of A, then those of B. A row has eight
+chunks of 16 bytes; chunk c of row r lies at c ^ swizzle(r), so that copies of whole rows and the reads of eight
+neighbouring rows touch all banks alike. (wgmma dictates a swizzle of its own: r & 7.)
+
+Edges need no masks here: rows past the edge of a matrix are read as its last row again and never stored; what is past
+the end of k is zero in both operands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from netlang.backends.cuda.kernel import WARP
+
+ROW_BYTES = 128
+CHUNK_BYTES = 16
+CHUNKS = ROW_BYTES // CHUNK_BYTES
+FLOAT = 4
+DEPTH = ROW_BYTES // FLOAT
+"""float32 numbers of k in a stage."""
+
+Precision = Literal["float32", "tf32", "bf16", "f16"]
+
+
+@dataclass(frozen=True)
+class BlockTile:
+    """precision     how the factors are rounded; "float32" multiplies by FFMA, all others by mma.sync
+    rows, columns    of the block
+    down, across     for FFMA threads, else warps: how many there are along the rows and along the columns
+    stages           buffers in the ring
+    asynchronous     filled by cp.async (sm_80), else through registers
+    deep             mma.sync with k = 16 for halves (sm_80), else with k = 8
+    """
+
+    precision: Precision
+    rows: int
+    columns: int
+    down: int
+    across: int
+    stages: int
+    asynchronous: bool = True
+    deep: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision == "float32":
+            # Then a thread's rows all have the same swizzle.
+            assert self.down % 8 == 0 and self.across % 8 == 0, self
+            assert self.rows % self.down == 0 and self.columns % self.across == 0, self
+        else:
+            assert self.rows % (16 * self.down) == 0 and self.columns % (16 * self.across) == 0, self
+        assert self.columns >= 32, self  # sums are put into rows of at least eight chunks
+        assert self.stages >= 2, self
+
+    @cached_property
+    def threads(self) -> int:
+        """Of the block."""
+        return self.down * self.across * (1 if self.precision == "float32" else WARP)
+
+    @cached_property
+    def stage_bytes(self) -> int:
+        return (self.rows + self.columns) * ROW_BYTES
+
+    @cached_property
+    def shared(self) -> int:
+        """Bytes of shared memory: of the ring, in whose place the sums are put at the end."""
+        return max(self.stages * self.stage_bytes, self.rows * self.columns * FLOAT)
+
+    @property
+    def key(self) -> str:
+        """All that code depends on."""
+        flags = ("a" if self.asynchronous else "r") + ("" if self.deep else "8")
+        return f"{self.precision}/{self.rows}x{self.columns}/{self.down}x{self.across}/{self.stages}{flags}"
+
+
+def swizzle(row: str) -> str:
+    """What the chunks of a row are XORed with, by the row's number: neighbours differ in the highest bit, so that four
+    chunks of each of two rows, which eight lanes of mma.sync read, are in different banks."""
+    return f"i32(i32(i32({row} & i32(1)) << i32(2)) | i32(i32({row} >> i32(1)) & i32(3)))"

@@ -1,0 +1,57 @@
+"""Products of one stage in float32 on the FFMA units.
+
+Threads form a grid of `down` x `across`; thread (ty, tx) has the sums of rows ty + down i and columns tx + across j.
+It reads four numbers of k of each of its rows and columns at a time: neighbouring threads read neighbouring rows, which
+the swizzle spreads over the banks. All sums of a thread are one tuple, which the word `dot4_IxJ` takes and returns.
+"""
+
+from __future__ import annotations
+
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, FLOAT, ROW_BYTES, BlockTile, swizzle
+from netlang.backends.cuda.tiles.text import Text
+
+
+class FfmaLoop:
+    """Writes the parts of a kernel that multiply; the base of shared memory is the variable `base`."""
+
+    def __init__(self, tile: BlockTile) -> None:
+        self.tile = tile
+        self.i, self.j = tile.rows // tile.down, tile.columns // tile.across
+
+    def begin(self, t: Text) -> None:
+        """Where this thread reads, and sums of zero. Needs `base`."""
+        tile = self.tile
+        bits = tile.across.bit_length() - 1
+        t(
+            f"tx = i32(thread() & i32({tile.across - 1}))",
+            f"ty = i32(thread() >> i32({bits}))",
+            f"read_a = u32(base + u32(i32(ty * i32({ROW_BYTES})) + i32({swizzle('ty')} << i32(4))))",
+            f"read_b = u32(base + u32(i32(tx * i32({ROW_BYTES})) + i32({swizzle('tx')} << i32(4))))",
+            f"read_b = u32(read_b + u32({tile.rows * ROW_BYTES}))",
+            f"sums = zeros{self.i * self.j}()",
+        )
+
+    def stage(self, t: Text, offset: str) -> None:
+        """All products of the stage at `base + offset`."""
+        tile = self.tile
+        t(f"at_a = u32(read_a + {offset})", f"at_b = u32(read_b + {offset})", "chunk = u32(0)")
+        with t.block(f"while chunk < u32({ROW_BYTES}):"):
+            t(
+                f"sums = dot4_{self.i}x{self.j}(sums, u32(at_a ^ chunk), u32(at_b ^ chunk), "
+                f"i32({tile.down * ROW_BYTES}), i32({tile.across * ROW_BYTES}))",
+                f"chunk = u32(chunk + u32({CHUNK_BYTES}))",
+            )
+
+    def put(self, t: Text) -> None:
+        """Store all sums in shared memory, in the order of `sums_tile`. All threads are done with the stages."""
+        tile = self.tile
+        pitch = tile.columns * FLOAT
+        t(
+            "flip = i32(i32(i32(ty & i32(1)) << i32(2)) | i32(ty & i32(2)))",
+            f"put = u32(base + u32(i32(ty * i32({pitch})) + i32(i32(i32(tx >> i32(2)) ^ flip) << i32(4))))",
+            "put = u32(put + u32(i32(i32(tx & i32(3)) << i32(2))))",
+        )
+        for j in range(self.j):
+            t(f"at = u32(put ^ u32({j * tile.across * FLOAT}))")
+            for i in range(self.i):
+                t(f"store_shared_f32(at, i32({i * tile.down * pitch}), sums[{i * self.j + j}])")
