@@ -165,6 +165,48 @@ class Tunable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class CodeFigures:
+    """What was generated for an architecture: how many kernels; the most registers and bytes of stack that one of them
+    takes; bytes that all together spill; bytes of machine code."""
+
+    architecture: str
+    kernels: int
+    registers: int
+    stack: int
+    spills: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class AheadOfTime:
+    """Code of a graph for machines that need not be this one, as `netlang.runtime.artifact` keeps it.
+
+    content   what a reader has to know of it: texts, whole numbers, truths, lists, objects with texts as keys
+    members   bytes by name
+    """
+
+    content: Mapping[str, Any]
+    members: Mapping[str, bytes]
+    figures: tuple[CodeFigures, ...]
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """What a backend may offer besides: code for machines that need not be this one."""
+
+    def here(self) -> Sequence[str]:
+        """The architectures of the devices of this machine; none where it has none that runs code."""
+        ...
+
+    def ahead(self, graph: Graph, architectures: Sequence[str] = ()) -> AheadOfTime:
+        """Code of a prepared graph for these architectures, or the usual ones where none are named.
+
+        Raises NetError for an architecture that there is no code for, and as `Backend.compile` does.
+        """
+        ...
+
+
 class Backend(Protocol):
     """A target of the compiler, found by name through the driver's table."""
 

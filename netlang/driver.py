@@ -15,7 +15,19 @@ from importlib import import_module
 from typing import Any
 
 from netlang import config
-from netlang.backends.base import PRECISIONS, Array, Backend, Executable, Observer, Options, Report, Tunable, Tuning
+from netlang.backends.base import (
+    PRECISIONS,
+    AheadOfTime,
+    Array,
+    Backend,
+    Executable,
+    Observer,
+    Options,
+    Portable,
+    Report,
+    Tunable,
+    Tuning,
+)
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.frontend import load
 from netlang.ir import dims
@@ -109,6 +121,22 @@ def tune_net(
     prepared = PassManager().run(graph, [*pipeline, *backend.passes])
     inputs, params = random_inputs(graph, sizes), initial_params(graph)
     return backend.tune(prepared, inputs, params, threads=threads, seconds=seconds, report=report)
+
+
+def generate_ahead(
+    module: Module, backend: Backend, net: str | None = None, architectures: Sequence[str] = ()
+) -> tuple[Graph, AheadOfTime]:
+    """A net's graph as it will be carried out, and its code for machines that need not be this one.
+
+    Raises NetError for a backend that generates code for this machine alone, and as `Portable.ahead` does.
+    """
+    if not isinstance(backend, Portable):
+        raise NetError(
+            f"target '{backend.name}' generates code for this machine alone, not for architectures by name",
+            hint="--arch goes with --target cuda",
+        )
+    prepared = PassManager().run(choose(module, net), stages(backend, train=False))
+    return prepared, backend.ahead(prepared, architectures)
 
 
 def assemble(module: Module, backend: Backend, net: str | None = None, threads: int | None = None) -> Model:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import netlang.backends.cuda.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
-from netlang.backends.base import Options
+from netlang.backends.base import AheadOfTime, Options
 from netlang.backends.common import cells
 from netlang.backends.common.homes import find_homes
 from netlang.backends.common.planning import plan_memory
@@ -18,6 +18,7 @@ from netlang.backends.cuda.devices import default_device
 from netlang.backends.cuda.executable import Executable
 from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.target import CudaTarget
+from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import MemoryPlan
@@ -49,6 +50,20 @@ class Cuda:
         supported."""
         context, steps = lowered(graph, self.device.target, self.options)
         return Executable(graph, context, steps, self.device)
+
+    def here(self) -> Sequence[str]:
+        """The architecture of the GPU; none where there is none that can run code."""
+        try:
+            return (self.device.target.arch,)
+        except NetError:
+            return ()
+
+    def ahead(self, graph: Graph, architectures: Sequence[str] = ()) -> AheadOfTime:
+        """Code for GPUs that need not be here, as `netlang.backends.base.Portable` describes it."""
+        # It lowers as this module does.
+        from netlang.backends.cuda.ahead import ahead
+
+        return ahead(graph, self.options, architectures)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""

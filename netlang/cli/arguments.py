@@ -154,6 +154,14 @@ def _whole(text: str, least: int) -> int:
     return int(text)
 
 
+def names(text: str) -> list[str]:
+    """`a,b` as its parts."""
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of names with commas between them")
+    return found
+
+
 def seconds(text: str) -> float:
     """Some time, at most a day."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlang.backends.base import Tunable, Tuning
+from netlang.backends.base import Backend, Portable, Tunable, Tuning
 from netlang.cli.arguments import (
     Verbs,
     add_net,
@@ -14,6 +14,7 @@ from netlang.cli.arguments import (
     add_target,
     backend_of,
     module_of,
+    names,
     seconds,
     sizes_of,
     sizes_text,
@@ -21,10 +22,13 @@ from netlang.cli.arguments import (
 )
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
-from netlang.driver import assemble, choose, tune_net
+from netlang.driver import assemble, choose, generate_ahead, tune_net
+from netlang.ir.dims import evaluate
+from netlang.ir.module import Module
 from netlang.ir.opdef import opdef
 from netlang.ir.text import print_graph
 from netlang.passes import inference_pipeline
+from netlang.runtime.artifact import write_artifact
 from netlang.runtime.files import replacing
 
 TUNING = 30.0
@@ -34,7 +38,19 @@ TUNING = 30.0
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "compile", compile_net, "generate the code of a net, so that later runs find it in the cache")
     add_sizes(new, "1")
-    new.add_argument("-o", "--output", metavar="OUT", help="write the graph as it is carried out to this file")
+    new.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="write the graph as it is carried out to this file; with --target cuda, the code for every architecture",
+    )
+    new.add_argument(
+        "--arch",
+        type=names,
+        default=[],
+        metavar="NAME,...",
+        help="with --target cuda: the GPU architectures to generate code for, such as sm_80,sm_90a",
+    )
     add_net(new)
     add_target(new)
     add_options(new)
@@ -50,6 +66,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 def compile_net(args: argparse.Namespace) -> None:
     module, backend = module_of(args), backend_of(args)
+    if args.arch or (isinstance(backend, Portable) and not args.tune):
+        compile_ahead(args, module, backend)
+        return
     if args.tune:
         graph = choose(module, args.net)
         with Measuring() as measuring:
@@ -79,6 +98,31 @@ def compile_net(args: argparse.Namespace) -> None:
     print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} with {sizes_text(sizes)}")
     if isinstance(backend, Tunable) and (remembered := backend.remembered(args.threads))[0]:
         print(f"goes by choices measured on this machine: {count(remembered[0])} in {remembered[1]}")
+
+
+def compile_ahead(args: argparse.Namespace, module: Module, backend: Backend) -> None:
+    """Generate code for machines that need not be this one, and write it into an artifact where one is asked for."""
+    start = time.perf_counter()
+    wanted = args.arch
+    if not wanted and not args.output and isinstance(backend, Portable):
+        wanted = backend.here()
+    graph, code = generate_ahead(module, backend, args.net, wanted)
+    took = time.perf_counter() - start
+    if args.output:
+        content = {"target": backend.name, "net": graph.name, "graph": print_graph(graph), **code.content}
+        written = write_artifact(args.output, content, code.members)
+    sizes = sizes_of(args, graph, args.batch or 1)
+    held = sum(evaluate(v.type.bytes, {}) for v in graph.params)
+    working = backend.plan(graph, sizes).peak
+    rows = [
+        (f.architecture, *map(count, (f.kernels, f.registers, f.stack, f.spills)), bytes_text(f.bytes))
+        for f in code.figures
+    ]
+    print(f"{graph.name} for {backend.name} in {took:.2f} s")
+    table("", ("architecture", "kernels", "most registers", "stack", "bytes spilled", "machine code"), rows)
+    print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} with {sizes_text(sizes)}")
+    if args.output:
+        print(f"{args.output}: {bytes_text(written)}")
 
 
 def show_tuning(tuning: Tuning) -> None:
