@@ -1,5 +1,5 @@
 # make demo    trains LeNet-5 on handwritten digits, compiles it and classifies three of them
-# make test    runs every test
+# make test    runs every test; those in Numba's CUDA simulator need a process that starts with it
 # Both make a virtual environment first and install into it; all they need is Python 3.11 or later with its venv module.
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ demo: $(VENV)/installed-digits
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n auto
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest tests/backends/cuda/simulated/test_in_numba.py
 
 # An old build folder would put files back that are gone from the tree.
 $(VENV)/installed-%: $(SOURCES) | $(BIN)/pip

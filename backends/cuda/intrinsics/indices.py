@@ -34,8 +34,13 @@ def _warp(e: Emission) -> Any:
     return e.builder.lshr(_register("tid.x")(e), I32(5))
 
 
-def _nothing(machine: Machine, arguments: list[Any]) -> list[None]:
-    """Meeting is all."""
+def _block_meets(machine: Machine, arguments: list[Any]) -> list[None]:
+    machine.meet(None)
+    return [None] * len(arguments)
+
+
+def _warp_meets(machine: Machine, arguments: list[Any]) -> list[None]:
+    machine.meet(machine.thread >> 5)
     return [None] * len(arguments)
 
 
@@ -48,13 +53,13 @@ WORDS = (
         Word(f"blocks_{axis}", "i32()", _register(f"nctaid.{axis}"), _blocks(i), "bound")
         for i, axis in enumerate("xyz")
     ),
-    Word("sync", "none()", assembly("bar.sync 0;", "none()", effects=True, together=True), _nothing, "block"),
+    Word("sync", "none()", assembly("bar.sync 0;", "none()", effects=True, together=True), _block_meets, "block"),
     # As `sync` for the threads of a warp: what they wrote to shared memory is visible to each other.
     Word(
         "sync_warp",
         "none()",
         assembly("bar.warp.sync 0xffffffff;", "none()", effects=True, together=True),
-        _nothing,
+        _warp_meets,
         "warp",
     ),
 )

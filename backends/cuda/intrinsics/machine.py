@@ -37,6 +37,10 @@ class Machine(Protocol):
         """What 32-bit addresses name: the shared memory of the block."""
         ...
 
+    def meet(self, warp: int | None) -> None:
+        """All threads of a warp, or with None of the block, have met: what they wrote is visible to each other."""
+        ...
+
     def copy(self, to: int, source: int, size: int, count: int) -> None:
         """cp.async: `count` bytes from device memory to shared memory, then zeros up to `size`; done by a wait."""
         ...

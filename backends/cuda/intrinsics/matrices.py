@@ -98,9 +98,11 @@ def _ldmatrix(transposed: bool, matrices: int) -> Word:
         return e.assembly(text, signature, (address,), effects=True, together=True)
 
     def meaning(machine: Machine, arguments: list[Any]) -> list[Any]:
-        load = machine.shared.loader("u32", 4)
-        rows = np.array([load(address, 0) for (address,) in arguments[: 8 * matrices]], np.uint32)
-        tiles = rows.reshape(matrices, 8, 4)
+        load, first = machine.shared.loader("u32", 4), machine.thread
+        tiles = np.empty((matrices, 8, 4), np.uint32)
+        for lane, row in enumerate(tiles.reshape(-1, 4)):
+            machine.thread = first + lane
+            row[:] = load(arguments[lane][0], 0)
         if transposed:
             tiles = np.ascontiguousarray(tiles.view(np.uint16).swapaxes(1, 2)).view(np.uint32)
         return [tuple(lane) for lane in tiles.reshape(matrices, 32).T.tolist()]

@@ -5,8 +5,9 @@
     memory.view(x, np.float32, (64,))[:] = ...
     run(source, (x, 64), grid=(2, 1, 1), threads=32, memory=memory)
 
-Every access must lie inside one live allocation and be aligned; fresh memory holds 0xFF, which is NaN; copies are done
-when a wait says so and no earlier; a barrier that some threads never reach ends the launch. See `launch`.
+Every access must lie inside one live allocation and be aligned, and may not be in a race with another; fresh memory
+holds 0xFF, which is NaN; copies are done when a wait says so and no earlier; a barrier that some threads never reach
+ends the launch. `device` makes a device of it on which compiled graphs run.
 """
 
 from netlang.backends.cuda.simulator.faults import SimulationError as SimulationError

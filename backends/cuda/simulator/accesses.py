@@ -40,16 +40,22 @@ _LOADED: dict[str, Callable[[Any], Any]] = {
 """What a loaded element becomes; others become int."""
 
 
+Note = Callable[[int, int, bool], None]
+"""(address, bytes, whether they are written)."""
+
+
 class Accesses:
     """The elements of a memory; implements `intrinsics.machine.Space`."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, note: Note | None = None) -> None:
+        """`note` is told of every access to memory that may be written."""
         self.memory = memory
+        self._note = note
 
     def loader(self, kind: str, count: int = 1) -> Callable[[int, int], Any]:
         """See `Space`."""
         convert = _LOADED.get(kind, int) if kind not in _KEPT else None
-        locate = self._locator(kind, count)
+        locate = self._locator(kind, count, writes=False)
 
         def one(address: int, offset: int) -> Any:
             items, index = locate(address + offset)
@@ -69,7 +75,7 @@ class Accesses:
     def storer(self, kind: str, count: int = 1) -> Callable[[int, int, Any], None]:
         """See `Space`."""
         bits = _WRAPPED.get(kind)
-        locate = self._locator(kind, count)
+        locate = self._locator(kind, count, writes=True)
 
         def wrapped(value: int) -> int:
             low = value & (1 << bits) - 1 if bits else value
@@ -97,20 +103,24 @@ class Accesses:
             return several
         return bf16 if kind == "bf16" else integer if bits else one
 
-    def _locator(self, kind: str, count: int) -> Callable[[int], tuple[NDArray[Any], int]]:
+    def _locator(self, kind: str, count: int, writes: bool) -> Callable[[int], tuple[NDArray[Any], int]]:
         """address -> an allocation's elements of this kind, and which one it is. The last allocation is tried first."""
         dtype = np.dtype(_DTYPES[kind])
         size, shift = dtype.itemsize * count, dtype.itemsize.bit_length() - 1
         start, last, base, items = 1, 0, 0, np.empty(0, dtype)
+        note: Note | None = None
 
         def locate(address: int) -> tuple[NDArray[Any], int]:
-            nonlocal start, last, base, items
+            nonlocal start, last, base, items, note
             if not start <= address <= last:
                 found = self.memory.find(address, size)
                 start, last, base = found.address, found.end - size, found.base
                 items = found.data[: found.data.size // dtype.itemsize * dtype.itemsize].view(dtype)
+                note = self._note if found.data.flags.writeable else None
             if address % size:
                 raise AccessError(f"{size} bytes at {address:#x} are not aligned to {size}")
+            if note is not None:
+                note(address, size, writes)
             return items, (address - base) >> shift
 
         return locate

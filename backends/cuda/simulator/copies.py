@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from netlang.backends.cuda.simulator.faults import AccessError
 from netlang.backends.cuda.simulator.memory import Memory
 
@@ -32,10 +30,13 @@ class Copy:
 
     def carry_out(self, memory: Memory, shared: Memory) -> None:
         """Move the bytes."""
-        bytes = shared.view(self.to, np.uint8, (self.size,))
-        bytes[self.count :] = 0
+        goal = shared.find(self.to, self.size)
+        at = self.to - goal.base
+        goal.data[at + self.count : at + self.size] = 0
         if self.count:
-            bytes[: self.count] = memory.view(self.source, np.uint8, (self.count,))
+            origin = memory.find(self.source, self.count)
+            start = self.source - origin.base
+            goal.data[at : at + self.count] = origin.data[start : start + self.count]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from netlang.backends.cuda.simulator.coroutines import TURN, program
 from netlang.backends.cuda.simulator.faults import SimulationError
 from netlang.backends.cuda.simulator.meanings import meanings
 from netlang.backends.cuda.simulator.memory import Memory
+from netlang.backends.cuda.simulator.races import Clock, Races
 
 MOST_TURNS = 5_000_000
 """Rounds of `while` loops, of a block's threads together, after which a kernel is taken for one that never ends."""
@@ -28,8 +29,7 @@ SHARED_START = ALIGNMENT
 class Running:
     """A launch while it is carried out; implements `intrinsics.machine.Machine`."""
 
-    memory: Accesses
-    shared: Accesses
+    device_memory: Memory
     blocks: tuple[int, int, int]
     block: tuple[int, int, int] = (0, 0, 0)
     thread: int = 0
@@ -37,16 +37,34 @@ class Running:
     shared_base: int = SHARED_START
     copies: dict[int, Copies] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._clock = Clock()
+        self._shared_memory = Memory(SHARED_START)
+        self._races, self._shared_races = Races(self._clock), Races(self._clock)
+        self.memory = Accesses(self.device_memory, lambda *access: self._races.note(self.thread, *access))
+        self.shared = Accesses(self._shared_memory, lambda *access: self._shared_races.note(self.thread, *access))
+
+    def has_shared(self, bytes: int) -> None:
+        """A block has so many bytes of shared memory."""
+        self._shared_memory.allocate(bytes)
+
     def start(self, block: tuple[int, int, int]) -> None:
         """A block begins: nothing is in shared memory."""
         self.block, self.turns = block, 0
         self.copies.clear()
-        self.shared.memory.poison()
+        self._shared_memory.poison()
+        self._shared_races.clear()
+        self._clock.start()
+
+    def meet(self, warp: int | None) -> None:
+        """See `Machine`."""
+        self._clock.meet(warp)
 
     def copy(self, to: int, source: int, size: int, count: int) -> None:
         """See `Machine`."""
         copy = Copy(to, source, size, count)
-        copy.check(self.memory.memory, self.shared.memory)
+        copy.check(self.device_memory, self._shared_memory)
+        self._shared_races.note(self.thread, to, size, True)
         self._copies().latest.append(copy)
 
     def commit_copies(self) -> None:
@@ -56,7 +74,8 @@ class Running:
     def wait_copies(self, pending: int) -> None:
         """See `Machine`."""
         for copy in self._copies().finished(pending):
-            copy.carry_out(self.memory.memory, self.shared.memory)
+            copy.carry_out(self.device_memory, self._shared_memory)
+            self._shared_races.note(self.thread, copy.to, copy.size, True)
 
     def turn(self) -> bool:
         """Count a round of a `while` loop."""
@@ -83,8 +102,8 @@ def run(
     Raises SimulationError for what it does wrong, with the name, the block, the thread and the line.
     """
     made = program(source, _file(name))
-    launch = Running(Accesses(memory), Accesses(Memory(SHARED_START)), grid)
-    launch.shared.memory.allocate(shared)
+    launch = Running(memory, grid)
+    launch.has_shared(shared)
     function = made.function({**meanings(launch, made.names), TURN: launch.turn})
     given = tuple(int(argument) for argument in arguments)
     with np.errstate(all="ignore"):

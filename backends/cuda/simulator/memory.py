@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Memory:
     def view(self, address: int, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
         """The bytes from an address on as an array: no copy."""
         dtype = np.dtype(dtype)
-        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        size = dtype.itemsize * prod(shape)
         found = self.find(address, size)
         start = address - found.base
         return found.data[start : start + size].view(dtype).reshape(shape)

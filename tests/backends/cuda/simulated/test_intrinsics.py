@@ -136,6 +136,6 @@ def kernel(y):
 
 def test_ballot() -> None:
     memory = Memory()
-    y = memory.allocate(4)
-    run("def kernel(y): store_u32(y, 0, ballot(lane() == 1 or lane() >= 30))", (y,), (1, 1, 1), 32, memory)
-    assert memory.view(y, np.uint32, (1,)) == 0xC0000002
+    y = memory.allocate(4 * 32)
+    run("def kernel(y): store_u32(y, 4 * lane(), ballot(lane() == 1 or lane() >= 30))", (y,), (1, 1, 1), 32, memory)
+    assert (memory.view(y, np.uint32, (32,)) == 0xC0000002).all()

@@ -1,0 +1,11 @@
+"""Here the backend's own device is the simulator, whether or not Numba was told to simulate."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by Numba's variable: what it says when Numba is first imported holds for all that the process compiles."""
+    monkeypatch.setattr("netlang.backends.cuda.devices.is_simulated", lambda: True)
