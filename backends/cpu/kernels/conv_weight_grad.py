@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from netlang.backends.common.conv_problem import pair, static, whole_number
+from netlang.backends.common.conv_problem import whole_number
 from netlang.backends.common.epilogue import EpilogueStep
+from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.steps import Arg, Scratch, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
@@ -35,46 +36,6 @@ _ENOUGH_SUMS = 8
 """Sums that must be under way at once to hide the latency of an FMA."""
 _MOST_CHANNELS = 8
 """Input channels of a tile: each has an address of its own."""
-
-
-@dataclass(frozen=True)
-class GradientProblem:
-    """Static sizes of a weight gradient, as (down, across) where there are two."""
-
-    channels: int
-    out_channels: int
-    groups: int
-    size: tuple[int, int]
-    out: tuple[int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    pad: tuple[int, int]
-
-
-def gradient_problem(node: Node) -> GradientProblem | None:
-    """The problem of a `conv_weight_grad` node; None where the tiled kernel cannot carry it out."""
-    x, dy = node.inputs
-    a = node.attrs
-    if not static(x.type) or not static(dy.type) or x.rank not in (3, 4) or a["flip"]:
-        return None
-    if not all(isinstance(d, int) for d in node.out.shape):
-        return None
-    channels, out_channels = (v.shape[1] for v in (x, dy))
-    assert isinstance(channels, int) and isinstance(out_channels, int)
-    low = pair(tuple(p[0] for p in a["pad"]), 0)
-    problem = GradientProblem(
-        channels,
-        out_channels,
-        a["groups"],
-        size=pair(x.shape[2:]),
-        out=pair(dy.shape[2:]),
-        kernel=pair(a["kernel"]),
-        stride=pair(a["stride"]),
-        dilation=pair(a["dilation"]),
-        pad=low,
-    )
-    return problem if min(*problem.size, *problem.out, channels, out_channels) > 0 else None
 
 
 def _tile(problem: GradientProblem, target: Target) -> BroadcastTile | None:

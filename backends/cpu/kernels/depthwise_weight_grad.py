@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
-from netlang.backends.cpu.kernels.conv_weight_grad import GradientProblem, gradient_problem, sum_step
+from netlang.backends.cpu.kernels.conv_weight_grad import sum_step
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.conv_weight_grad import GradientProblem, gradient_problem
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.threads import available

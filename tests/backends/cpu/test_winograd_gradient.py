@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlang.backends.base import Array
+from netlang.backends.common.gradient_problem import GradientProblem
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels import winograd_weight_grad
-from netlang.backends.cpu.kernels.conv_weight_grad import GradientProblem
 from netlang.backends.cpu.kernels.winograd_weight_grad import plan_winograd_gradient
 from netlang.backends.cpu.target import host
 from netlang.backends.cpu.tiles.winograd_gradient import UNROLL, emit_gradient
