@@ -55,10 +55,11 @@ class Case:
 
 
 class Draw:
-    """What recipes draw with. `batch` is the size that the symbolic dim `N` stands for."""
+    """What recipes draw with. `batch` is the size that the symbolic dim `N` stands for; the main input of a node has
+    `limit` elements at most."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
-        self._draw = draw
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], limit: int = LIMIT) -> None:
+        self._draw, self._limit = draw, limit
         self.batch = self.pick(3, 1, 2, 7, 17)
 
     def pick(self, *options: T) -> T:
@@ -83,8 +84,8 @@ class Draw:
         return prod(map(self.actual, shape))
 
     def shape(self, low: int, high: int) -> Shape:
-        """A shape of `low` to `high` dims of at most `LIMIT` elements, often with `N` as its first dim or its last."""
-        rank, room = self.whole(low, high), LIMIT
+        """A shape of `low` to `high` dims of at most `limit` elements, often with `N` as its first dim or its last."""
+        rank, room = self.whole(low, high), self._limit
         symbolic = self.pick(0, None, 0, None, rank - 1)
         dims: list[Dim] = []
         for axis in range(rank):

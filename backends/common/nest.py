@@ -20,6 +20,8 @@ from netlang.backends.common.steps import Buffer
 from netlang.ir.dims import Dim, size
 
 REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
+SOURCES = frozenset({"load", "constant", "number", "iota", "index"})
+"""Instructions that compute nothing: see `Instruction`."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from netlang.backends.common.element import BYTES
-from netlang.backends.common.nest import Instruction, NestCode, OperandCode
+from netlang.backends.common.nest import SOURCES, Instruction, NestCode, OperandCode
 from netlang.backends.common.sweeps import Plan, frontier, plan_sweeps
 from netlang.backends.cpu.emit import F32, F64, I64, REGISTER, Emitter
 from netlang.backends.cpu.expressions import EXPRESSIONS, extreme, is_float
-
-_SOURCES = frozenset({"load", "constant", "number", "iota", "index"})
 
 
 def emit_nest(code: NestCode, lanes: int) -> Callable[..., None]:
@@ -302,7 +300,7 @@ class NestEmitter:
                 pass
             elif stored is not None and stored[0] < self.sweep:
                 known[current] = self._load(len(self.code.loads) + stored[1], slot, places)
-            elif instruction.op in _SOURCES:
+            elif instruction.op in SOURCES:
                 known[current] = self._source(instruction, slot, places)
             elif missing := [i for i in reversed(instruction.inputs) if i not in known]:
                 stack += missing

@@ -3,7 +3,7 @@ instructions.
 
 For 0 <= n < 2**31 and 1 <= d < 2**31, with (factor, shift) of `reciprocal(d)`:
 
-    n // d = (mulhi(n, factor) + n) >> shift
+    n // d = quotient_u32(n, factor, shift) = (mulhi(n, factor) + n) >> shift
 
 T. Granlund, P. Montgomery, "Division by invariant integers using multiplication", PLDI 1994.
 """

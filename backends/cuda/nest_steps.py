@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from netlang.backends.common.context import Context
-from netlang.backends.common.nest import Nest, code_of, collapsed
+from netlang.backends.common.nest import SOURCES, Nest, code_of, collapsed
 from netlang.backends.common.steps import Buffer, Number, Scratch, Sizes, Step, evaluated
 from netlang.backends.common.sweeps import plan_sweeps
 from netlang.backends.cuda.kernel import Kernel
@@ -33,9 +33,10 @@ def nest_launch(nest: Nest, tiling: Tiling, vectors: list[int]) -> Launch:
 
 def nest_kernel(shape: NestShape) -> Kernel:
     letters = "".join(kind for _, kind in shape.parameters())
-    return Kernel(
-        f"nest {shape!r}", partial(nest_source, shape), letters, shape.tiling.threads, shared=shared_bytes(shape)
-    )
+    # What a profile shows of the key is its beginning.
+    ops = "_".join(dict.fromkeys(x.op for x in shape.code.instructions if x.op not in SOURCES))
+    key = f"{shape.code.axes} {ops or 'copy'} {shape!r}"
+    return Kernel(key, partial(nest_source, shape), letters, shape.tiling.threads, shared=shared_bytes(shape))
 
 
 def blocks(count: Number, of: int) -> Number:

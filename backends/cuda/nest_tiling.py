@@ -8,7 +8,7 @@ from math import prod
 from netlang.backends.common.context import Context
 from netlang.backends.common.nest import Nest, Operand
 from netlang.backends.cuda.kernel import WARP
-from netlang.backends.cuda.nest_shape import Tiling
+from netlang.backends.cuda.nest_shape import VECTORS, Tiling
 from netlang.backends.cuda.target import CudaTarget
 from netlang.ir.dims import Dim, evaluate, names
 
@@ -33,11 +33,13 @@ def usual(dim: Dim) -> int:
 
 def vectors_of(context: Context, nest: Nest) -> list[int]:
     """The operands of a collapsed nest that four neighbours of the last axis can access as 16 bytes, or as the words of
-    one block of random numbers; none where that does not help."""
+    one block of random numbers; none where that does not help, or would make a very long kernel."""
     if not _divides(nest.axes[-1].size) or any(o.strides[-1] not in (0, 1) for o in nest.operands):
         return []
+    if any(x.op == "normal" for x in nest.instructions):
+        return []
     indices = {x.attr("operand") for x in nest.instructions if x.op == "index"}
-    return [i for i, o in enumerate(nest.operands) if (i in indices or o.dtype == "f32") and _is_aligned(context, o)]
+    return [i for i, o in enumerate(nest.operands) if (i in indices or o.dtype in VECTORS) and _is_aligned(context, o)]
 
 
 def _is_aligned(context: Context, operand: Operand) -> bool:

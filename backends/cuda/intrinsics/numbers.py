@@ -103,6 +103,10 @@ def _mulhi(e: Emission, a: Any, b: Any) -> Any:
     return e.builder.trunc(e.builder.lshr(wide, wide.type(32)), I32)
 
 
+def _quotient(e: Emission, n: Any, factor: Any, shift: Any) -> Any:
+    return e.builder.lshr(e.builder.add(_mulhi(e, n, factor), n), shift)
+
+
 WORDS = (
     *_floats(),
     *(_extreme(name, type) for name in ("max", "min") for type in ("i32", "i64")),
@@ -111,4 +115,6 @@ WORDS = (
     Word("rem_u32", "u32(u32,u32)", lambda e, a, b: e.builder.urem(a, b), lambda a, b: a % b),
     # The upper half of the product of 64 bits, as in Philox.
     Word("mulhi_u32", "u32(u32,u32)", _mulhi, lambda a, b: (a * b) >> 32),
+    # n // d for n < 2**31, with factor and shift as `netlang.backends.cuda.division` says.
+    Word("quotient_u32", "u32(u32,u32,u32)", _quotient, lambda n, factor, shift: ((n * factor >> 32) + n) >> shift),
 )

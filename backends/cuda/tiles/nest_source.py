@@ -56,8 +56,7 @@ class NestSource:
         for axis in reversed(axes[1:]):
             if axis < min(asked, default=axis + 1):
                 break
-            high = f"mulhi_u32({number}, u32(factor{axis}))"
-            above = self.w.let(f"u32(u32({high} + {number}) >> u32(shift{axis}))", "q")
+            above = self.w.let(f"quotient_u32({number}, u32(factor{axis}), u32(shift{axis}))", "q")
             if axis in asked:
                 places[axis] = self.w.let(f"i32({number} - {above} * u32(size{axis}))", "at")
             number = above

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from netlang.backends.common.element import BYTES, register_name
 from netlang.backends.common.nest import Instruction
-from netlang.backends.cuda.nest_shape import NestShape
+from netlang.backends.cuda.nest_shape import VECTORS, NestShape
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS, random_from, wrapped
 from netlang.backends.cuda.tiles.random_numbers import philox_block
 from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
@@ -191,7 +191,7 @@ class Values:
         if operand not in scope.loaded:
             names = [self.w.fresh("x") for _ in range(self.lanes)]
             offset = self._bytes(operand, 0, scope)
-            self.w.line(f"{', '.join(names)} = load{self.lanes}_{dtype}(a{operand}, {offset})")
+            self.w.line(f"{', '.join(names)} = load{VECTORS[dtype]}(a{operand}, {offset})")
             scope.loaded[operand] = names
         return Term(scope.loaded[operand][max(lane, 0)], kind)
 
@@ -207,7 +207,7 @@ class Values:
         for operand, values, offsets in ready:
             dtype, address = self._operand(operand), f"a{operand}"
             if operand in self.shape.vectors:
-                self.w.line(f"store{self.lanes}_{dtype}({address}, {offsets[0]}, ({', '.join(map(str, values))}))")
+                self.w.line(f"store{VECTORS[dtype]}({address}, {offsets[0]}, ({', '.join(map(str, values))}))")
             else:
                 for value, offset in zip(values, offsets, strict=True):
                     self.w.line(f"store_{dtype}({address}, {offset}, {value})")

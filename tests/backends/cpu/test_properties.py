@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
-from netlang.backends.reference import evaluate
-from netlang.ir.graph import Graph, Value
+from netlang.ir.graph import Value
 from netlang.ir.opdef import registered
 from netlang.ir.text import print_graph
-from netlang.ir.types import DType
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from tests.backends.cpu.checked_steps import run_checked
-from tests.drawing import Array, Draw
+from tests.backends.drawn import OWN_TYPES, assert_near, bounded, named
+from tests.drawing import Draw
 from tests.drawn_graphs import Drawn
 from tests.recipes import CHAINS, RECIPES
 
@@ -33,24 +31,9 @@ MOST = 20_000
 """Elements that a chain may grow to."""
 USUAL = ("relu", "max_pool", "add", "conv", "matmul", "batchnorm_train", "avg_pool")
 """What chains are made of more often than of other ops: what fusion looks for."""
-OWN_TYPES = ("cast", "uniform", "normal")
-"""Ops about element types; the oracle computes them in their own."""
-NARROW = {DType.F16: 4e-3, DType.BF16: 3e-2}
 
 OPS = sorted(RECIPES)
 DIFFERENTIABLE = [op for op in OPS if registered()[op].gradient is not None]
-
-
-def bounded(examples: int) -> settings:
-    """The same draws in every run. They are not shrunk: each attempt would compile, and they are small already."""
-    return settings(
-        phases=(Phase.generate,),
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def test_every_op_has_a_recipe() -> None:
@@ -112,10 +95,6 @@ def chain(drawn: Drawn, length: int) -> list[Value]:
     return [values[-1], *values[:-1][: int(d.flag())]]
 
 
-def named(prefix: str, values: Sequence[Value]) -> dict[str, Value]:
-    return {f"{prefix}{i}": v for i, v in enumerate(values)}
-
-
 def compare(drawn: Drawn, outputs: Mapping[str, Value], passes: Sequence[Pass], *, exact: bool = False) -> None:
     """Compile and run on cpu: twice with the same numbers, bit for bit, then with another size of the batch."""
     graph = drawn.graph(outputs)
@@ -130,22 +109,3 @@ def compare(drawn: Drawn, outputs: Mapping[str, Value], passes: Sequence[Pass], 
         assert_near(found, graph, inputs, params, exact)
         for name, array in found.items():
             assert array.tobytes() == again[name].tobytes(), f"{name} differs from call to call"
-
-
-def assert_near(
-    found: Mapping[str, Array], graph: Graph, inputs: Mapping[str, Array], params: Mapping[str, Array], exact: bool
-) -> None:
-    """Within 1e-4 of the largest value, and of what rounding alone does to the plain evaluation in float32."""
-    rounded, _ = evaluate(graph, inputs, params)
-    want = rounded if exact else evaluate(graph, inputs, params, dtype=DType.F64)[0]
-    assert found.keys() == want.keys()
-    for name, value in graph.outputs:
-        got, plain = found[name], rounded[name]
-        assert (got.dtype, got.shape) == (plain.dtype, plain.shape), name
-        expected = np.asarray(want[name], np.float64)
-        numbers = expected[np.isfinite(expected)]
-        largest = float(np.abs(numbers).max(initial=0))
-        with np.errstate(invalid="ignore"):
-            rounding = np.abs(np.asarray(plain, np.float64) - expected)
-        slack = NARROW.get(value.dtype, 1e-4) * largest + 4 * float(rounding[np.isfinite(rounding)].max(initial=0))
-        np.testing.assert_allclose(np.asarray(got, np.float64), expected, rtol=0, atol=slack, err_msg=name)

@@ -76,8 +76,8 @@ def test_a_broadcast_operand_has_an_offset_of_its_own() -> None:
 def kernel(units, size1, factor1, shift1, size2, factor2, shift2, s1_1, a0, a1, a2):
     unit = u32(u32(block_x()) * u32(256) + u32(thread()))
     if unit < u32(units):
-        q1 = u32(u32(mulhi_u32(unit, u32(factor2)) + unit) >> u32(shift2))
-        q2 = u32(u32(mulhi_u32(q1, u32(factor1)) + q1) >> u32(shift1))
+        q1 = quotient_u32(unit, u32(factor2), u32(shift2))
+        q2 = quotient_u32(q1, u32(factor1), u32(shift1))
         at3 = i32(q1 - q2 * u32(size1))
         o4 = i32(unit)
         x5 = load_f32(a0, i64(o4) * 4)
