@@ -14,6 +14,8 @@ import numpy as np
 from netlang.backends.cuda.intrinsics import CONSTANTS, WORDS
 from netlang.backends.cuda.intrinsics.machine import Machine
 
+_INTEGERS = (int, np.integer, np.bool_)
+
 
 def wrapping(bits: int, signed: bool) -> Callable[[Any], int]:
     """A conversion to integers of so many bits."""
@@ -21,10 +23,12 @@ def wrapping(bits: int, signed: bool) -> Callable[[Any], int]:
     modulus = 1 << bits
 
     def convert(value: Any) -> int:
-        if isinstance(value, int | np.integer | np.bool_):
-            whole = int(value)
-            return whole if least <= whole <= most else (whole - least) % modulus + least
-        return _of_float(value, bits, least, most)
+        if type(value) is not int:
+            if not isinstance(value, _INTEGERS):
+                return _of_float(value, bits, least, most)
+            value = int(value)
+        whole: int = value
+        return whole if least <= whole <= most else (whole - least) % modulus + least
 
     return convert
 

@@ -57,6 +57,12 @@ class Touch:
             return True
         return self.warp == later.warp and self.meeting < later.meeting
 
+    def stands_for(self, later: Touch) -> bool:
+        """Whether it is several reads already, of which one more makes no difference."""
+        if self.thread != _SEVERAL or self.meetings != later.meetings:
+            return False
+        return self.warp == _SEVERAL or (self.warp == later.warp and self.meeting == later.meeting)
+
     def joined(self, later: Touch) -> Touch:
         """Two reads as one: what both are ordered before."""
         if self.before(later):
@@ -73,23 +79,34 @@ class _Table:
         self.written: dict[int, Touch] = {}
         self.read: dict[int, Touch] = {}
 
-    def conflict(self, place: int, now: Touch, writes: bool) -> tuple[str, Touch] | None:
-        """What an access is in a race with."""
-        before = self.written.get(place)
-        if before is not None and before is not now and not before.before(now):
-            return "written", before
-        before = self.read.get(place) if writes else None
-        if before is not None and before is not now and not before.before(now):
-            return "read", before
+    def conflict(self, places: range, now: Touch, writes: bool) -> tuple[str, Touch] | None:
+        """What an access to some places is in a race with, and how that was."""
+        for place in places:
+            before = self.written.get(place)
+            if before is not None and not before.before(now):
+                return "written", before
+            before = self.read.get(place) if writes else None
+            if before is not None and not before.before(now):
+                return "read", before
         return None
 
-    def read_by(self, place: int, now: Touch) -> None:
-        """Keep a read that is in no race."""
-        before = self.read.get(place)
-        if before is None:
-            self.read[place] = now
-        elif before is not now and (before.warp != _SEVERAL or before.meetings != now.meetings):
-            self.read[place] = before.joined(now)
+    def note(self, places: range, now: Touch, writes: bool) -> tuple[str, Touch] | None:
+        """Keep an access to some places, unless it is in a race: then what with. One loop, because speed matters."""
+        written, read = self.written, self.read
+        for place in places:
+            before = written.get(place)
+            if before is not None and before is not now and not before.before(now):
+                return "written", before
+            before = read.get(place)
+            if writes:
+                if before is not None and before is not now and not before.before(now):
+                    return "read", before
+                written[place] = now
+            elif before is None:
+                read[place] = now
+            elif before is not now and not before.stands_for(now):
+                read[place] = before.joined(now)
+        return None
 
 
 class Races:
@@ -108,23 +125,16 @@ class Races:
     def note(self, thread: int, address: int, size: int, writes: bool) -> None:
         """An access by a thread of the block that runs. Raises AccessError if it is in a race with an earlier one."""
         now = self._now(thread)
-        small = size < _WORD
-        self._mixed |= small
-        own, other = (self._bytes, self._words) if small else (self._words, self._bytes)
-        places = range(address, address + size) if small else range(address >> 2, (address + size) >> 2)
-        for place in places:
-            found = own.conflict(place, now, writes)
-            if found is not None:
-                raise AccessError(_text(now, address, size, writes, *found))
-            if writes:
-                own.written[place] = now
-            else:
-                own.read_by(place, now)
-        if self._mixed:
-            for place in (address >> 2,) if small else range(address, address + size):
-                found = other.conflict(place, now, writes)
-                if found is not None:
-                    raise AccessError(_text(now, address, size, writes, *found))
+        if size < _WORD:
+            self._mixed = True
+            found = self._bytes.note(range(address, address + size), now, writes)
+            found = found or self._words.conflict(range(address >> 2, (address >> 2) + 1), now, writes)
+        else:
+            found = self._words.note(range(address >> 2, (address + size) >> 2), now, writes)
+            if self._mixed:
+                found = found or self._bytes.conflict(range(address, address + size), now, writes)
+        if found is not None:
+            raise AccessError(_text(now, address, size, writes, *found))
 
     def _now(self, thread: int) -> Touch:
         """The same object for all accesses of a thread between meetings."""
