@@ -250,6 +250,12 @@ def backend_for(target: str, wanted: Options | None = None) -> Backend:
     return backend
 
 
+def gpus_found() -> list[tuple[str, str]]:
+    """(part, what is found of it) of what target cuda needs on this machine: packages, driver, GPUs."""
+    found: list[tuple[str, str]] = import_module("netlang.backends.cuda.found").found()
+    return found
+
+
 @dataclass(frozen=True)
 class Budget:
     """`bytes` that a step may take in all (parameters, inputs, working memory) with these sizes of symbolic dims."""
