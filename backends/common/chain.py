@@ -195,3 +195,13 @@ class OuterValues:
     def __call__(self, value: Value) -> Buffer:
         value = stored(value)
         return self._context.buffer(self._inputs.get(value, value))
+
+
+def results_of(context: Context, node: Node, chain: Chain) -> tuple[Buffer, ...]:
+    """The result's buffer, and that of the positions if they are asked for."""
+    if node.body is None:
+        return (context.buffer(node.out),)
+    found = {v: context.buffer(r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)}
+    assert chain.result is not None
+    wanted = [chain.result] + ([chain.switch] if chain.switch in found else [])
+    return tuple(found[v] for v in wanted if v is not None)

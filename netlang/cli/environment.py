@@ -12,7 +12,7 @@ from netlang.backends.base import Tunable
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import table
 from netlang.diagnostics import NetError
-from netlang.driver import BACKENDS, backend_for, gpus_found
+from netlang.driver import BACKENDS, backend_for
 
 _LIBRARIES = ("numpy", "numba", "llvmlite", "lark", "safetensors", "ml-dtypes", "pillow", "scikit-learn")
 
@@ -37,7 +37,6 @@ def show_environment(args: argparse.Namespace) -> None:
         ("targets", ", ".join(BACKENDS)),
         ("cache", str(config.cache_dir())),
         *_tuned(),
-        *gpus_found(),
     ]
     table("", ("part", "version"), facts, text_columns=2)
 

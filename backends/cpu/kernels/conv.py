@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from netlang.backends.common.chain import Chain, OuterValues, read_chain, stored
+from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.choices import cheapest
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.lowerings import Sliceable
@@ -199,16 +199,6 @@ def _weight_bytes(context: LoweringContext, problem: ConvProblem, weights: Buffe
     """Of a packed weight: fewer, if that is asked for, where all of them together would not stay in the cache."""
     count = problem.out_channels * problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
     return context.weight_bytes if context.is_fixed(weights) and count * _FLOAT > _CACHED_BYTES else _FLOAT
-
-
-def results_of(context: LoweringContext, node: Node, chain: Chain) -> tuple[Buffer, ...]:
-    """The result's buffer, and that of the positions if they are asked for."""
-    if node.body is None:
-        return (context.buffer(node.out),)
-    found = {v: context.buffer(r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)}
-    assert chain.result is not None
-    wanted = [chain.result] + ([chain.switch] if chain.switch in found else [])
-    return tuple(found[v] for v in wanted if v is not None)
 
 
 def pack_step(

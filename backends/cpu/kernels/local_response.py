@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from netlang.backends.common.chain import Chain, OuterValues, read_chain, stored
+from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.conv_problem import PoolProblem, pair, pool_problem, static
 from netlang.backends.common.inline import has_halves, in_single_precision, inline
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
-from netlang.backends.cpu.kernels.conv import results_of
 from netlang.backends.cpu.kernels.pool import pool_sizes, pool_step
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.threads import available

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from netlang.backends.common.chain import Chain, OuterValues, read_chain, stored
+from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.context import storage_bytes
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.steps import At, Step
-from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, results_of, sliceable
+from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, sliceable
 from netlang.backends.cpu.kernels.conv_plan import kernel_fits
 from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_plan import plan_winograd

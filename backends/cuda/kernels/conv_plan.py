@@ -1,0 +1,114 @@
+"""From a convolution problem to the kernel that carries it out: tile, patches of a pool, and the numbers it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netlang.backends.common.chain import Chain
+from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
+from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tile
+from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, DEPTH, FLOAT, Precision
+from netlang.backends.cuda.tiles.conv_gather import NO_TAP
+from netlang.backends.cuda.tiles.conv_structure import ConvStructure, TilePool
+
+_CHUNK = CHUNK_BYTES // FLOAT
+_MOST_BLOCKS = 65535
+"""Blocks of a grid in any direction but the first."""
+_MOST_RECOMPUTED = 2.0
+"""Pixels of the map that are computed for each that there is: beyond it the map is better kept in memory."""
+
+
+@dataclass(frozen=True)
+class ConvPlan:
+    """columns    pixels or patches of one image, and how many a tile has
+    row_tiles    tiles of a group's channels
+    depth        stages of k
+    """
+
+    structure: ConvStructure
+    problem: ConvProblem
+    columns: tuple[int, int]
+    row_tiles: int
+    depth: int
+
+    @property
+    def pitch(self) -> int:
+        """Rows of packed weights in a group: whole tiles."""
+        return self.row_tiles * self.structure.tile.rows
+
+
+def fits(problem: ConvProblem) -> bool:
+    """Whether the numbers of a problem fit into those of the kernel, and there is anything to compute."""
+    if min(*problem.out, *problem.size, problem.channels, problem.out_channels) < 1:
+        return False
+    group = problem.channels // problem.groups * problem.size[0] * problem.size[1] * FLOAT
+    reach = max(k * d for k, d in zip(problem.kernel, problem.dilation, strict=True))
+    plane = problem.whole[0] * problem.whole[1] * FLOAT
+    return max(group, plane) < 1 << 31 and reach < NO_TAP // 2 and problem.groups <= _MOST_BLOCKS
+
+
+def plan_conv(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: CudaTarget, precision: Precision, images: int
+) -> ConvPlan | None:
+    """The plan for about so many images; None where no tile holds a window of the pool."""
+    work = Work(problem.out_channels // problem.groups, images * problem.out[0] * problem.out[1], problem.groups)
+    tile = conv_tile(target, precision, work, lambda t: pool is None or tile_pool(pool, chain, t.columns) is not None)
+    if tile is None:
+        return None
+    inside = tile_pool(pool, chain, tile.columns) if pool else None
+    structure = ConvStructure(
+        tile,
+        _run(problem.channels // problem.groups),
+        vector=not pool and not problem.phased and problem.out[0] * problem.out[1] % _CHUNK == 0,
+        strided=problem.phased,
+        before=tuple(chain.before),
+        after=tuple(chain.after),
+        tensors=tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
+        pool=inside,
+        switch="" if chain.switch is None else str(chain.switch.dtype),
+    )
+    if inside is None:
+        columns = (problem.out[0] * problem.out[1], tile.columns)
+    else:
+        assert pool is not None
+        columns = (-(-pool.out[0] // inside.patch[0]) * -(-pool.out[1] // inside.patch[1]), structure.patches)
+    k = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
+    return ConvPlan(structure, problem, columns, -(-work.channels // tile.rows), -(-k // DEPTH))
+
+
+def _run(channels: int) -> int:
+    """`ConvStructure.run` for so many input channels of a group."""
+    return next(run for run in (DEPTH, _CHUNK, 1) if channels % run == 0)
+
+
+def tile_pool(pool: PoolProblem, chain: Chain, columns: int) -> TilePool | None:
+    """The pool inside a tile with so many columns, by the patch that computes the fewest pixels for a window; None
+    where that is far more than there are."""
+    best, cost = None, 0.0
+    for patch in _patches(pool, columns):
+        found = _with_patch(pool, chain, patch)
+        if found.pixels <= columns:
+            each = columns / (columns // found.pixels * found.windows)
+            if best is None or each < cost:
+                best, cost = found, each
+    there = pool.size[0] * pool.size[1] / (pool.out[0] * pool.out[1])
+    return best if best is not None and cost <= _MOST_RECOMPUTED * max(1.0, there) else None
+
+
+def _patches(pool: PoolProblem, columns: int) -> Iterator[tuple[int, int]]:
+    """Patches that may fit, those that are wide first: their rows are read from neighbouring places."""
+    for down in range(1, min(pool.out[0], columns) + 1):
+        for across in range(min(pool.out[1], columns // down), 0, -1):
+            yield down, across
+
+
+def _with_patch(pool: PoolProblem, chain: Chain, patch: tuple[int, int]) -> TilePool:
+    top, left, bottom, right = pool.pad
+    whole = not any((top, left)) and all(
+        (n - 1) * s + k <= size for n, s, k, size in zip(pool.out, pool.stride, pool.kernel, pool.size, strict=True)
+    )
+    kind = "max" if pool.kind == "switch" and chain.switch is None else pool.kind
+    high = (bottom, right) if pool.count_pad else None
+    return TilePool(kind, pool.kernel, pool.stride, (top, left), high, whole, patch)

@@ -1,0 +1,118 @@
+"""What distinguishes one convolution kernel from another: its tile, its order of pixels, what is fused into it.
+
+A convolution is a product of matrices. A row of the first is an output channel, a column of the second a pixel of the
+map (of all images), and the sum runs over k, all taps of all input channels. So the rows of the result are planes, as
+they lie in memory. Blocks are numbered (tile of pixels, tile of channels, group of channels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlang.backends.common.epilogue import Epilogue, operands
+from netlang.backends.cuda.tiles.block_tile import BlockTile
+
+NUMBERS = {
+    "x_image": "l",  # bytes from an image to the next
+    "out_image": "l",
+    "group_x": "l",  # bytes from a group's first input channel to the next group's
+    "plane": "l",  # bytes of a channel of x,
+    "out_plane": "l",  # of the result,
+    "map_plane": "l",  # and of what the convolution computes
+    "total": "i",  # pixels or patches of all images, whichever the columns are
+    "depth": "i",  # how many stages of k
+    "pitch": "i",  # rows of packed weights in a group
+    "group_out": "i",  # channels of the result in a group
+    "height": "i",  # of x
+    "width": "i",
+    "map_height": "i",  # of what the convolution computes
+    "map_width": "i",
+    "stride_down": "i",
+    "stride_across": "i",
+    "pad_top": "i",
+    "pad_left": "i",
+    "out_height": "i",  # of the result, after the pool
+    "out_width": "i",
+    "first": "i",  # where `strided`: bytes in a plane before the first pixel, between rows, between pixels
+    "row_step": "i",
+    "pixel_step": "i",
+}
+"""Numbers that every kernel gets, with their kinds."""
+
+
+@dataclass(frozen=True)
+class TilePool:
+    """A pool inside the tile. The map is cut into patches, each with all taps of some windows: pixels that windows of
+    two patches need are computed twice. A column is a pixel of a patch.
+
+    kind     `max`, `switch` (max with positions), `sum` or `mean`
+    low      padding above and to the left
+    high     padding below and to the right, as far as a mean counts it; None where it counts none
+    whole    no window is cut off by the edges of the map
+    patch    windows of a patch (down, across)
+    """
+
+    kind: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    low: tuple[int, int]
+    high: tuple[int, int] | None
+    whole: bool
+    patch: tuple[int, int]
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """Pixels of a patch (down, across)."""
+        down, across = ((n - 1) * s + k for n, s, k in zip(self.patch, self.stride, self.kernel, strict=True))
+        return down, across
+
+    @property
+    def pixels(self) -> int:
+        """Of a patch."""
+        return self.patch_size[0] * self.patch_size[1]
+
+    @property
+    def windows(self) -> int:
+        """Of a patch."""
+        return self.patch[0] * self.patch[1]
+
+
+@dataclass(frozen=True)
+class ConvStructure:
+    """run     how many of k at a time are neighbouring channels of one tap: 32 (a stage), 4 (a chunk) or 1
+    vector     four columns are neighbouring pixels of a plane of the result, aligned to 16 bytes
+    strided    the result is some of the pixels of a plane: see `ConvProblem.phase`
+    tensors    element types (f32, bool) of the operands of the map's shape
+    switch     element type of the positions; empty where they are not asked for
+    """
+
+    tile: BlockTile
+    run: int
+    vector: bool = False
+    strided: bool = False
+    before: Epilogue = ()
+    after: Epilogue = ()
+    tensors: tuple[str, ...] = ()
+    pool: TilePool | None = None
+    switch: str = ""
+
+    @property
+    def patches(self) -> int:
+        """Of a tile. Columns behind the last one have no pixel."""
+        assert self.pool is not None
+        return self.tile.columns // self.pool.pixels
+
+    @property
+    def key(self) -> str:
+        """All that code depends on."""
+        steps = ";".join(map(str, self.before)) + "|" + ";".join(map(str, self.after))
+        flags = f"run{self.run}{'v' * self.vector}{'s' * self.strided}"
+        return f"conv:{self.tile.key}:{flags}:{steps}:{','.join(self.tensors)}:{self.switch}:{self.pool or ''}"
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Names of the kernel's arguments in order, with their kinds."""
+        addresses = ["x", "weights", "table", "out"] + ["switches"] * bool(self.switch)
+        addresses += [f"channel{i}" for i in range(operands((*self.before, *self.after), "channel"))]
+        addresses += [f"tensor{i}" for i in range(len(self.tensors))]
+        return {**dict.fromkeys(addresses, "p"), **NUMBERS}
