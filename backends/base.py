@@ -207,6 +207,19 @@ class Portable(Protocol):
         ...
 
 
+@runtime_checkable
+class Adopting(Protocol):
+    """What an executable may offer besides: arrays that other libraries have in the memory of its device."""
+
+    def adopt(self, value: Any) -> Any:
+        """What `run` takes such an array as, without a copy; it has a `shape` and a `dtype`. None for other values.
+
+        Where a call has one among its inputs, all its outputs are in the memory of the device. Raises NetError for an
+        array that is somewhere else, or does not lie in order.
+        """
+        ...
+
+
 class Backend(Protocol):
     """A target of the compiler, found by name through the driver's table."""
 

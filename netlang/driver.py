@@ -17,6 +17,7 @@ from typing import Any
 from netlang import config
 from netlang.backends.base import (
     PRECISIONS,
+    Adopting,
     AheadOfTime,
     Array,
     Backend,
@@ -250,6 +251,12 @@ def backend_for(target: str, wanted: Options | None = None) -> Backend:
     return backend
 
 
+def gpus_found() -> list[tuple[str, str]]:
+    """(part, what is found of it) of what target cuda needs on this machine: packages, driver, GPUs."""
+    found: list[tuple[str, str]] = import_module("netlang.backends.cuda.found").found()
+    return found
+
+
 @dataclass(frozen=True)
 class Budget:
     """`bytes` that a step may take in all (parameters, inputs, working memory) with these sizes of symbolic dims."""
@@ -330,6 +337,10 @@ class Code:
         except MemoryError as fault:
             shapes = ", ".join(f"{n} {shape_text(a.shape)}" for n, a in inputs.items() if not n.startswith("$"))
             raise NetError(f"not enough memory for inputs of this size: {shapes}") from fault
+
+    def adopt(self, value: Any) -> Any:
+        """A value that is in the memory of the executable's device, as `run` takes it; None for all others."""
+        return self.executable.adopt(value) if isinstance(self.executable, Adopting) else None
 
     def freeze(self, params: MutableMapping[str, Array]) -> None:
         self.executable.freeze(params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from netlang.backends.common.homes import Copy, External, Homes
 from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
 from netlang.backends.cuda.addresses import Addresses
-from netlang.backends.cuda.device import Device, Launched
+from netlang.backends.cuda.arrays import DeviceArray, Pool
+from netlang.backends.cuda.device import Device, Launched, Recording
 from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.recordings import Recordings
 from netlang.backends.cuda.resident import Residents
 
 ALIGNMENT = 256
@@ -46,27 +49,53 @@ class Binding:
         places = [self._memory + end for end in ends]
         self._places = dict(zip(self._types, places, strict=False))
         params = {External("param", v.node.name): residents.place(v) for v in graph.params}
-        external = {**self._places, **params}
-        addresses = Addresses(context, homes, known, external, sizes, plan, places[-2])
         staging = dict(zip(staged, places[len(self._types) :], strict=False))
-        launches = addresses.launches(steps) + self._copies(homes, addresses, external, staging)
-        self._recording = device.record(launches)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One call; the parameters are on the device."""
-        for home, place in self._places.items():
-            if home.kind == "input":
-                self._device.upload(place, inputs[home.name])
-        self._recording.replay()
-        outputs = {home.name: np.empty(*self._types[home]) for home in self._places if home.kind == "output"}
-        for name, array in outputs.items():
-            self._device.download(self._places[External("output", name)], array)
-        return outputs
+        def record(elsewhere: Mapping[External, int]) -> Recording:
+            external = {**self._places, **params, **elsewhere}
+            addresses = Addresses(context, homes, known, external, sizes, plan, places[-2])
+            return device.record(addresses.launches(steps) + self._copies(homes, addresses, external, staging))
+
+        self._recordings = Recordings(record, ALIGNMENT)
+
+    def run(self, inputs: Mapping[str, Array | DeviceArray], pool: Pool) -> dict[str, Any]:
+        """One call; the parameters are on the device. Outputs are there too, from the pool, where an input is."""
+        given = {home: inputs[home.name] for home in self._places if home.kind == "input"}
+        outputs = {home.name: home for home in self._places if home.kind == "output"}
+        resident = {home: array.address for home, array in given.items() if isinstance(array, DeviceArray)}
+        if not resident:
+            self._bring(given)
+            self._recordings.usual.replay()
+            return {name: self._fetched(home) for name, home in outputs.items()}
+        recording = self._recordings.reading(resident)
+        self._bring({home: array for home, array in given.items() if recording is None or home not in resident})
+        (recording or self._recordings.usual).replay()
+        left = {name: self._left(home, pool) for name, home in outputs.items()}
+        # From here on the caller may write to his arrays, and other libraries may read ours, on any stream.
+        self._device.synchronize()
+        return left
+
+    def _bring(self, arrays: Mapping[External, Array | DeviceArray]) -> None:
+        for home, array in arrays.items():
+            if isinstance(array, DeviceArray):
+                self._device.copy(self._places[home], array.address, array.nbytes)
+            else:
+                self._device.upload(self._places[home], array)
+
+    def _fetched(self, output: External) -> Array:
+        array = np.empty(*self._types[output])
+        self._device.download(self._places[output], array)
+        return array
+
+    def _left(self, output: External, pool: Pool) -> DeviceArray:
+        array = pool.array(*self._types[output])
+        self._device.copy(array.address, self._places[output], array.nbytes)
+        return array
 
     def seconds(self, inputs: Mapping[str, Array], calls: int) -> list[float]:
         """What the device takes for the launches of a call, copies to it and from it left out, in each of several."""
-        self.run(inputs)
-        return [self._device.elapsed(self._recording.replay) for _ in range(calls)]
+        self._bring({External("input", name): array for name, array in inputs.items()})
+        return [self._device.elapsed(self._recordings.usual.replay) for _ in range(calls)]
 
     def release(self) -> None:
         """Give the memory back."""

@@ -47,21 +47,21 @@ def ptx_text(kernel: Kernel, arch: str, entry: str) -> str:
     return named
 
 
-def link(code: Ptx, key: str) -> tuple[bytes, str]:
-    """Machine code for the architecture of a PTX module, and what ptxas reports of it.
+def link(code: Ptx, arch: str, key: str) -> tuple[bytes, str]:
+    """Machine code for an architecture from a PTX module of the same or an older one, and what ptxas reports of it.
 
     Raises RuntimeError, which names the kernel, for PTX that ptxas refuses.
     """
     from cuda.bindings.nvjitlink import nvJitLinkError
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
-    options = LinkerOptions(arch=f"sm_{code.arch}", ptxas_options=["-v"])
+    options = LinkerOptions(arch=f"sm_{arch}", ptxas_options=["-v"])
     try:
         linker = Linker(ObjectCode.from_ptx(code.text.encode("ascii")), options=options)
         return bytes(linker.link("cubin").code), linker.get_info_log()
     except nvJitLinkError as fault:
         where = f"; its PTX is in {put(f'kernels/{code.entry}.ptx', code.text)}" if config.get("NETLANG_DUMP") else ""
-        raise RuntimeError(f"ptxas refuses kernel {key} for sm_{code.arch}{where}\n{fault}") from fault
+        raise RuntimeError(f"ptxas refuses kernel {key} for sm_{arch}{where}\n{fault}") from fault
 
 
 def _compiled(kernel: Kernel, text: str, arch: str) -> str:

@@ -45,6 +45,10 @@ class Device(Protocol):
     """Work is done in the order in which it was asked for; only `download` and `synchronize` wait for it."""
 
     target: CudaTarget
+    index: int
+    """Its number among the devices of its kind, from 0."""
+    stream_number: int
+    """What other libraries know the stream by that all work is on: the address of the driver's CUstream."""
 
     def build(self, kernels: Sequence[Kernel]) -> None:
         """Generate or load the code of these kernels."""
@@ -64,6 +68,14 @@ class Device(Protocol):
 
     def download(self, address: int, array: Array) -> None:
         """Wait for all work, and copy from the device into an array, C-contiguous."""
+        ...
+
+    def copy(self, target: int, source: int, bytes: int) -> None:
+        """Copy from one place of the device to another."""
+        ...
+
+    def wait_for(self, stream: int) -> None:
+        """Let later work wait for what another stream has been asked for so far."""
         ...
 
     def record(self, launches: Sequence[Launched]) -> Recording:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from netlang.backends.common.homes import buffers, find_homes
 from netlang.backends.common.planning import kept_bytes, plan_memory
 from netlang.backends.common.steps import Buffer, Step
 from netlang.backends.cuda.addresses import Addresses
+from netlang.backends.cuda.arrays import DeviceArray, Pool, adopted
 from netlang.backends.cuda.binding import Binding
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.lower import LoweringContext
@@ -40,6 +42,7 @@ class Executable:
         self._known: dict[Buffer, int] | None = None
         self._bindings: dict[tuple[tuple[int, ...], ...], Binding] = {}
         self._lock = threading.Lock()
+        self._pool = Pool(device)
         device.build([step.kernel for step in (*self._homes.prologue, *self._steps)])
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
@@ -48,9 +51,13 @@ class Executable:
             binding = self._binding({name: array.shape for name, array in inputs.items()})
             if self._residents.bring(params) and self._homes.prologue:
                 self._prepare()
-            outputs = binding.run(inputs)
+            outputs = binding.run(inputs, self._pool)
             self._residents.fetch(params, self._updated)
         return outputs
+
+    def adopt(self, value: Any) -> DeviceArray | None:
+        """An array of any library in the memory of the device, as `netlang.backends.base.Adopting` describes it."""
+        return adopted(self._device, value)
 
     def seconds(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[float]:
         """Seconds of the device for each of so many calls, by its own clock; `updates` are carried out each time."""

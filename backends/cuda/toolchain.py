@@ -17,9 +17,13 @@ from pathlib import Path
 
 from netlang import config, storage
 from netlang.backends.cuda import architecture, versions
+from netlang.backends.cuda.architecture import capability, is_specific
+from netlang.backends.cuda.intrinsics import WORDS
 from netlang.backends.cuda.kernel import Kernel
 
 _PTX, _CUBIN = "cuda-ptx-1", "cuda-cubin-1"
+_SHARED = ("75", "80")
+"""Architectures whose PTX serves all until the next of them."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +74,29 @@ def cubin(kernel: Kernel, arch: str) -> Cubin:
 
     Raises NetError where numba-cuda is missing.
     """
-    entry = entry_name(kernel, arch)
-    kept = storage.read(_place(entry, "cubin"), _CUBIN)
+    base = written_for(kernel, arch)
+    entry = entry_name(kernel, base)
+    place = _place(entry, f"{arch}.cubin")
+    kept = storage.read(place, _CUBIN)
     if kept is not None:
         head, _, code = kept.partition(b"\n")
         return Cubin(entry, arch, code, Resources(**json.loads(head)))
-    made = linked(_ptx(kernel, arch, entry), kernel.key)
+    made = linked(_ptx(kernel, base, entry), arch, kernel.key)
     head = json.dumps(asdict(made.resources)).encode("ascii")
-    storage.write(_place(entry, "cubin"), _CUBIN, head + b"\n" + made.code)
+    storage.write(place, _CUBIN, head + b"\n" + made.code)
     return made
+
+
+def written_for(kernel: Kernel, arch: str) -> str:
+    """The architecture in whose PTX a kernel is written where its machine code is to run on `arch`.
+
+    It is the oldest that has all the kernel's words, but not older than the step from Turing to Ampere: making PTX is
+    what takes long, so architectures share it, and ptxas knows the newer ones.
+    """
+    found = set(re.findall(r"\w+", kernel.source())) & WORDS.keys()
+    needed = {WORDS[name].since for name in found} | {name for name in _SHARED if capability(name) <= capability(arch)}
+    specific = [name for name in needed if is_specific(name)]
+    return specific[0] if specific else max(needed, key=capability)
 
 
 @cache
@@ -105,13 +123,13 @@ def is_writable() -> bool:
     return storage.is_writable(folder())
 
 
-def linked(code: Ptx, key: str) -> Cubin:
-    """Machine code from PTX; `key` names the kernel in an error."""
+def linked(code: Ptx, arch: str, key: str) -> Cubin:
+    """Machine code for an architecture from PTX; `key` names the kernel in an error."""
     versions.require()
     from netlang.backends.cuda import compile
 
-    machine_code, log = compile.link(code, key)
-    return Cubin(code.entry, code.arch, machine_code, resources(log))
+    machine_code, log = compile.link(code, arch, key)
+    return Cubin(code.entry, arch, machine_code, resources(log))
 
 
 def resources(log: str) -> Resources:

@@ -12,7 +12,7 @@ from netlang.backends.base import Tunable
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import table
 from netlang.diagnostics import NetError
-from netlang.driver import BACKENDS, backend_for
+from netlang.driver import BACKENDS, backend_for, gpus_found
 
 _LIBRARIES = ("numpy", "numba", "llvmlite", "lark", "safetensors", "ml-dtypes", "pillow", "scikit-learn")
 
@@ -37,6 +37,7 @@ def show_environment(args: argparse.Namespace) -> None:
         ("targets", ", ".join(BACKENDS)),
         ("cache", str(config.cache_dir())),
         *_tuned(),
+        *gpus_found(),
     ]
     table("", ("part", "version"), facts, text_columns=2)
 

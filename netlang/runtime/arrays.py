@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -37,26 +37,31 @@ def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def as_array(value: Any, type: TensorType, what: str) -> Array:
+def as_array(value: Any, type: TensorType, what: str, adopt: Callable[[Any], Any] | None = None) -> Array:
     """`value` as a C-contiguous array of the element type of `type`; without a copy where its layout allows.
 
     Accepts what `plain_array` does. Plain numbers and lists alone are converted to the wanted element type, though
     never from fractions to whole numbers. Raises NetError, which calls the value `what`, for an element type that
-    differs.
+    differs. `adopt` gives what a device takes as it is, such as an array in its memory, or None.
     """
     # The fast path, for what nearly every call brings.
     if value.__class__ is np.ndarray and value.dtype == type.dtype.numpy and value.flags.c_contiguous:
         return value
-    array = value if isinstance(value, np.ndarray) else plain_array(value, f"{what}: expected {type}")
+    array = value if isinstance(value, np.ndarray) else _of_another_library(value, f"{what}: expected {type}", adopt)
     wanted = type.dtype.numpy
     if array.dtype == wanted:
-        return np.asarray(array, order="C")
+        return np.asarray(array, order="C") if isinstance(array, np.ndarray) else array
     convertible = bool(np.can_cast(array.dtype, wanted, "same_kind"))
     if convertible and isinstance(value, int | float | list | tuple):
         return array.astype(wanted)
     found = f"{dtype_name(array.dtype)}{shape_text(array.shape)}"
     hint = f"convert it with .astype('{wanted}')" if convertible else ""
     raise NetError(f"{what}: expected {type}, got {found}", hint=hint)
+
+
+def _of_another_library(value: Any, what: str, adopt: Callable[[Any], Any] | None) -> Any:
+    adopted = adopt(value) if adopt is not None else None
+    return adopted if adopted is not None else plain_array(value, what)
 
 
 def plain_array(value: Any, what: str) -> Array:

@@ -92,4 +92,4 @@ def check_bounds(bounds: tuple[Bound, ...], arrays: Mapping[str, Array], notes: 
     """Raise NetError, with `notes`, for the first input of `arrays` that is out of its bound."""
     for bound in bounds:
         if bound.name in arrays:
-            bound.check(arrays[bound.name], notes)
+            bound.check(np.asarray(arrays[bound.name]), notes)

@@ -78,6 +78,8 @@ class Model:
         self.seed = 0
         self.store = family.store(net.params, module.names.get(net.name, {}))
         self._frozen = False
+        self._adopt = getattr(compiled, "adopt", None)
+        """Takes arrays that are in the memory of the device already, where there is such a device."""
 
     @property
     def name(self) -> str:
@@ -184,7 +186,9 @@ class Model:
         Where the net has random nodes, `seed=3` makes this call draw the numbers of the first call after
         `model.seed = 3` (unless an input is called `seed`).
 
-        Inputs come in order or by keyword: NumPy arrays, or anything that speaks DLPack or `__array__`. If every input
+        Inputs come in order or by keyword: NumPy arrays, or anything that speaks DLPack or `__array__`. On target cuda,
+        arrays in the memory of the GPU are read where they are (PyTorch, CuPy, JAX: what speaks DLPack or
+        `__cuda_array_interface__`), and the outputs are then there too, for these libraries to take. If every input
         with a batch dim comes without it (`[C, H, W]` for `[N, C, H, W]`), the outputs come without it too. One output
         is returned as an array, several as a dict by name. Element types are not converted, save those of plain
         numbers and lists. Raises NetError for a wrong name, type or shape.
@@ -194,7 +198,7 @@ class Model:
         if named or len(args) != len(self._inputs):
             given = by_name(self._inputs, args, named, f"net '{self.name}'")
             args = tuple(given[v.node.name] for v in self._inputs)
-        arrays = {n: as_array(a, t, what) for (n, t, what), a in zip(self._wanted, args, strict=True)}
+        arrays = {n: as_array(a, t, what, self._adopt) for (n, t, what), a in zip(self._wanted, args, strict=True)}
         single: frozenset[str] = frozenset()
         shapes = tuple([a.shape for a in arrays.values()])
         if shapes not in self._fitting:

@@ -49,6 +49,16 @@ class Gpu:
         bandwidth = is_.bandwidth or usual.memory_bandwidth
         return CudaTarget(self._code.arch, is_.multiprocessors, is_.shared, bandwidth)
 
+    @property
+    def index(self) -> int:
+        """Its number among the GPUs that the driver shows."""
+        return self.properties.index
+
+    @property
+    def stream_number(self) -> int:
+        """What other libraries know its stream by."""
+        return int(self.stream)
+
     def build(self, kernels: Sequence[Kernel]) -> None:
         """Compile what is missing, and load everything."""
         with self.current():
@@ -84,6 +94,20 @@ class Gpu:
         """Wait for all work, and copy from the GPU into an array, C-contiguous."""
         with self.current():
             self._copies.download(address, array)
+
+    def copy(self, target: int, source: int, bytes: int) -> None:
+        """Copy from one place of the GPU to another, in the order of its work."""
+        if bytes:
+            with self.current():
+                self._api.call("cuMemcpyDtoDAsync", target, source, bytes, self.stream)
+
+    def wait_for(self, stream: int) -> None:
+        """Let later work wait for what another stream has been asked for so far."""
+        with self.current():
+            done = event(self._api)
+            self._api.call("cuEventRecord", done, stream)
+            self._api.call("cuStreamWaitEvent", self.stream, done, 0)
+            self._api.call("cuEventDestroy", done)
 
     def record(self, launches: Sequence[Launched]) -> Recorded:
         """Launches as one graph of the driver's, which goes with the last reference to it."""

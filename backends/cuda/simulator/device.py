@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from netlang.backends.base import Array
 from netlang.backends.cuda.device import Launched
 from netlang.backends.cuda.kernel import ARGUMENT_BYTES, Kernel
@@ -20,6 +22,9 @@ TARGET = CudaTarget("80", small=True)
 
 class Simulator:
     """Implements `netlang.backends.cuda.device.Device`. Everything is done at once."""
+
+    index = 0
+    stream_number = 0
 
     def __init__(self, target: CudaTarget = TARGET) -> None:
         self.target = target
@@ -49,6 +54,14 @@ class Simulator:
     def download(self, address: int, array: Array) -> None:
         """Copy from the device into an array."""
         array[...] = self.memory.view(address, array.dtype, array.shape)
+
+    def copy(self, target: int, source: int, bytes: int) -> None:
+        """Copy from one place of the device to another."""
+        byte = np.dtype(np.uint8)
+        self.memory.view(target, byte, (bytes,))[...] = self.memory.view(source, byte, (bytes,))
+
+    def wait_for(self, stream: int) -> None:
+        """There is nothing to wait for."""
 
     def record(self, launches: Sequence[Launched]) -> Recorded:
         """Launches to be carried out together."""

@@ -135,7 +135,7 @@ def test_ptx_that_ptxas_refuses_is_named_too() -> None:
     good = toolchain.ptx(saxpy(), "80")
     bad = toolchain.Ptx(good.entry, "80", good.text.replace("fma.rn.f32", "fma.no.f32"))
     with pytest.raises(RuntimeError, match=r"^ptxas refuses kernel saxpy for sm_80\n"):
-        toolchain.linked(bad, "saxpy")
+        toolchain.linked(bad, "80", "saxpy")
 
 
 def test_the_dump_shows_the_source_and_the_ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,3 +193,21 @@ print(json.dumps([found.entry, sorted(m for m in ("numba", "cuda") if m in sys.m
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == [made.entry, []]
+
+
+WORDS_OF = {"75": "i32(n)", "80": "cp_async4(u32(0), x, n)", "90a": "wgmma_fence()"}
+
+
+@pytest.mark.parametrize(
+    ("word", "arch", "base"),
+    [("75", "75", "75"), ("75", "80", "80"), ("75", "100", "80"), ("80", "90a", "80"), ("90a", "90a", "90a")],
+)
+def test_architectures_share_ptx_where_the_words_allow_it(word: str, arch: str, base: str) -> None:
+    kernel = Kernel("words", lambda: f"def kernel(x, n):\n    {WORDS_OF[word]}\n", "pi", 32)
+    assert toolchain.written_for(kernel, arch) == base
+
+
+def test_machine_code_from_older_ptx_is_for_the_architecture_asked_for() -> None:
+    made = toolchain.cubin(saxpy(), "100")
+    assert made.arch == "100" and made.entry == toolchain.ptx(saxpy(), "80").entry
+    assert made.code != toolchain.cubin(saxpy(), "90").code
