@@ -7,7 +7,7 @@ An artifact that holds it has the members
 
 and says in `content["cuda"]`, for every architecture, what lowerings were told of the GPU and which kernels they chose.
 Lowering again for that target, which needs no compiler, gives the same kernels: whoever loads an artifact finds their
-code by `Kernel` fields and the hash of the source text. PTX is there for architectures that others can follow, and for
+code by `Kernel` fields and the hash of the source text. PTX is there for all kernels that later GPUs can run, and for
 `architecture.PORTABLE` always, so that an artifact runs on every GPU that is supported at all.
 """
 
@@ -51,11 +51,11 @@ def ahead(graph: Graph, options: Options, architectures: Sequence[str] = ()) -> 
                 entry["machine_code"] = f"cuda/sm_{arch}/{made[kernel].entry}"
                 entry["resources"] = asdict(made[kernel].resources)
                 members[entry["machine_code"]] = made[kernel].code
-        if not is_specific(arch):
-            build.prepare(kernels, arch)
-            for kernel, entry in zip(kernels, listed, strict=True):
-                found = toolchain.ptx(kernel, arch)
-                entry["ptx"] = f"cuda/compute_{arch}/{found.entry}"
+        build.prepare(kernels, arch)
+        for kernel, entry in zip(kernels, listed, strict=True):
+            found = toolchain.ptx(kernel, toolchain.written_for(kernel, arch))
+            if not is_specific(found.arch):
+                entry["ptx"] = f"cuda/compute_{found.arch}/{found.entry}"
                 members[entry["ptx"]] = found.text.encode("ascii")
         content[arch] = {"target": asdict(target), "kernels": listed}
     return AheadOfTime({"cuda": content}, members, tuple(figures))

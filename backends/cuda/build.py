@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from netlang.backends.common.forked import can_fork, share
 from netlang.backends.cuda import toolchain, versions
+from netlang.backends.cuda.intrinsics import vocabulary
 from netlang.backends.cuda.kernel import Kernel
 
 FEWEST = 4
@@ -30,15 +31,14 @@ def build(kernels: Iterable[Kernel], arch: str) -> dict[Kernel, toolchain.Cubin]
 
 
 def prepare(kernels: Iterable[Kernel], arch: str) -> None:
-    """Have the PTX of all kernels in the cache, where it can be written and several processes can work."""
+    """Have the PTX that machine code for an architecture is made from in the cache, for all kernels, where it can be
+    written and several processes can work."""
     missing = [kernel for kernel in dict.fromkeys(kernels) if not toolchain.is_kept(kernel, arch)]
     count = min(_processors(), len(missing) // 2)
     if len(missing) < FEWEST or count < 2 or not can_fork() or not toolchain.is_writable():
         return
     versions.require()
     # Imported before the fork, so that only one process spends time on it.
-    from netlang.backends.cuda.intrinsics import vocabulary
-
     vocabulary(arch)
     # Long texts take long; they are begun first.
     missing.sort(key=lambda kernel: len(kernel.source()), reverse=True)
@@ -47,7 +47,7 @@ def prepare(kernels: Iterable[Kernel], arch: str) -> None:
 
 
 def _leave(kernel: Kernel, arch: str) -> None:
-    toolchain.ptx(kernel, arch)
+    toolchain.ptx(kernel, toolchain.written_for(kernel, arch))
 
 
 def _processors() -> int:

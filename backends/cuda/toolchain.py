@@ -113,9 +113,9 @@ def folder() -> Path:
 
 
 def is_kept(kernel: Kernel, arch: str) -> bool:
-    """Whether something of a kernel seems to be kept for an architecture."""
-    entry = entry_name(kernel, arch)
-    return any(_place(entry, suffix).exists() for suffix in ("cubin", "ptx"))
+    """Whether a kernel's machine code for an architecture seems to be kept, or the PTX that it is made from."""
+    entry = entry_name(kernel, written_for(kernel, arch))
+    return any(_place(entry, suffix).exists() for suffix in (f"{arch}.cubin", "ptx"))
 
 
 def is_writable() -> bool:

@@ -60,9 +60,10 @@ class Code:
         except DriverFault as fault:
             if fault.code not in _NOT_FOR_THIS_GPU:
                 raise
+        code = toolchain.ptx(kernel, toolchain.written_for(kernel, self.arch))
         try:
-            return self._api.call("cuModuleLoadData", toolchain.ptx(kernel, self.arch).text.encode("ascii") + b"\0")
+            return self._api.call("cuModuleLoadData", code.text.encode("ascii") + b"\0")
         except DriverFault as fault:
             if fault.code not in _NOT_FOR_THIS_GPU:
                 raise
-            raise old_driver(self._properties.cuda, CUDA_OF_PTX[PTX_VERSIONS[self.arch]]) from fault
+            raise old_driver(self._properties.cuda, CUDA_OF_PTX[PTX_VERSIONS[code.arch]]) from fault

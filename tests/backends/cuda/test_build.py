@@ -46,10 +46,10 @@ def test_children_take_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return real(kernel, arch, entry)
 
     monkeypatch.setattr(compile, "ptx_text", noted)
-    build.prepare(kernels(6), "80")
+    build.prepare(kernels(6), "90")
     workers = notes.read_text().split()
     assert 6 <= len(workers) <= 8 and len(set(workers)) == 2
-    build.build(kernels(6), "80")
+    build.build(kernels(6), "90")
     assert len(notes.read_text().split()) == len(workers)
 
 

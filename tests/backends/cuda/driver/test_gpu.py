@@ -227,9 +227,10 @@ def test_where_the_driver_does_not_take_machine_code_it_gets_ptx() -> None:
     assert driver.made("cuModuleLoadData") == [(b"cubin",), (b"ptx\0",)]
 
 
-def test_a_driver_that_takes_neither_is_too_old() -> None:
+def test_a_driver_that_takes_neither_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = FakeDriver(version=12020, COMPUTE_CAPABILITY_MAJOR=10)
     gpu = Gpu(driver)
+    monkeypatch.setattr(toolchain, "ptx", lambda kernel, arch: toolchain.Ptx(kernel.key, "100", "ptx"))
     driver.faults["cuModuleLoadData"] = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"
     with pytest.raises(NetError, match=r"supports CUDA 12\.2, and code for this GPU needs 12\.7 or later"):
         gpu.build([KERNEL])
