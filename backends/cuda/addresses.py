@@ -47,7 +47,10 @@ class Addresses:
         self._context, self._homes, self._known, self._external = context, homes, known, external
         self._sizes, self._plan, self._arena = sizes, plan, arena
         self._scratch: dict[Scratch, int] = {}
-        for node, (offset, _) in plan.scratch.items() if plan else ():
+        for node in context.scratches:
+            if plan is None:
+                break
+            offset, _ = plan.scratch.get(node, (0, 0))  # none where there is nothing to hold for these sizes
             found, _ = scratch_places(context, homes, node, sizes)
             self._scratch.update({scratch: arena + offset + place for scratch, place in found.items()})
 

@@ -7,7 +7,6 @@ from functools import partial
 
 from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.conv_problem import PoolProblem, pair, pool_problem, static
-from netlang.backends.common.inline import has_halves, in_single_precision, inline
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
@@ -21,11 +20,9 @@ from netlang.backends.cpu.tiles.response import Response
 from netlang.backends.cpu.tiles.response_kernel import ResponseStructure, emit_response
 from netlang.backends.cpu.tiles.response_rows import VECTORS, ResponseRowsStructure, emit_response_rows
 from netlang.backends.cpu.tiles.response_rows import ResponseTable as R
-from netlang.ir.build import Builder
 from netlang.ir.dims import size
-from netlang.ir.graph import Graph, Node
+from netlang.ir.graph import Node
 from netlang.ir.types import DType
-from netlang.ops.response import composed
 
 OPS = ("local_response_norm", "local_response_norm_grad")
 _FLOAT = 4
@@ -140,16 +137,3 @@ def response_along_pixels(context: LoweringContext, node: Node) -> list[Step]:
     kernel = emitted(structure.key, partial(emit_response_rows, structure))
     work = node.out.type.size * (structure.response.size + 8) * (2 if gradient else 1)
     return [Step(kernel, tuple(numbers[entry] for entry in R), (out, scratch), work)]
-
-
-# ---- composed
-
-
-@lowering(*OPS, priority=-10)
-def response_composed(context: LoweringContext, node: Node) -> list[Step]:
-    """In other ops, halves in single precision."""
-    if has_halves(context, node):
-        return in_single_precision(context, node)
-    b = Builder(node.spans, node.name, node.origin)
-    inputs = tuple(b.input(f"x{i}", v.type) for i, v in enumerate(node.inputs))
-    return inline(context, node, Graph("composed", inputs, (), (("y0", composed(b, node, inputs)),)))

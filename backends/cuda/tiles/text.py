@@ -10,6 +10,30 @@ from math import prod
 MOST_UNROLLED = 27
 """Loops with at most so many rounds in all are written out."""
 
+Index = int | str
+"""A number that is known when a kernel is made, or the text of one of int32."""
+
+
+def written(index: Index) -> str:
+    """The text of an index."""
+    return f"i32({index})" if isinstance(index, int) else index
+
+
+def times(a: Index, b: Index) -> Index:
+    """a * b, of which nothing is written that is known."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    if 0 in (a, b):
+        return 0
+    return b if a == 1 else a if b == 1 else f"i32({written(a)} * {written(b)})"
+
+
+def plus(a: Index, b: Index) -> Index:
+    """a + b, of which nothing is written that is known."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    return b if a == 0 else a if b == 0 else f"i32({written(a)} + {written(b)})"
+
 
 class Text:
     """Lines of Python, each indented as the blocks around it ask for.
@@ -42,11 +66,11 @@ class Text:
     def each(
         self, names: Sequence[str], counts: Sequence[int], body: Callable[..., None], most: int = MOST_UNROLLED
     ) -> None:
-        """Nested loops, the last name running fastest. `body` is called with texts that stand for the indices: int32
-        constants where there are at most so many rounds in all, which are written out, else the names."""
+        """Nested loops, the last name running fastest. `body` is called with the indices: numbers where there are at
+        most so many rounds in all, which are written out, else the names."""
         if prod(counts) <= most:
             for indices in product(*map(range, counts)):
-                body(*(f"i32({i})" for i in indices))
+                body(*indices)
         else:
             self._rolled(list(zip(names, counts, strict=True)), lambda: body(*names))
 

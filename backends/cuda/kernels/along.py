@@ -1,0 +1,48 @@
+"""Lowerings of what goes along one axis, every line by itself: take_along, put_along, resampling."""
+
+from __future__ import annotations
+
+from netlang.backends.common.steps import Step
+from netlang.backends.cuda.kernels.indexing import around
+from netlang.backends.cuda.kernels.pool import threads
+from netlang.backends.cuda.lower import LoweringContext, lowering
+from netlang.backends.cuda.tiles import along, rows
+from netlang.ir.dims import size
+from netlang.ir.graph import Node
+
+_NARROW = 1 << 31
+"""What 32 bits can hold with a sign."""
+
+
+@lowering("take_along")
+def take_along(context: LoweringContext, node: Node) -> list[Step]:
+    (x, indices), axis, out = node.inputs, node.attrs["axis"], node.out
+    outer, inner = around(x, axis, axis + 1)
+    kernel = along.take_kernel(x.dtype.size, indices.dtype.value, threads(context, rows.THREADS))
+    count = indices.shape[axis]
+    args = (x, indices, out, x.shape[axis], inner, count)
+    return [rows.launch(kernel, args, outer, count * inner, (out,), size(out.shape))]
+
+
+@lowering("put_along")
+def put_along(context: LoweringContext, node: Node) -> list[Step]:
+    (updates, indices), axis, out = node.inputs, node.attrs["axis"], node.out
+    outer, inner = around(updates, axis, axis + 1)
+    count, length = indices.shape[axis], node.attrs["size"]
+    kernel = along.put_kernel(out.dtype.value, indices.dtype.value, False, threads(context, rows.THREADS))
+    args = (updates, indices, out, length, inner, count)
+    return [rows.launch(kernel, args, outer, length * inner, (out,), size(out.shape) * count)]
+
+
+@lowering("resample", "resample_grad")
+def resample(context: LoweringContext, node: Node) -> list[Step]:
+    (given,), axis, out = node.inputs, node.attrs["axis"], node.out
+    outer, inner = around(given, axis, axis + 1)
+    before, after = given.shape[axis], out.shape[axis]
+    linear = node.attrs["mode"] == "linear"
+    # Positions are numbers of up to (2 * n + 3) * m for n elements made into m.
+    wide = not (isinstance(before, int) and isinstance(after, int)) or 2 * (before + 2) * (after + 2) >= _NARROW
+    make = along.resample_kernel if node.op == "resample" else along.resample_grad_kernel
+    kernel = make(out.dtype.value, linear, wide, threads(context, rows.THREADS))
+    n, m = (before, after) if node.op == "resample" else (after, before)
+    return [rows.launch(kernel, (given, out, n, inner, m), outer, after * inner, (out,), size(out.shape) * 2)]
