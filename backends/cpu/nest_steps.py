@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netlang.backends.common.context import Context
-from netlang.backends.common.element import BYTES
+from netlang.backends.common.element import BYTES, register_name
 from netlang.backends.common.nest import REDUCTIONS, Axis, Nest, Operand, code_of, collapsed
+from netlang.backends.common.nest_pieces import partial_total, piece, usual
 from netlang.backends.common.steps import Buffer, Scratch, Step
 from netlang.backends.common.sweeps import plan_sweeps
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.nest_code import emit_nest
 from netlang.backends.cpu.nest_table import CHUNK, arguments
-from netlang.ir.dims import Dim, evaluate, names
 
 _SHORT = 2 * CHUNK
 
@@ -37,7 +38,7 @@ def _is_long_sum(nest: Nest) -> bool:
     """One reduced axis and nothing else, probably long, and results that are all fixed along it."""
     if len(nest.axes) != 1 or not nest.axes[0].reduced or any(o.strides != (0,) for o, _ in nest.stores):
         return False
-    return not _is_chained(nest) and _usual(nest.axes[0].size) > _SHORT
+    return not _is_chained(nest) and usual(nest.axes[0].size) > _SHORT
 
 
 def _is_chained(nest: Nest) -> bool:
@@ -51,64 +52,19 @@ def _is_chained(nest: Nest) -> bool:
     return False
 
 
-def _usual(dim: Dim) -> int:
-    """A dim for a batch of a usual size."""
-    return evaluate(dim, dict.fromkeys(names(dim), 32))
-
-
 def _split(context: Context, nest: Nest) -> list[Step]:
     """First every chunk's own results, then those combined in order, and what is computed from them."""
     chunks = (nest.axes[0].size + (CHUNK - 1)) // CHUNK
-    reductions = [i for i, x in enumerate(nest.instructions) if x.op in REDUCTIONS]
     partial: dict[int, Operand] = {}
-    for i in reductions:
-        dtype = _register_name(nest.instructions[i].dtype)
-        partial[i] = Operand(context.scratch(chunks * BYTES[dtype]), dtype, (1,))
-    stores = [(Operand(o.buffer, o.dtype, (0,)), i) for i, o in partial.items()]
-    first = Nest(nest.axes, nest.loads, nest.instructions, stores, nest.numbers)
-    second = Nest([Axis(chunks, True)], [*nest.loads, *partial.values()], [], nest.stores, nest.numbers)
-    loads = {i: len(nest.loads) + k for k, i in enumerate(reductions)}
-    return [_step(context, _pruned(first), split=True), _step(context, _pruned(_combining(nest, second, loads)))]
-
-
-def _register_name(dtype: str) -> str:
-    return "f32" if dtype in ("f16", "bf16") else dtype
-
-
-def _combining(nest: Nest, out: Nest, loads: dict[int, int]) -> Nest:
-    """The nest's instructions with each reduction over its chunks' results instead of over elements."""
-    position: dict[int, int] = {}
     for i, x in enumerate(nest.instructions):
-        if i in loads:
-            dtype = _register_name(x.dtype)
-            load = out.add("load", dtype, operand=loads[i])
-            position[i] = out.add(x.op, x.dtype, [load])
-        else:
-            position[i] = out.add(x.op, x.dtype, [position[k] for k in x.inputs], **dict(x.attrs))
-    out.stores = [(o, position[i]) for o, i in nest.stores]
-    return out
-
-
-def _pruned(nest: Nest) -> Nest:
-    """Without what no result needs."""
-    needed: set[int] = set()
-    stack = [i for _, i in nest.stores]
-    while stack:
-        i = stack.pop()
-        if i not in needed:
-            needed.add(i)
-            stack.extend(nest.instructions[i].inputs)
-    out = Nest(nest.axes, [], [], [], nest.numbers)
-    position: dict[int, int] = {}
-    for i in sorted(needed):
-        x = nest.instructions[i]
-        if x.op in ("load", "index"):
-            add = out.load if x.op == "load" else out.index
-            position[i] = add(nest.loads[x.attr("operand")])
-        else:
-            position[i] = out.add(x.op, x.dtype, [position[k] for k in x.inputs], **dict(x.attrs))
-    out.stores = [(o, position[i]) for o, i in nest.stores]
-    return out
+        if x.op in REDUCTIONS:
+            dtype = register_name(x.dtype)
+            partial[i] = Operand(context.scratch(chunks * BYTES[dtype]), dtype, (1,))
+    targets = [(replace(o, strides=(0,)), i) for i, o in partial.items()]
+    first = piece(nest, [(nest.axes[0], 0)], targets, {})
+    instead = {i: partial_total(nest.instructions[i], o) for i, o in partial.items()}
+    second = piece(nest, [(Axis(chunks, True), 0)], nest.stores, instead)
+    return [_step(context, first, split=True), _step(context, second)]
 
 
 def is_in_place_safe(nest: Nest, buffer: Buffer) -> bool:

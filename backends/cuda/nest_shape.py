@@ -142,21 +142,27 @@ def units_of(nest: Nest, tiling: Tiling) -> Dim:
     return size(n for n, axis in zip(sizes, nest.axes, strict=True) if not axis.reduced)
 
 
+def length_of(nest: Nest, tiling: Tiling) -> Dim:
+    """How many elements a unit has, in lanes if these are such."""
+    sizes = _in_lanes(nest, tiling)
+    return size(n for n, axis in zip(sizes, nest.axes, strict=True) if axis.reduced)
+
+
 def _in_lanes(nest: Nest, tiling: Tiling) -> list[Dim]:
     """The sizes of the axes, the last one in lanes."""
     *outer, last = (a.size for a in nest.axes)
     return [*outer, last // tiling.lanes]
 
 
-def arguments(nest: Nest, shape: NestShape, chunk: Number | None = None) -> list[Arg]:
+def arguments(nest: Nest, shape: NestShape, chunks: int = 1) -> list[Arg]:
     """What the kernel is launched with: see `NestShape.parameters`. Strides are in elements, sizes along the last axis
-    in lanes. `chunk`: how much of a unit a block takes, where units are split."""
+    in lanes. `chunks`: into how many units are cut."""
     sizes = _in_lanes(nest, shape.tiling)
     args: list[Arg] = [_addressable(nest, units_of(nest, shape.tiling))]
     if shape.reduced:
-        args.append(size(sizes[a] for a in shape.reduced))
-    if chunk is not None:
-        args.append(chunk)
+        args.append(length_of(nest, shape.tiling))
+    if shape.code.split:
+        args.append((length_of(nest, shape.tiling) + (chunks - 1)) // chunks)
     for axis in shape.divided():
         args += divisor_arguments(sizes[axis])
     args += nest.numbers

@@ -10,6 +10,7 @@ from netlang.backends.common.steps import Buffer, Number, Scratch, Sizes, Step, 
 from netlang.backends.common.sweeps import plan_sweeps
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.nest_shape import NestShape, Tiling, arguments, shape_of, units_of
+from netlang.backends.cuda.nest_split import Piece, chunks_of, split
 from netlang.backends.cuda.nest_tiling import tiling_of, vectors_of
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.target import CudaTarget
@@ -20,15 +21,26 @@ def nest_steps(context: Context, target: CudaTarget, nest: Nest) -> list[Step]:
     """The launches that carry out a nest."""
     flat = collapsed(nest)
     vectors = vectors_of(context, flat)
-    return [nest_launch(flat, tiling_of(target, flat, vectors), vectors)]
+    tiling = tiling_of(target, flat, vectors)
+    chunks = chunks_of(target, flat, tiling)
+    if chunks == 1:
+        return [nest_launch(flat, tiling, vectors)]
+    return [_launch_of_piece(context, target, found) for found in split(flat, chunks, context.scratch)]
 
 
-def nest_launch(nest: Nest, tiling: Tiling, vectors: list[int]) -> Launch:
-    """One launch of a collapsed nest's kernel."""
-    shape = shape_of(nest, tiling, vectors)
+def _launch_of_piece(context: Context, target: CudaTarget, found: Piece) -> Step:
+    flat = collapsed(found.nest)
+    vectors = vectors_of(context, flat)
+    return nest_launch(flat, tiling_of(target, flat, vectors), vectors, found.chunks)
+
+
+def nest_launch(nest: Nest, tiling: Tiling, vectors: list[int], chunks: int = 1) -> Launch:
+    """One launch of a collapsed nest's kernel, which leaves results of every one of so many chunks of its units."""
+    shape = shape_of(nest, tiling, vectors, split=chunks > 1)
+    args = arguments(nest, shape, chunks)
     writes = tuple(o.buffer for o, _ in nest.stores)
-    grid = (blocks(units_of(nest, tiling), tiling.units), 1, 1)
-    return Launch(nest_kernel(shape), tuple(arguments(nest, shape)), writes, nest.work, grid=grid)
+    grid = (blocks(units_of(nest, tiling), tiling.units), chunks, 1)
+    return Launch(nest_kernel(shape), tuple(args), writes, nest.work, grid=grid)
 
 
 def nest_kernel(shape: NestShape) -> Kernel:

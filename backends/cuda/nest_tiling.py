@@ -7,10 +7,11 @@ from math import prod
 
 from netlang.backends.common.context import Context
 from netlang.backends.common.nest import Nest, Operand
+from netlang.backends.common.nest_pieces import usual
 from netlang.backends.cuda.kernel import WARP
 from netlang.backends.cuda.nest_shape import VECTORS, Tiling
 from netlang.backends.cuda.target import CudaTarget
-from netlang.ir.dims import Dim, evaluate, names
+from netlang.ir.dims import Dim
 
 _VECTOR = 4
 """Elements of float32 in 16 bytes."""
@@ -24,11 +25,6 @@ _STEPS = 8
 """Elements, or vectors, that a thread adds up at least where there are enough units to fill the GPU."""
 _RESIDENT = 1024
 """Threads on a multiprocessor that hide the latency of memory."""
-
-
-def usual(dim: Dim) -> int:
-    """A dim for a batch of a usual size."""
-    return evaluate(dim, dict.fromkeys(names(dim), 32))
 
 
 def vectors_of(context: Context, nest: Nest) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netlang.backends.common.nest import Axis, Nest, Operand
+from netlang.backends.common.nest import Axis, Nest, Operand, collapsed
 from netlang.backends.common.nest_build import row_major
 from netlang.backends.common.steps import At, Scratch
 from netlang.backends.cuda.copy_bytes import copy_bytes
 from netlang.backends.cuda.nest_shape import Tiling
+from netlang.backends.cuda.nest_split import split
 from netlang.backends.cuda.nest_steps import nest_launch
-from tests.backends.cuda.simulated.nest_runs import carried_out
+from tests.backends.cuda.simulated.nest_runs import Array, carried_out
 
 WALKING = [Tiling(1, r, t) for r, t in ((1, 32), (4, 32), (32, 32), (32, 64), (64, 64), (64, 128))]
 STANDING = [Tiling(1, r, t) for r, t in ((1, 32), (2, 32), (8, 64), (32, 32))]
@@ -32,13 +33,18 @@ def normalised(shape: tuple[int, ...], reduced: tuple[bool, ...], x: Scratch, y:
     return nest
 
 
+def expected(values: Array, reduced: tuple[bool, ...]) -> tuple[Array, Array]:
+    """What `normalised` makes of x."""
+    axes = tuple(i for i, r in enumerate(reduced) if r)
+    centred = values - values.mean(axes, keepdims=True)
+    return centred, np.asarray((centred**2).sum(axes))
+
+
 def check(shape: tuple[int, ...], reduced: tuple[bool, ...], tiling: Tiling) -> None:
     x, y, z = (Scratch(0) for _ in range(3))
     nest = normalised(shape, reduced, x, y, z)
-    axes = tuple(i for i, r in enumerate(reduced) if r)
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    centred = values - values.mean(axes, keepdims=True)
-    squares = np.asarray((centred**2).sum(axes))
+    centred, squares = expected(values, reduced)
     launch = nest_launch(nest, tiling, [0, 1] if tiling.lanes > 1 else [])
     arrays = {x: values, y: np.zeros_like(values), z: np.zeros_like(squares)}
     found = carried_out([launch], arrays)
@@ -83,3 +89,21 @@ def test_bytes_are_copied_wherever_they_are(count: int, source: int, target: int
     found = carried_out([step], {x: bytes, y: np.full(3000, 255, np.uint8)})[y]
     assert np.array_equal(found[target : target + count], bytes[source : source + count])
     assert (found[:target] == 255).all() and (found[target + count :] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "reduced"),
+    [((5, 44), (False, True)), ((43, 12), (True, False)), ((3, 4, 20), (True, False, True)), ((300,), (True,))],
+)
+@pytest.mark.parametrize("chunks", [2, 8])
+def test_long_units_are_cut_into_chunks(shape: tuple[int, ...], reduced: tuple[bool, ...], chunks: int) -> None:
+    x, y, z = (Scratch(0) for _ in range(3))
+    pieces = split(normalised(shape, reduced, x, y, z), chunks, Scratch)
+    assert [found.chunks for found in pieces] == [chunks, 1, chunks, 1, 1]
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    want, squares = expected(values, reduced)
+    steps = [nest_launch(collapsed(found.nest), Tiling(1, 4, 32), [], found.chunks) for found in pieces[:-1]]
+    steps.append(nest_launch(collapsed(pieces[-1].nest), Tiling(1, 1, 32), []))
+    found = carried_out(steps, {x: values, y: np.zeros_like(values), z: np.zeros_like(squares)})
+    np.testing.assert_allclose(found[y], want, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[z], squares, rtol=1e-4)
