@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from netlang.backends.common.chain import Chain, OuterValues, read_chain
 from netlang.backends.common.choices import Candidate
+from netlang.backends.common.product import Product, product_of
 from netlang.backends.common.steps import Arg, Buffer, Sizes, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
@@ -18,7 +18,7 @@ from netlang.backends.cpu.tiles.gemm_table import GemmTable as T
 from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
-from netlang.ir.dims import Dim, size
+from netlang.ir.dims import Dim
 from netlang.ir.graph import Node
 from netlang.ir.types import DType
 
@@ -32,43 +32,6 @@ _MORE = 1.1
 """About how much longer a product takes with tiles of another width than the usual one, without padding."""
 _TILE_START = 1.5
 """What beginning a tile costs, in rows."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """batch x (rows, inner) x (inner, columns); a factor that all products share has `a_batch` or `b_batch` 0."""
-
-    batch: Dim
-    rows: Dim
-    columns: Dim
-    inner: Dim
-    a_batch: Dim
-    b_batch: Dim
-    transposed_a: bool
-    transposed_b: bool
-
-
-def product_of(node: Node) -> Product | None:
-    """A matmul node as one kind of batched product; None where its batch dims broadcast in a mixed way."""
-    a, b = node.inputs
-    ta, tb = bool(node.attrs["transpose_a"]), bool(node.attrs["transpose_b"])
-    if any(v.dtype != DType.F32 or v.type.layout for v in (a, b, node.out)):
-        return None
-    rows, columns = node.out.shape[-2:]
-    inner = a.shape[-2] if ta else a.shape[-1]
-    lead, a_lead, b_lead = node.out.shape[:-2], a.shape[:-2], b.shape[:-2]
-    if size(b_lead) == 1 and size(a_lead) == size(lead) and not ta:
-        return Product(1, size(lead) * rows, columns, inner, 0, 0, ta, tb)
-    a_batch, b_batch = rows * inner * _FLOAT, inner * columns * _FLOAT
-    if size(a_lead) == 1 and a_lead != lead:
-        a_batch = 0
-    elif a_lead != lead:
-        return None
-    if size(b_lead) == 1 and b_lead != lead:
-        b_batch = 0
-    elif b_lead != lead:
-        return None
-    return Product(size(lead), rows, columns, inner, a_batch, b_batch, ta, tb)
 
 
 def _parts(node: Node) -> tuple[Chain, Product] | None:

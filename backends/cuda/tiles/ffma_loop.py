@@ -1,8 +1,9 @@
 """Products of one stage in float32 on the FFMA units.
 
 Threads form a grid of `down` x `across`; thread (ty, tx) has the sums of rows ty + down i and columns tx + across j.
-It reads four numbers of k of each of its rows and columns at a time: neighbouring threads read neighbouring rows, which
-the swizzle spreads over the banks. All sums of a thread are one tuple, which the word `dot4_IxJ` takes and returns.
+It reads four numbers of k of each of its rows and columns at a time. The 32 threads of a warp are 4 x 8 of the grid, so
+that together they read four or eight neighbouring rows, which the swizzle spreads over the banks. All sums of a thread
+are one tuple, which the word `dot4_IxJ` takes and returns.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ class FfmaLoop:
     def begin(self, t: Text) -> None:
         """Where this thread reads, and sums of zero. Needs `base`."""
         tile = self.tile
-        bits = tile.across.bit_length() - 1
+        beside = tile.across // 8
         t(
-            f"tx = i32(thread() & i32({tile.across - 1}))",
-            f"ty = i32(thread() >> i32({bits}))",
+            f"tx = i32(i32(lane() & i32(7)) + i32(i32(warp() & i32({beside - 1})) << i32(3)))",
+            f"ty = i32(i32(lane() >> i32(3)) + i32(i32(warp() >> i32({beside.bit_length() - 1})) << i32(2)))",
             f"read_a = u32(base + u32(i32(ty * i32({ROW_BYTES})) + i32({swizzle('ty')} << i32(4))))",
             f"read_b = u32(base + u32(i32(tx * i32({ROW_BYTES})) + i32({swizzle('tx')} << i32(4))))",
             f"read_b = u32(read_b + u32({tile.rows * ROW_BYTES}))",

@@ -53,8 +53,14 @@ class Gemm:
         column tiles, then row tiles, then parts of k, then products."""
         pointers = "ppp" + "p" * len(epilogue.arguments(self.epilogue))
         arguments = pointers + "i" * len(NUMBERS) + "l" * len(DISTANCES)
-        resident = 65536 // (128 * self.tile.threads)
-        return Kernel(self.key, partial(source, self), arguments, self.tile.threads, self.tile.shared, max(1, resident))
+        tile = self.tile
+        return Kernel(self.key, partial(source, self), arguments, tile.threads, tile.shared, resident_bound(tile))
+
+
+def resident_bound(tile: BlockTile) -> int:
+    """Blocks that are to fit on a multiprocessor. FFMA wants all of 128 registers a thread and no more; for mma.sync
+    the compiler does best without a bound."""
+    return max(1, 65536 // (128 * tile.threads)) if tile.precision == "float32" else 0
 
 
 def source(gemm: Gemm) -> str:

@@ -16,7 +16,8 @@ from netlang.backends.cuda.tiles.stages import copy
 from netlang.backends.cuda.tiles.text import Text
 
 Kind = Literal["wide", "rows", "columns"]
-"""wide: k side by side, every row on a multiple of 16 bytes, K a multiple of 4; rows: k side by side, any K."""
+"""wide: k side by side, every row on a multiple of 16 bytes, K a multiple of 4, all rows of a tile within 4 GB; rows: k
+side by side, any K."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class MatrixCopies:
         step = self.tile.threads // CHUNKS
         for q in range(self.tile_rows // step):
             row = f"u32(min_i32(i32({n}_row + i32({q * step})), {n}_last))"
-            t(f"{n}_line{q} = u64({row}) * u64({n}_pitch) * u64({FLOAT})")
+            t(f"{n}_line{q} = u32(u32({row} * u32({n}_pitch)) * u32({FLOAT}))")
 
     def _load_wide(self, t: Text, stage: str) -> None:
         n, step = self.name, self.tile.threads // CHUNKS
         t(f"{n}_holds = {n}_k < left")
         for q in range(self.tile_rows // step):
             to = f"u32(u32({n}_to + {stage}) + u32({q * step * ROW_BYTES}))"
-            copy(t, self.tile, CHUNK_BYTES, to, f"u64({n}_from + {n}_line{q})", f"{n}_holds")
+            copy(t, self.tile, CHUNK_BYTES, to, f"u64({n}_from + u64({n}_line{q}))", f"{n}_holds")
         t(f"{n}_from = u64({n}_from + u64({ROW_BYTES}))")
 
     # ---- numbers, k side by side: a warp takes all of a row

@@ -1,0 +1,236 @@
+"""The ways to carry out a matrix product of float32 tensors, and about how long each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from netlang.backends.common.epilogue import Epilogue
+from netlang.backends.common.product import Product
+from netlang.backends.common.steps import Arg, Buffer, Number, Place, Sizes, evaluated
+from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.product_tiles import CLOCK, resident, tiles
+from netlang.backends.cuda.steps import Launch
+from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
+from netlang.backends.cuda.tiles.gemm import Gemm
+from netlang.backends.cuda.tiles.matrix_copies import Kind
+from netlang.backends.cuda.tiles.split_sum import SplitSum
+from netlang.backends.cuda.tiles.thin import Thin
+from netlang.backends.cuda.tiles.thin_product import ThinProduct
+from netlang.backends.cuda.ways import Needed, Way
+
+_FLOAT = 4
+_LAUNCH = 2e-6
+"""Seconds that one more launch takes."""
+_START = 2000
+"""Cycles until the first stage of a tile is there, and to store its sums."""
+_STAGE = 400
+"""Cycles of a stage at least: until its copies are there."""
+_LEAST_STEPS = 4
+_MOST_SPLITS = 64
+_THIN_ROWS = 16
+"""More rows than that are no case for thin sums."""
+_BLOCK_BANDWIDTH = 4.0
+"""So many times its share of the memory's bandwidth can a multiprocessor use."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """out = epilogue(a b); `operands` are those of the epilogue, channels before tensors."""
+
+    product: Product
+    a: Place
+    b: Place
+    out: Buffer
+    epilogue: Epilogue
+    operands: tuple[Place, ...]
+
+    @property
+    def width(self) -> int:
+        """Columns that are stored at once."""
+        columns = self.product.columns
+        return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
+
+    @property
+    def kinds(self) -> tuple[Kind, Kind]:
+        """How the factors lie in memory."""
+        p = self.product
+        along: Kind = "wide" if isinstance(p.inner, int) and p.inner % 4 == 0 else "rows"
+        return "columns" if p.transposed_a else along, along if p.transposed_b else "columns"
+
+    def sizes(self, sizes: Sizes) -> tuple[int, int, int, int]:
+        """Batch, rows, columns, inner; none of them 0."""
+        p = self.product
+        batch, rows, columns, inner = (evaluated(n, sizes) for n in (p.batch, p.rows, p.columns, p.inner))
+        return max(1, batch), max(1, rows), max(1, columns), max(1, inner)
+
+    @property
+    def total(self) -> Number:
+        """Results."""
+        return self.product.batch * self.product.rows * self.product.columns
+
+    @property
+    def work(self) -> Number:
+        return self.product.batch * self.product.rows * self.product.columns * self.product.inner
+
+
+def ways(context: LoweringContext, problem: Problem) -> list[Way]:
+    """All that are worth a thought."""
+    found = [way for tile in tiles(context.target, context.precision) for way in _tiled(context, problem, tile)]
+    rows = problem.product.rows
+    for count in (1, 4):
+        if not isinstance(rows, int) or (rows <= _THIN_ROWS and (count == 1) == (rows == 1)):
+            found.append(_thin(context, problem, count))
+    return found
+
+
+# ---- tiles
+
+
+def _tiled(context: LoweringContext, problem: Problem, tile: BlockTile) -> Iterator[Way]:
+    """A tile with whole sums, and with sums in several parts."""
+    yield Way(
+        tile.key,
+        lambda sizes: _tiled_seconds(context, problem, tile, 1, sizes),
+        lambda needed: [_gemm(problem, tile, 1, problem.out)],
+    )
+
+    def splits(sizes: Sizes) -> int:
+        steps = -(-problem.sizes(sizes)[3] // DEPTH)
+        counts = [n for n in (2, 4, 8, 16, 32, _MOST_SPLITS) if n == 2 or steps >= n * _LEAST_STEPS]
+        return min(counts, key=lambda n: _tiled_seconds(context, problem, tile, n, sizes))
+
+    def launches(needed: Needed) -> list[Launch]:
+        parts = context.scratch(needed(lambda s: splits(s) * evaluated(problem.total, s) * _FLOAT))
+        return [_gemm(problem, tile, splits, parts), _split_sum(context, problem, splits, parts)]
+
+    if not isinstance(problem.product.inner, int) or problem.product.inner > DEPTH:
+        yield Way(f"{tile.key}/split", lambda s: _tiled_seconds(context, problem, tile, splits(s), s), launches)
+
+
+def _gemm(problem: Problem, tile: BlockTile, splits: Number, out: Buffer) -> Launch:
+    product, whole = problem.product, splits == 1
+    gemm = Gemm(tile, *problem.kinds, problem.width, problem.epilogue if whole else (), not whole)
+
+    def row_tiles(sizes: Sizes) -> int:
+        return -(-evaluated(product.rows, sizes) // tile.rows)
+
+    def column_tiles(sizes: Sizes) -> int:
+        return -(-evaluated(product.columns, sizes) // tile.columns)
+
+    def split_steps(sizes: Sizes) -> int:
+        return max(1, -(-evaluated(product.inner, sizes) // (DEPTH * evaluated(splits, sizes))))
+
+    def blocks(sizes: Sizes) -> int:
+        tiles = row_tiles(sizes) * column_tiles(sizes)
+        return tiles * evaluated(splits, sizes) * evaluated(product.batch, sizes)
+
+    numbers: tuple[Arg, ...] = (
+        product.rows,
+        product.columns,
+        product.inner,
+        product.rows if product.transposed_a else product.inner,
+        product.inner if product.transposed_b else product.columns,
+        row_tiles,
+        column_tiles,
+        splits,
+        split_steps,
+    )
+    distances: tuple[Arg, ...] = (product.a_batch, product.b_batch, lambda s: evaluated(problem.total, s))
+    operands = problem.operands if whole else ()
+    args = (problem.a, problem.b, out, *operands, *numbers, *distances)
+    return Launch(gemm.kernel, args, (out,), problem.work, grid=(blocks, 1, 1))
+
+
+def _split_sum(context: LoweringContext, problem: Problem, splits: Number, parts: Buffer) -> Launch:
+    adding = SplitSum(problem.width, problem.epilogue, 32 if context.target.small else 128)
+    args = (parts, problem.out, *problem.operands, splits, problem.product.columns, problem.total)
+    grid: Number = lambda s: adding.blocks(evaluated(problem.total, s))  # noqa: E731
+    return Launch(adding.kernel, args, (problem.out,), problem.total, grid=(grid, 1, 1))
+
+
+def _tiled_seconds(context: LoweringContext, problem: Problem, tile: BlockTile, splits: int, sizes: Sizes) -> float:
+    target = context.target
+    batch, rows, columns, inner = problem.sizes(sizes)
+    tiles = -(-rows // tile.rows) * -(-columns // tile.columns) * batch
+    together = resident(target, tile)
+    busy = min(together, ceil(tiles * splits / target.multiprocessors))
+    stage = max(_STAGE, busy * stage_cycles(context, tile))
+    waves = ceil(tiles * splits / (target.multiprocessors * together))
+    steps = -(-inner // (DEPTH * splits))
+    seconds = waves * (steps * stage + _START) / CLOCK
+    moved = batch * (rows * inner + inner * columns + rows * columns) * _FLOAT
+    parts = splits * batch * rows * columns * _FLOAT if splits > 1 else 0
+    launches = _LAUNCH * (2 if splits > 1 else 1)
+    return max(seconds, moved / target.memory_bandwidth) + 2 * parts / target.memory_bandwidth + launches
+
+
+def stage_cycles(context: LoweringContext, tile: BlockTile) -> float:
+    """Cycles that a multiprocessor multiplies for one stage of a tile."""
+    target = context.target
+    if tile.precision == "float32":
+        # Small tiles read more of shared memory for each product.
+        rate = 128.0 if target.capability >= 86 else 64.0
+        each = tile.rows * tile.columns / tile.threads
+        rate *= min(1.0, each / (4.0 * ceil(each**0.5)) + 0.5)
+    else:
+        rate = {"tf32": 512.0, "bf16": 1024.0, "f16": 1024.0}[tile.precision] * (0.5 if target.capability < 80 else 1)
+        rate *= min(1.0, (tile.rows * tile.columns / (tile.threads * 64)) ** 0.5)
+    return float(tile.rows * tile.columns * DEPTH / rate)
+
+
+# ---- thin sums
+
+
+def _thin(context: LoweringContext, problem: Problem, count: int) -> Way:
+    """So many rows at a time."""
+    product, thin = problem.product, thin_sums(context, problem, count)
+    kernel = ThinProduct(thin, problem.epilogue).kernel
+
+    def row_groups(sizes: Sizes) -> int:
+        return -(-evaluated(product.rows, sizes) // thin.rows)
+
+    def column_groups(sizes: Sizes) -> int:
+        return -(-evaluated(product.columns, sizes) // thin.block_columns)
+
+    def blocks(sizes: Sizes) -> int:
+        return row_groups(sizes) * column_groups(sizes) * evaluated(product.batch, sizes)
+
+    def seconds(sizes: Sizes) -> float:
+        batch, rows, columns, inner = problem.sizes(sizes)
+        groups = -(-rows // count)
+        moved = batch * columns * inner * _FLOAT * groups
+        share = min(1.0, _BLOCK_BANDWIDTH * max(1, blocks(sizes)) / context.target.multiprocessors)
+        added = batch * groups * count * columns * inner / (32 * CLOCK * context.target.multiprocessors * share)
+        return max(moved / (context.target.memory_bandwidth * share), added) + _LAUNCH
+
+    def launches(needed: Needed) -> list[Launch]:
+        numbers: tuple[Arg, ...] = (
+            product.rows,
+            product.columns,
+            product.inner,
+            1 if product.transposed_a else product.inner,
+            product.rows if product.transposed_a else 1,
+            product.inner if product.transposed_b else product.columns,
+            row_groups,
+            column_groups,
+        )
+        args = (problem.a, problem.b, problem.out, *problem.operands, *numbers, product.a_batch, product.b_batch)
+        return [Launch(kernel, args, (problem.out,), problem.work, grid=(blocks, 1, 1))]
+
+    return Way(f"thin/{thin.key}", seconds, launches)
+
+
+def thin_sums(context: LoweringContext, problem: Problem, count: int) -> Thin:
+    """Warps of a block, and how they share the work."""
+    product = problem.product
+    warps = 2 if context.target.small else 8
+    if not product.transposed_b:
+        return Thin(count, False, problem.width, warps, warps)
+    vector = 4 if problem.kinds == ("wide", "wide") else 1
+    inner = product.inner if isinstance(product.inner, int) else 1024
+    parts = 1
+    while parts < warps and inner >= 2 * parts * 32 * vector:
+        parts *= 2
+    return Thin(count, True, vector, warps, parts)
