@@ -6,6 +6,7 @@ one table of both. A kernel computes in
     i32 i64 u32 u64    conversions, which wrap. Numba widens every sum to 64 bits, so that each has to be wrapped
     f32 f64            conversions. A float literal is float64: `f32(0.5) * x`
     cuda.local.array(64, f32)   registers, if every index is a constant after unrolling
+    r[0], r[1]         the numbers of a tuple, by constants alone: any other index becomes a branch for each number
     WGMMA_DESCRIPTOR   see `warp_groups`
 
 and in what the modules of this package list: `numbers`, `conversions`, `indices`, `elements` (memory), `copies` (shared

@@ -18,6 +18,22 @@ class Space(Protocol):
         ...
 
 
+class Products(Protocol):
+    """Work in groups that are waited for in order."""
+
+    def ask(self, asker: int, work: Any) -> None:
+        """More work."""
+        ...
+
+    def commit(self, asker: int) -> None:
+        """What was asked for since the last commit is a group."""
+        ...
+
+    def finished(self, asker: int, pending: int) -> list[Any]:
+        """The work that is done when no more than so many groups are unfinished."""
+        ...
+
+
 class Machine(Protocol):
     """A launch while it is simulated."""
 
@@ -28,6 +44,11 @@ class Machine(Protocol):
     shared_base: int
 
     @property
+    def products(self) -> Products:
+        """Those of warp groups that may be unfinished, by the first thread of the group."""
+        ...
+
+    @property
     def memory(self) -> Space:
         """What 64-bit addresses name."""
         ...
@@ -35,6 +56,14 @@ class Machine(Protocol):
     @property
     def shared(self) -> Space:
         """What 32-bit addresses name: the shared memory of the block."""
+        ...
+
+    def fence(self) -> None:
+        """What this thread has written to shared memory is visible to wgmma."""
+        ...
+
+    def check_fenced(self, address: int, size: int) -> None:
+        """Raises an error where wgmma may not see what is in these bytes of shared memory."""
         ...
 
     def meet(self, warp: int | None) -> None:

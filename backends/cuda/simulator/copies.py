@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netlang.backends.cuda.simulator.faults import AccessError
 from netlang.backends.cuda.simulator.memory import Memory
@@ -37,23 +37,3 @@ class Copy:
             origin = memory.find(self.source, self.count)
             start = self.source - origin.base
             goal.data[at : at + self.count] = origin.data[start : start + self.count]
-
-
-@dataclass
-class Copies:
-    """The unfinished copies of one thread: committed groups, oldest first, and those since the last commit."""
-
-    groups: list[list[Copy]] = field(default_factory=list)
-    latest: list[Copy] = field(default_factory=list)
-
-    def commit(self) -> None:
-        """A group of what came since the last one, which may be nothing."""
-        self.groups.append(self.latest)
-        self.latest = []
-
-    def finished(self, pending: int) -> list[Copy]:
-        """The copies that are done when no more than so many groups are unfinished."""
-        count = max(0, len(self.groups) - pending)
-        done = [copy for group in self.groups[:count] for copy in group]
-        del self.groups[:count]
-        return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ import numpy as np
 from netlang.backends.cuda.intrinsics.copies import ALIGNMENT
 from netlang.backends.cuda.simulator.accesses import Accesses
 from netlang.backends.cuda.simulator.block import Block, of_function
-from netlang.backends.cuda.simulator.copies import Copies, Copy
+from netlang.backends.cuda.simulator.copies import Copy
 from netlang.backends.cuda.simulator.coroutines import TURN, program
 from netlang.backends.cuda.simulator.faults import SimulationError
+from netlang.backends.cuda.simulator.fences import Fences
 from netlang.backends.cuda.simulator.meanings import meanings
 from netlang.backends.cuda.simulator.memory import Memory
 from netlang.backends.cuda.simulator.races import Clock, Races
+from netlang.backends.cuda.simulator.unfinished import Queues
 
 MOST_TURNS = 5_000_000
 """Rounds of `while` loops, of a block's threads together, after which a kernel is taken for one that never ends."""
@@ -35,14 +37,18 @@ class Running:
     thread: int = 0
     turns: int = 0
     shared_base: int = SHARED_START
-    copies: dict[int, Copies] = field(default_factory=dict)
+    watches_fences: bool = False
+    """Whether there are products that have to be told what is written to shared memory."""
 
     def __post_init__(self) -> None:
         self._clock = Clock()
+        self._copies: Queues[Copy] = Queues()
+        self.products: Queues[Any] = Queues()
+        self._fences = Fences()
         self._shared_memory = Memory(SHARED_START)
         self._races, self._shared_races = Races(self._clock), Races(self._clock)
         self.memory = Accesses(self.device_memory, lambda *access: self._races.note(self.thread, *access))
-        self.shared = Accesses(self._shared_memory, lambda *access: self._shared_races.note(self.thread, *access))
+        self.shared = Accesses(self._shared_memory, self._note_shared)
 
     def has_shared(self, bytes: int) -> None:
         """A block has so many bytes of shared memory."""
@@ -51,9 +57,11 @@ class Running:
     def start(self, block: tuple[int, int, int]) -> None:
         """A block begins: nothing is in shared memory."""
         self.block, self.turns = block, 0
-        self.copies.clear()
-        self._shared_memory.poison()
+        self._copies.clear()
+        self.products.clear()
+        self._fences.clear()
         self._shared_races.clear()
+        self._shared_memory.poison()
         self._clock.start()
 
     def meet(self, warp: int | None) -> None:
@@ -64,18 +72,26 @@ class Running:
         """See `Machine`."""
         copy = Copy(to, source, size, count)
         copy.check(self.device_memory, self._shared_memory)
-        self._shared_races.note(self.thread, to, size, True)
-        self._copies().latest.append(copy)
+        self._note_shared(to, size, True)
+        self._copies.ask(self.thread, copy)
 
     def commit_copies(self) -> None:
         """See `Machine`."""
-        self._copies().commit()
+        self._copies.commit(self.thread)
 
     def wait_copies(self, pending: int) -> None:
         """See `Machine`."""
-        for copy in self._copies().finished(pending):
+        for copy in self._copies.finished(self.thread, pending):
             copy.carry_out(self.device_memory, self._shared_memory)
-            self._shared_races.note(self.thread, copy.to, copy.size, True)
+            self._note_shared(copy.to, copy.size, True)
+
+    def fence(self) -> None:
+        """See `Machine`."""
+        self._fences.fence(self.thread)
+
+    def check_fenced(self, address: int, size: int) -> None:
+        """See `Machine`."""
+        self._fences.check(address, size)
 
     def turn(self) -> bool:
         """Count a round of a `while` loop."""
@@ -84,8 +100,10 @@ class Running:
             raise SimulationError(f"a loop that does not end: {MOST_TURNS} rounds")
         return True
 
-    def _copies(self) -> Copies:
-        return self.copies.setdefault(self.thread, Copies())
+    def _note_shared(self, address: int, size: int, writes: bool) -> None:
+        self._shared_races.note(self.thread, address, size, writes)
+        if writes and self.watches_fences:
+            self._fences.written(self.thread, address, size)
 
 
 def run(
@@ -102,7 +120,7 @@ def run(
     Raises SimulationError for what it does wrong, with the name, the block, the thread and the line.
     """
     made = program(source, _file(name))
-    launch = Running(memory, grid)
+    launch = Running(memory, grid, watches_fences=any(name.startswith("wgmma") for name in made.names))
     launch.has_shared(shared)
     function = made.function({**meanings(launch, made.names), TURN: launch.turn})
     given = tuple(int(argument) for argument in arguments)

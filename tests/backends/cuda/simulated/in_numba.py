@@ -16,9 +16,10 @@ import numpy as np
 from netlang.backends.cuda.intrinsics import WORDS
 from netlang.backends.cuda.intrinsics.word import GROUP_SIZES, Word
 from netlang.backends.cuda.simulator.accesses import Accesses
-from netlang.backends.cuda.simulator.copies import Copies, Copy
+from netlang.backends.cuda.simulator.copies import Copy
 from netlang.backends.cuda.simulator.meanings import meanings
 from netlang.backends.cuda.simulator.memory import Memory
+from netlang.backends.cuda.simulator.unfinished import Queues
 
 SHARED_START = 1024
 PATIENCE = 60.0
@@ -35,7 +36,8 @@ class NumbaMachine:
         self._memory, self._shared = memory, Memory(SHARED_START)
         self._shared.allocate(shared)
         self.memory, self.shared = Accesses(self._memory), Accesses(self._shared)
-        self._copies: dict[int, Copies] = {}
+        self._copies: Queues[Copy] = Queues()
+        self.products: Queues[Any] = Queues()
 
     @property
     def thread(self) -> int:
@@ -50,14 +52,20 @@ class NumbaMachine:
     def meet(self, warp: int | None) -> None:
         """Nothing is kept of what is ordered."""
 
+    def fence(self) -> None:
+        """Nothing is kept of what is fenced."""
+
+    def check_fenced(self, address: int, size: int) -> None:
+        """As `fence`."""
+
     def copy(self, to: int, source: int, size: int, count: int) -> None:
-        self._copies.setdefault(self.thread, Copies()).latest.append(Copy(to, source, size, count))
+        self._copies.ask(self.thread, Copy(to, source, size, count))
 
     def commit_copies(self) -> None:
-        self._copies.setdefault(self.thread, Copies()).commit()
+        self._copies.commit(self.thread)
 
     def wait_copies(self, pending: int) -> None:
-        for copy in self._copies.setdefault(self.thread, Copies()).finished(pending):
+        for copy in self._copies.finished(self.thread, pending):
             copy.carry_out(self._memory, self._shared)
 
 

@@ -115,6 +115,13 @@ def test_tensor_cores_ignore_what_tf32_has_no_bits_for() -> None:
     assert memory.view(c, np.float32, (16, 16))[8, 0] == 1
 
 
+STORE = "\n".join(
+    f"    store2_f32(c, i32(at + {32 * j + 2048 * half}), (acc[{4 * j + half}], acc[{4 * j + half + 1}]))"
+    for j in range(16)
+    for half in (0, 2)
+)
+"""A thread's sums, one by one: what indexes a tuple has to be a constant, or registers become branches."""
+
 WGMMA = """
 def kernel(a, b, c):
     s = shared_base()
@@ -132,17 +139,14 @@ def kernel(a, b, c):
     sync()
     tile_a = u64(WGMMA_DESCRIPTOR | (s >> 4))
     tile_b = u64(WGMMA_DESCRIPTOR | ((s + 8192) >> 4))
-    acc = zeros64()
-    wgmma_fence()
+    acc = wgmma_fence(zeros64())
     for k in range(4):
         acc = WORD(acc, u64(tile_a + 2 * k), u64(tile_b + 2 * k))
     wgmma_commit()
-    wgmma_wait0()
+    acc = wgmma_wait0(acc)
     at = i32((16 * (t >> 5) + ((t & 31) >> 2)) * 512 + (t & 3) * 8)
-    for j in range(16):
-        store2_f32(c, i32(at + 32 * j), (acc[4 * j], acc[4 * j + 1]))
-        store2_f32(c, i32(at + 4096 + 32 * j), (acc[4 * j + 2], acc[4 * j + 3]))
 """
+WGMMA += STORE
 """c[64, 128] = a[64, 128 bytes] b[128, 128 bytes]^T by one warp group."""
 
 
@@ -163,3 +167,73 @@ def test_wgmma_refuses_other_descriptors() -> None:
     a, b = (uploaded(memory, np.zeros((rows, 32), np.float32)) for rows in (64, 128))
     with pytest.raises(SimulationError, match="expected a multiple of 1024"):
         run(text, (a, b, memory.allocate(4)), (1, 1, 1), 128, memory, shared=24 * 1024)
+
+
+OVERWRITE = """\
+    wgmma_commit()
+    if t == 0:
+        store_shared_f32(s, 0, f32(7))
+        fence_async_shared()
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "instead", "message"),
+    [
+        ("    fence_async_shared()\n", "", r"thread 0 has written without fence_async_shared"),
+        ("    acc = wgmma_wait0(acc)\n", "", r"sums are read before wgmma_wait0"),
+        ("    acc = wgmma_wait0(acc)\n", "    wgmma_wait1()\n", r"sums are read before wgmma_wait0"),
+        ("    sync()\n", "", r"a race"),
+        ("    wgmma_commit()\n", OVERWRITE, "a tile was overwritten before the product"),
+        ("    wgmma_commit()\n", OVERWRITE.replace("t == 0", "t == 1"), "a race: it writes 4 bytes at 0x400, read by"),
+    ],
+)
+def test_wgmma_takes_its_time(statement: str, instead: str, message: str) -> None:
+    text = WGMMA.replace("WORD", "wgmma_tf32")
+    assert statement in text
+    memory = Memory()
+    a, b = (uploaded(memory, np.zeros((rows, 32), np.float32)) for rows in (64, 128))
+    with pytest.raises(SimulationError, match=message):
+        run(
+            text.replace(statement, instead),
+            (a, b, memory.allocate(4 * 64 * 128)),
+            (1, 1, 1),
+            128,
+            memory,
+            shared=24 * 1024,
+        )
+
+
+def test_tiles_may_be_written_again_once_their_products_are_done() -> None:
+    """Two stages; the second product of a round is still unfinished while the first one's tiles are written."""
+    text = """
+def kernel(a, b, c):
+    s = shared_base()
+    t = thread()
+    acc = zeros64()
+    for k in range(5):
+        stage = i32(24576 * (k & 1))
+        row = t >> 3
+        to = u32(s + stage + row * 128 + (((t & 7) ^ (row & 7)) << 4))
+        for q in range(4):
+            store_shared_raw16(to, 2048 * q, load_raw16(a, 16 * t + 2048 * q))
+        for q in range(8):
+            store_shared_raw16(to, i32(8192 + 2048 * q), load_raw16(b, 16 * t + 2048 * q))
+        fence_async_shared()
+        sync()
+        acc = wgmma_fence(acc)
+        tile = u64(WGMMA_DESCRIPTOR | ((s + stage) >> 4))
+        acc = wgmma_bf16(acc, tile, u64(tile + 512))
+        wgmma_commit()
+        wgmma_wait1()
+        sync()
+    acc = wgmma_wait0(acc)
+    at = i32((16 * (t >> 5) + ((t & 31) >> 2)) * 512 + (t & 3) * 8)
+"""
+    text += STORE
+    a, b = integers((64, 64), ml_dtypes.bfloat16), integers((2, 128, 64), ml_dtypes.bfloat16)[1]
+    memory = Memory()
+    arguments = (uploaded(memory, a), uploaded(memory, b), memory.allocate(4 * 64 * 128))
+    run(text, arguments, (1, 1, 1), 128, memory, shared=48 * 1024)
+    want = 5 * (a[:, :16].astype(np.float32) @ b[:, :16].astype(np.float32).T)
+    assert np.array_equal(memory.view(arguments[2], np.float32, (64, 128)), want)

@@ -120,7 +120,8 @@ def kernel(x, y):
         ("a = [sync() for i in range(3)]", "inside of an inner function"),
     ],
 )
-def test_a_kernel_that_goes_astray_is_found_out(body: str, message: str) -> None:
+def test_a_kernel_that_goes_astray_is_found_out(body: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netlang.backends.cuda.simulator.launch.MOST_TURNS", 1000)
     with pytest.raises(SimulationError, match=message):
         run(f"def kernel(x):\n    {body}", (0,), ONE, 32, Memory())
 
