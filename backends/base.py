@@ -61,7 +61,8 @@ class Executable(Protocol):
     """The graph as it is carried out, after the backend's own passes."""
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
-        """One call: outputs by name. `updates` are written into the arrays of `params`, after everything was read.
+        """One call: outputs by name. `updates` are written into the arrays of `params`, after everything was read;
+        where `params` is a `netlang.runtime.parameters.Store`, perhaps not before somebody settles it.
 
         The caller has checked names, dtypes and shapes, and every array is C-contiguous. Sizes of symbolic dims are
         taken from the input shapes.

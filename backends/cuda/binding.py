@@ -17,7 +17,7 @@ from netlang.backends.cuda.arrays import DeviceArray, Pool
 from netlang.backends.cuda.device import Device, Launched, Recording
 from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.recordings import Recordings
-from netlang.backends.cuda.resident import Residents
+from netlang.backends.cuda.resident import Resident
 
 ALIGNMENT = 256
 """Of every array on the device, as the driver's own allocations have it."""
@@ -33,7 +33,7 @@ class Binding:
         homes: Homes,
         steps: Sequence[Step],
         known: Mapping[Buffer, int],
-        residents: Residents,
+        residents: Mapping[str, Resident],
         sizes: Sizes,
     ) -> None:
         self._device, self._context, self._sizes, self._known = device, context, sizes, known
@@ -48,7 +48,7 @@ class Binding:
         self._memory = device.allocate(max(1, ends[-1]))
         places = [self._memory + end for end in ends]
         self._places = dict(zip(self._types, places, strict=False))
-        params = {External("param", v.node.name): residents.place(v) for v in graph.params}
+        params = {External("param", name): resident.address for name, resident in residents.items()}
         staging = dict(zip(staged, places[len(self._types) :], strict=False))
 
         def record(elsewhere: Mapping[External, int]) -> Recording:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netlang.backends.base import Array
-from netlang.backends.common.homes import buffers, find_homes
+from netlang.backends.common.homes import External, buffers, find_homes
 from netlang.backends.common.planning import kept_bytes, plan_memory
 from netlang.backends.common.steps import Buffer, Step
 from netlang.backends.cuda.addresses import Addresses
@@ -17,7 +17,7 @@ from netlang.backends.cuda.arrays import DeviceArray, Pool, adopted
 from netlang.backends.cuda.binding import Binding
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.lower import LoweringContext
-from netlang.backends.cuda.resident import Residents
+from netlang.backends.cuda.resident import Resident, residents_of
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.sizes import check_sizes
 from netlang.runtime.arrays import bind_sizes
@@ -37,8 +37,12 @@ class Executable:
         self._homes = find_homes(context, steps)
         hoisted = set(map(id, self._homes.prologue))
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
-        self._residents = Residents(device, graph.params)
-        self._updated = tuple(name for name, _ in graph.updates)
+        self._table = residents_of(device)
+        self._residents: dict[str, Resident] = {}
+        self._seen: tuple[object, ...] = ()
+        """What params looked like in the last call: whose they were, and what the table said then."""
+        self._prepared: tuple[int, ...] | None = None
+        """The generations of the parameters when the prologue was carried out."""
         self._known: dict[Buffer, int] | None = None
         self._bindings: dict[tuple[tuple[int, ...], ...], Binding] = {}
         self._lock = threading.Lock()
@@ -48,11 +52,13 @@ class Executable:
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""
         with self._lock:
+            self._bring(params)
             binding = self._binding({name: array.shape for name, array in inputs.items()})
-            if self._residents.bring(params) and self._homes.prologue:
+            if self._homes.prologue:
                 self._prepare()
             outputs = binding.run(inputs, self._pool)
-            self._residents.fetch(params, self._updated)
+            if self.graph.updates:
+                self._table.changed([self._residents[name] for name, _ in self.graph.updates], params)
         return outputs
 
     def adopt(self, value: Any) -> DeviceArray | None:
@@ -67,6 +73,7 @@ class Executable:
 
     def freeze(self, params: MutableMapping[str, Array]) -> None:
         """Nothing is kept twice on the host: what is on the device stays there."""
+        self._seen = ()
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
@@ -96,11 +103,34 @@ class Executable:
             )
         return self._bindings[key]
 
+    def _bring(self, params: Mapping[str, Array]) -> None:
+        """Have the parameters on the device, as they are now."""
+        version = getattr(params, "version", None)
+        seen = (id(params), version, self._table.moves)
+        if version is not None and seen == self._seen:
+            return
+        found = self._table.bring(params, [v.node.name for v in self.graph.params])
+        if any(found[name] is not resident for name, resident in self._residents.items()):
+            self._forget()
+        self._residents = found
+        self._seen = (id(params), version, self._table.moves)
+
+    def _forget(self) -> None:
+        """Parameters are somewhere else now: programs hold their addresses."""
+        for binding in self._bindings.values():
+            binding.release()
+        self._bindings.clear()
+        self._prepared = None
+
     def _prepare(self) -> None:
-        """Carry out the steps that follow from parameters alone."""
-        external = {home: self._residents.place(p) for p in self.graph.params if (home := self._homes.of(p))}
-        addresses = Addresses(self._context, self._homes, self._kept(), external, {})  # type: ignore[arg-type]
+        """Carry out the steps that follow from parameters alone, if any may have changed."""
+        generations = tuple(resident.generation for resident in self._residents.values())
+        if generations == self._prepared:
+            return
+        external = {External("param", name): resident.address for name, resident in self._residents.items()}
+        addresses = Addresses(self._context, self._homes, self._kept(), external, {})
         self._device.record(addresses.launches(self._homes.prologue)).replay()
+        self._prepared = generations
 
     def _kept(self) -> Mapping[Buffer, int]:
         """The places of constants, uploaded once, and of what is computed once per set of parameters."""

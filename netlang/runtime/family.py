@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Value
 from netlang.runtime import weights
-from netlang.runtime.parameters import Store, allocate, initialise, is_literal, touch
+from netlang.runtime.parameters import Store, allocate, initialise, is_literal, settle, touch
 
 
 class Family:
@@ -64,6 +64,7 @@ class Family:
         if ours != theirs:
             name = next(n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n))
             raise NetError(f"weights are taken from a model of the same nets: the two differ in '{name}'")
+        settle()
         for name, array in self.arrays.items():
             source = other.arrays[name]
             if rate == 1.0 or array.dtype.kind not in "fV":

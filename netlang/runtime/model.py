@@ -17,7 +17,7 @@ from netlang.ir.module import RNG, Module
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.bounds import check_bounds, index_bounds
 from netlang.runtime.family import Family
-from netlang.runtime.parameters import Parameters, checked_seed
+from netlang.runtime.parameters import Parameters, checked_seed, settle
 from netlang.runtime.trainer import Trainer
 from netlang.runtime.turns import Turns, chosen_phase, phases_of
 
@@ -135,6 +135,7 @@ class Model:
         """
         self._check_ready("freezing")
         if not self._frozen:
+            settle()
             self.compiled.freeze(self.store)
             # What is left may be a trainer's too, which goes on changing it.
             for name in list(self.store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -18,9 +18,13 @@ _versions = count(1)
 _version = 0
 
 
+_behind: list[Callable[[], None]] = []
+
+
 class Store(dict[str, Array]):
-    """Parameters by name. Compiled code writes its updates into these very arrays; whoever else changes one in place
-    must call `touch`, because backends keep what they derived from parameters (packed weights) between calls."""
+    """Parameters by name. Compiled code writes its updates into these very arrays, though perhaps not before somebody
+    calls `settle`, as everybody does who reads or changes them elsewhere. Whoever changes one in place must call
+    `touch` then, because backends keep what they derived from parameters (packed weights, copies on a device)."""
 
     @property
     def version(self) -> int:
@@ -29,13 +33,29 @@ class Store(dict[str, Array]):
 
 
 def touch() -> None:
-    """Say that parameters were changed in place."""
+    """Say that parameters were changed in place. Raises RuntimeError where that was done to arrays that were behind."""
     global _version
+    if _behind:
+        raise RuntimeError("parameters were changed that a device had changed before: settle() comes first")
     _version = next(_versions)
 
 
+def defer(fetch: Callable[[], None]) -> None:
+    """Say that arrays of stores are behind what a device has computed; `fetch` brings all of them up to date."""
+    if fetch not in _behind:
+        _behind.append(fetch)
+
+
+def settle() -> None:
+    """Bring into the arrays of all stores what devices have computed. Whoever reads or changes them calls it first."""
+    while _behind:
+        _behind[-1]()
+        _behind.pop()
+
+
 class Parameters(Mapping[str, Array]):
-    """Parameters as users see them: reading gives a view that cannot be written to, assigning copies values in.
+    """Parameters as users see them: reading gives a view of what they are now, which cannot be written to, assigning
+    copies values in.
 
     model.parameters["fc.bias"] = np.zeros(10, np.float32)
     """
@@ -45,6 +65,7 @@ class Parameters(Mapping[str, Array]):
         self._store = store
 
     def __getitem__(self, name: str) -> Array:
+        settle()
         view = self._store[name].view()
         view.flags.writeable = False
         return view
@@ -56,6 +77,7 @@ class Parameters(Mapping[str, Array]):
         array = as_array(value, param.type, f"parameter '{name}'")
         if array.shape != param.type.concrete({}):
             raise NetError(f"parameter '{name}': expected {param.type}, got {param.dtype}{shape_text(array.shape)}")
+        settle()
         self._store[name][...] = array
         touch()
 
@@ -83,6 +105,7 @@ def initialise(params: Iterable[Value], seed: int, store: Store | None = None) -
     A value depends on the seed and the parameter's own name, not on what else the file holds.
     """
     store = Store() if store is None else store
+    settle()
     for param in params:
         name = param.node.name
         if name not in store:

@@ -23,7 +23,7 @@ from netlang.runtime.family import Family
 from netlang.runtime.fit import Options, Progress, counted, fit, watched
 from netlang.runtime.metrics import Means
 from netlang.runtime.nonfinite import Replay
-from netlang.runtime.parameters import checked_seed, initialise
+from netlang.runtime.parameters import checked_seed, initialise, settle
 from netlang.runtime.schedules import Schedule
 
 Data = str | Dataset | Fitted | Mapping[str, Array]
@@ -247,6 +247,7 @@ class Trainer:
         return fitted
 
     def _explained(self, arrays: Mapping[str, Array]) -> Diagnostic:
+        settle()
         found = nonfinite.explain(self.programs.graph, arrays, self.store, self.programs.replay)
         note = f"in step {self.steps + 1} at learning rate {self.learning_rate:g}; the weights were left as they were"
         return Diagnostic(found.message, found.spans, notes=(note,))

@@ -18,7 +18,7 @@ from netlang.ir.graph import Value
 from netlang.ir.types import DType, shape_text
 from netlang.runtime.arrays import Array
 from netlang.runtime.files import replacing
-from netlang.runtime.parameters import touch
+from netlang.runtime.parameters import settle, touch
 
 CHECKPOINT_ENTRY = "netlang"
 """The entry of a file's header that tells a checkpoint from weights."""
@@ -41,6 +41,7 @@ _NAMES = {stored: str(dtype) for dtype, stored in _STORED.items()}
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write arrays by name; the file is complete or unchanged. Raises NetError where it cannot be written."""
+    settle()
     with replacing(path) as temporary:
         try:
             save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, temporary, metadata=dict(metadata))
@@ -65,6 +66,7 @@ def load(
             more = [Diagnostic(f"{path}: {len(faults) - MOST_FAULTS} more tensors do not fit")]
             raise NetError(faults if len(faults) <= MOST_FAULTS else faults[:MOST_FAULTS] + more)
         metadata = dict(file.metadata() or {})
+    settle()
     _read(path, {name: store[name] for name in params})
     touch()
     return metadata

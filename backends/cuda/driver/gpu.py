@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +41,7 @@ class Gpu:
         self._copies = Copies(api, self.stream, self._copy)
         self._sizes: dict[int, int] = {}
         self._capturing = threading.Lock()
+        self._leaving: deque[tuple[str, Any]] = deque()
 
     @property
     def target(self) -> CudaTarget:
@@ -77,8 +79,7 @@ class Gpu:
     def free(self, address: int) -> None:
         """Give memory back that `allocate` gave, after all work."""
         del self._sizes[address]
-        with self.current():
-            self._api.call("cuMemFree", address)
+        self._give_back("cuMemFree", address)
 
     @property
     def allocated(self) -> int:
@@ -116,8 +117,9 @@ class Gpu:
         # What another thread asks for meanwhile must not get into the graph: it is captured on a stream of its own.
         with self._capturing, self.current():
             recorded = Recorded(self._api, work, self._capture, self.stream, self.current)
+        self._clear()
         # At the end of the process the driver gives everything back itself.
-        weakref.finalize(recorded, self._give_back, recorded.graph).atexit = False
+        weakref.finalize(recorded, self._give_back, "cuGraphExecDestroy", recorded.graph).atexit = False
         return recorded
 
     def synchronize(self) -> None:
@@ -153,9 +155,17 @@ class Gpu:
         flag = self._api.constant("CUstream_flags", "CU_STREAM_NON_BLOCKING")
         return self._api.call("cuStreamCreate", int(flag))
 
-    def _give_back(self, graph: Any) -> None:
-        with self.current():
-            self._api.call("cuGraphExecDestroy", graph)
+    def _give_back(self, function: str, handle: Any) -> None:
+        """Call a function that frees something, which Python may ask for at any time: not while a thread captures,
+        which such calls would spoil."""
+        self._leaving.append((function, handle))
+        if not self._capturing.locked():
+            self._clear()
+
+    def _clear(self) -> None:
+        while self._leaving:
+            with self.current():
+                self._api.call(*self._leaving.popleft())
 
 
 def found(api: Api, index: int) -> Properties:

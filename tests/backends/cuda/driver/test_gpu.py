@@ -173,6 +173,23 @@ def test_a_recording_is_captured_once_and_replayed_by_one_call() -> None:
     assert driver.made("cuGraphExecDestroy") == [(graph,)]
 
 
+def test_what_goes_away_during_a_capture_is_given_back_after_it() -> None:
+    driver = FakeDriver()
+    gpu = Gpu(driver)
+    place, recording = gpu.allocate(64), gpu.record([])
+
+    def collect(*_: Any) -> None:
+        nonlocal recording
+        gpu.free(place)
+        recording = None  # type: ignore[assignment]
+
+    driver.faults["cuLaunchKernel"] = collect
+    driver.calls.clear()
+    gpu.record([Launched(KERNEL, (1, 1), (1, 1, 1))])
+    names = [name for name in driver.names() if name in ("cuStreamEndCapture", "cuMemFree", "cuGraphExecDestroy")]
+    assert names[:3] == ["cuStreamEndCapture", "cuMemFree", "cuGraphExecDestroy"]
+
+
 def test_a_capture_that_fails_is_ended_and_tells_the_first_fault() -> None:
     driver = FakeDriver()
     gpu = Gpu(driver)
