@@ -215,13 +215,15 @@ class _NestBuilder:
         return self.nest.add("iota", "i64", axis=self.order.index(of))
 
     def _random(self, node: Node) -> int:
-        """Element i is a function of i, seed and step: the two entries of the key."""
+        """Element i is a function of i, of seed and step, the two entries of the key, and of the stream: a number, so
+        that all layers of dropout share a kernel."""
         key = self.inputs[node.inputs[0]]
         still = (0,) * len(self.nest.axes)
         index = self.nest.index(replace(self._operand(node.out, key), dtype="raw1"))
         words = [self.nest.load(Operand(key, "i64", still, offset)) for offset in (0, 1)]
         dtype = node.out.dtype.value
-        return self.nest.add(node.op, dtype, [index, *words], stream=node.attrs["stream"], dtype=dtype)
+        stream = self.nest.number(node.attrs["stream"], "i64")
+        return self.nest.add(node.op, dtype, [index, *words, stream], dtype=dtype)
 
     def _power(self, node: Node, inputs: list[int]) -> int:
         """Small constant exponents need no call of the C library."""

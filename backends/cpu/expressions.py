@@ -161,9 +161,8 @@ def _gelu(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
 
 @_define("uniform")
 def _uniform(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
-    """The random number of element `index` for (seed, step): see netlang.ops.random."""
-    index, seed, step = v
-    word = philox_word(e, index, seed, step, attrs["stream"])
+    """The random number of element `index` for (seed, step, stream): see netlang.ops.random."""
+    word = philox_word(e, *v)
     bits = RANDOM_BITS[attrs["dtype"]]
     kind = REGISTER[attrs["dtype"]]
     number = e.b.sitofp(e.b.lshr(word, e.like(word, 32 - bits)), e.vector(kind))
@@ -173,8 +172,7 @@ def _uniform(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
 @_define("normal")
 def _normal(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
     """The same of the standard normal distribution."""
-    index, seed, step = v
-    number = normal_quantile(e, philox_word(e, index, seed, step, attrs["stream"]))
+    number = normal_quantile(e, philox_word(e, *v))
     return number if attrs["dtype"] == "f64" else rounded_to(e, attrs["dtype"], converted(e, number, F32))
 
 

@@ -19,12 +19,12 @@ RANDOM_BITS: Mapping[str, int] = {dtype.value: bits for dtype, bits in BITS.item
 _LOW = 0xFFFFFFFF
 
 
-def philox_word(e: Emitter, index: Any, seed: Any, step: Any, stream: int) -> Any:
+def philox_word(e: Emitter, index: Any, seed: Any, step: Any, stream: Any) -> Any:
     """Word `index` of the stream, for i64 vectors; in the low halves of the result."""
     b = e.b
     low, half = e.constant(I64, _LOW), e.constant(I64, 32)
     block = b.lshr(index, e.constant(I64, 2))
-    counter = [b.and_(block, low), b.lshr(block, half), b.and_(step, low), e.constant(I64, stream & _LOW)]
+    counter = [b.and_(block, low), b.lshr(block, half), b.and_(step, low), b.and_(stream, low)]
     keys = [b.and_(seed, low), b.lshr(seed, half)]
     for _ in range(ROUNDS):
         products = [b.mul(counter[2 * i], e.constant(I64, m)) for i, m in enumerate(MULTIPLIERS)]

@@ -169,11 +169,10 @@ def random_from(op: str, w: Writer, attrs: Attributes, word: str) -> str:
 
 
 def _random(op: str) -> Expression:
-    """The random number of element `index` for (seed, step): see netlang.ops.random."""
+    """The random number of element `index` for (seed, step, stream): see netlang.ops.random."""
 
     def expression(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
-        index, seed, step = v
-        return random_from(op, w, attrs, philox_word(w, index, seed, step, attrs["stream"]))
+        return random_from(op, w, attrs, philox_word(w, *v))
 
     return expression
 

@@ -37,7 +37,7 @@ class Scope:
     known: dict[tuple[int, int], Term] = field(default_factory=dict)
     offsets: dict[int, str] = field(default_factory=dict)
     loaded: dict[int, list[str]] = field(default_factory=dict)
-    words: dict[tuple[int, int, int, int], list[str]] = field(default_factory=dict)
+    words: dict[tuple[int, ...], list[str]] = field(default_factory=dict)
 
     def inner(self, places: dict[int, str]) -> Scope:
         """A scope inside this one, at further places; what moves with them is not known there."""
@@ -122,12 +122,12 @@ class Values:
         return index.op == "index" and index.attr("operand") in self.shape.vectors and still
 
     def _random(self, x: Instruction, lane: int, scope: Scope) -> Term:
-        _, seed, step = (scope.known[self.slot(i, 0)] for i in x.inputs)
+        _, seed, step, stream = (scope.known[self.slot(i, 0)] for i in x.inputs)
         operand = self.code.instructions[x.inputs[0]].attr("operand")
-        key = (x.inputs[0], x.inputs[1], x.inputs[2], x.attr("stream"))
+        key = x.inputs
         if key not in scope.words:
             block = self.w.let(f"i64({self._offset(operand, 0, scope)}) >> 2")
-            scope.words[key] = philox_block(self.w, block, seed, step, x.attr("stream"))
+            scope.words[key] = philox_block(self.w, block, seed, step, stream)
         number = random_from(x.op, self.w, dict(x.attrs), scope.words[key][lane])
         return Term(self.w.let(number), register_name(x.dtype))
 

@@ -17,7 +17,7 @@ RANDOM_BITS = {dtype.value: bits for dtype, bits in BITS.items()}
 _LOW = 0xFFFFFFFF
 
 
-def philox_word(w: Writer, index: Term, seed: Term, step: Term, stream: int) -> str:
+def philox_word(w: Writer, index: Term, seed: Term, step: Term, stream: Term) -> str:
     """Word `index` (i64) of the stream, as u32."""
     words = philox_block(w, w.let(f"{index} >> 2"), seed, step, stream)
     place = w.let(f"i32({index} & 3)")
@@ -25,11 +25,11 @@ def philox_word(w: Writer, index: Term, seed: Term, step: Term, stream: int) -> 
                  f"({words[2]} if {place} == 2 else {words[3]}))", "word")  # fmt: skip
 
 
-def philox_block(w: Writer, block: str, seed: Term, step: Term, stream: int) -> list[str]:
+def philox_block(w: Writer, block: str, seed: Term, step: Term, stream: Term) -> list[str]:
     """The four words of a block (i64, not negative), as u32."""
     c = [w.fresh("c") for _ in range(4)]
     keys = [w.let(f"u32({seed} & {_LOW})", "k"), w.let(f"u32(({seed} >> 32) & {_LOW})", "k")]
-    starts = (f"u32({block} & {_LOW})", f"u32({block} >> 32)", f"u32({step} & {_LOW})", f"u32({stream & _LOW})")
+    starts = (f"u32({block} & {_LOW})", f"u32({block} >> 32)", f"u32({step} & {_LOW})", f"u32({stream} & {_LOW})")
     for name, start in zip(c, starts, strict=True):
         w.line(f"{name} = {start}")
     with w.block(f"for _ in range({ROUNDS})"):

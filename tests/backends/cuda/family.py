@@ -1,7 +1,7 @@
 """The example family on the cuda backend: all its graphs, and all kernels that they take.
 
-    python -m tests.backends.cuda.family             every kernel for every architecture: registers, stack, spills
-    python -m tests.backends.cuda.family 80 tf32     those of one architecture, in one precision
+python -m tests.backends.cuda.family             every kernel for every architecture: registers, stack, spills
+python -m tests.backends.cuda.family 80 tf32     those of one architecture, in one precision
 """
 
 from __future__ import annotations
