@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 
 from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.common.product import Product
 from netlang.backends.common.steps import Arg, Buffer, Number, Place, Sizes, evaluated
 from netlang.backends.cuda.lower import LoweringContext
-from netlang.backends.cuda.product_tiles import CLOCK, resident, tiles
+from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
+from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
 from netlang.backends.cuda.tiles.gemm import Gemm
@@ -21,18 +21,11 @@ from netlang.backends.cuda.tiles.thin_product import ThinProduct
 from netlang.backends.cuda.ways import Needed, Way
 
 _FLOAT = 4
-_LAUNCH = 2e-6
-"""Seconds that one more launch takes."""
-_START = 2000
-"""Cycles until the first stage of a tile is there, and to store its sums."""
-_STAGE = 400
-"""Cycles of a stage at least: until its copies are there."""
 _LEAST_STEPS = 4
+"""Stages that a part of a sum has at least."""
 _MOST_SPLITS = 64
 _THIN_ROWS = 16
 """More rows than that are no case for thin sums."""
-_BLOCK_BANDWIDTH = 4.0
-"""So many times its share of the memory's bandwidth can a multiprocessor use."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +85,23 @@ def _tiled(context: LoweringContext, problem: Problem, tile: BlockTile) -> Itera
     """A tile with whole sums, and with sums in several parts."""
     yield Way(
         tile.key,
-        lambda sizes: _tiled_seconds(context, problem, tile, 1, sizes),
+        lambda sizes: tiled_seconds(context.target, problem.sizes(sizes), tile),
         lambda needed: [_gemm(problem, tile, 1, problem.out)],
     )
 
     def splits(sizes: Sizes) -> int:
         steps = -(-problem.sizes(sizes)[3] // DEPTH)
         counts = [n for n in (2, 4, 8, 16, 32, _MOST_SPLITS) if n == 2 or steps >= n * _LEAST_STEPS]
-        return min(counts, key=lambda n: _tiled_seconds(context, problem, tile, n, sizes))
+        return min(counts, key=lambda n: tiled_seconds(context.target, problem.sizes(sizes), tile, n))
 
     def launches(needed: Needed) -> list[Launch]:
         parts = context.scratch(needed(lambda s: splits(s) * evaluated(problem.total, s) * _FLOAT))
         return [_gemm(problem, tile, splits, parts), _split_sum(context, problem, splits, parts)]
 
     if not isinstance(problem.product.inner, int) or problem.product.inner > DEPTH:
-        yield Way(f"{tile.key}/split", lambda s: _tiled_seconds(context, problem, tile, splits(s), s), launches)
+        yield Way(
+            f"{tile.key}/split", lambda s: tiled_seconds(context.target, problem.sizes(s), tile, splits(s)), launches
+        )
 
 
 def _gemm(problem: Problem, tile: BlockTile, splits: Number, out: Buffer) -> Launch:
@@ -150,36 +145,6 @@ def _split_sum(context: LoweringContext, problem: Problem, splits: Number, parts
     return Launch(adding.kernel, args, (problem.out,), problem.total, grid=(grid, 1, 1))
 
 
-def _tiled_seconds(context: LoweringContext, problem: Problem, tile: BlockTile, splits: int, sizes: Sizes) -> float:
-    target = context.target
-    batch, rows, columns, inner = problem.sizes(sizes)
-    tiles = -(-rows // tile.rows) * -(-columns // tile.columns) * batch
-    together = resident(target, tile)
-    busy = min(together, ceil(tiles * splits / target.multiprocessors))
-    stage = max(_STAGE, busy * stage_cycles(context, tile))
-    waves = ceil(tiles * splits / (target.multiprocessors * together))
-    steps = -(-inner // (DEPTH * splits))
-    seconds = waves * (steps * stage + _START) / CLOCK
-    moved = batch * (rows * inner + inner * columns + rows * columns) * _FLOAT
-    parts = splits * batch * rows * columns * _FLOAT if splits > 1 else 0
-    launches = _LAUNCH * (2 if splits > 1 else 1)
-    return max(seconds, moved / target.memory_bandwidth) + 2 * parts / target.memory_bandwidth + launches
-
-
-def stage_cycles(context: LoweringContext, tile: BlockTile) -> float:
-    """Cycles that a multiprocessor multiplies for one stage of a tile."""
-    target = context.target
-    if tile.precision == "float32":
-        # Small tiles read more of shared memory for each product.
-        rate = 128.0 if target.capability >= 86 else 64.0
-        each = tile.rows * tile.columns / tile.threads
-        rate *= min(1.0, each / (4.0 * ceil(each**0.5)) + 0.5)
-    else:
-        rate = {"tf32": 512.0, "bf16": 1024.0, "f16": 1024.0}[tile.precision] * (0.5 if target.capability < 80 else 1)
-        rate *= min(1.0, (tile.rows * tile.columns / (tile.threads * 64)) ** 0.5)
-    return float(tile.rows * tile.columns * DEPTH / rate)
-
-
 # ---- thin sums
 
 
@@ -198,12 +163,7 @@ def _thin(context: LoweringContext, problem: Problem, count: int) -> Way:
         return row_groups(sizes) * column_groups(sizes) * evaluated(product.batch, sizes)
 
     def seconds(sizes: Sizes) -> float:
-        batch, rows, columns, inner = problem.sizes(sizes)
-        groups = -(-rows // count)
-        moved = batch * columns * inner * _FLOAT * groups
-        share = min(1.0, _BLOCK_BANDWIDTH * max(1, blocks(sizes)) / context.target.multiprocessors)
-        added = batch * groups * count * columns * inner / (32 * CLOCK * context.target.multiprocessors * share)
-        return max(moved / (context.target.memory_bandwidth * share), added) + _LAUNCH
+        return thin_seconds(context.target, problem.sizes(sizes), thin)
 
     def launches(needed: Needed) -> list[Launch]:
         numbers: tuple[Arg, ...] = (
@@ -227,7 +187,7 @@ def thin_sums(context: LoweringContext, problem: Problem, count: int) -> Thin:
     product = problem.product
     warps = 2 if context.target.small else 8
     if not product.transposed_b:
-        return Thin(count, False, problem.width, warps, warps)
+        return Thin(count, False, problem.width, warps, warps, columns=1)
     vector = 4 if problem.kinds == ("wide", "wide") else 1
     inner = product.inner if isinstance(product.inner, int) else 1024
     parts = 1

@@ -66,11 +66,18 @@ def resident_bound(tile: BlockTile) -> int:
 def source(gemm: Gemm) -> str:
     """The text of the kernel."""
     tile, t = gemm.tile, Text()
-    loop = main_loop(tile)
     copies = [MatrixCopies(tile, "a", gemm.a), MatrixCopies(tile, "b", gemm.b)]
     names = ["a", "b", "out", *epilogue.arguments(gemm.epilogue), *NUMBERS, *DISTANCES]
     t.open(f"def kernel({', '.join(names)}):")
     _places(t, tile)
+    multiply(t, tile, copies, "split_steps")
+    sums_tile.each(t, tile, gemm.width, lambda: _result(t, gemm))
+    return str(t)
+
+
+def multiply(t: Text, tile: BlockTile, copies: Sequence[MatrixCopies], most: str = "") -> None:
+    """All sums of a tile, in shared memory (`sums_tile`): over what is `left` of k, of `most` stages if given."""
+    loop = main_loop(tile)
     for part in copies:
         part.begin(t)
     loop.begin(t)
@@ -80,11 +87,9 @@ def source(gemm: Gemm) -> str:
             part.load(t, stage)
         depth_left(t)
 
-    steps = f"min_i32(split_steps, i32(i32(left + i32({DEPTH - 1})) >> i32({DEPTH.bit_length() - 1})))"
-    ring(t, tile, steps, load, lambda stage: loop.stage(t, stage))
+    steps = f"i32(i32(left + i32({DEPTH - 1})) >> i32({DEPTH.bit_length() - 1}))"
+    ring(t, tile, f"min_i32({most}, {steps})" if most else steps, load, lambda stage: loop.stage(t, stage))
     sums_tile.exchange(t, loop.put)
-    sums_tile.each(t, tile, gemm.width, lambda: _result(t, gemm))
-    return str(t)
 
 
 def main_loop(tile: BlockTile) -> FfmaLoop | MmaLoop:

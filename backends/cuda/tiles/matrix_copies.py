@@ -27,11 +27,15 @@ class MatrixCopies:
     Variables that it expects: `base`; NAME, the address of the matrix; NAME_pitch, int32, elements from one of its
     lines to the next; NAME_first, the first row of the tile; NAME_last, the last row that there is, from that one on;
     `first_k`, and `left`, how many numbers of k there are from the next stage on.
+
+    With `gates` the matrix is so many groups of `units` (an int32 variable) rows, and the tile has the same rows of
+    each: as many as there are, in groups of a power of two.
     """
 
     tile: BlockTile
     name: str
     kind: Kind
+    gates: int = 0
 
     def __post_init__(self) -> None:
         rows, warps = self.tile_rows, self.tile.threads // WARP
@@ -50,6 +54,15 @@ class MatrixCopies:
         """The copies of the next stage to `base + stage`; moves on by one stage."""
         {"wide": self._load_wide, "rows": self._load_rows, "columns": self._load_columns}[self.kind](t, stage)
 
+    def _line(self, row: str) -> str:
+        """Which row of the matrix a tile row is, from the first one on; one that there is."""
+        if not self.gates:
+            return f"u32(min_i32({row}, {self.name}_last))"
+        each = self.tile_rows // padded(self.gates)
+        gate = f"min_i32(i32({row} >> i32({each.bit_length() - 1})), i32({self.gates - 1}))"
+        unit = f"min_i32(i32({row} & i32({each - 1})), {self.name}_last)"
+        return f"u32(i32(i32({gate} * units) + {unit}))"
+
     def _shared(self) -> str:
         """Where the operand begins in a stage."""
         return "base" if self.name == "a" else f"u32(base + u32({self.tile.rows * ROW_BYTES}))"
@@ -67,7 +80,7 @@ class MatrixCopies:
         )
         step = self.tile.threads // CHUNKS
         for q in range(self.tile_rows // step):
-            row = f"u32(min_i32(i32({n}_row + i32({q * step})), {n}_last))"
+            row = self._line(f"i32({n}_row + i32({q * step}))")
             t(f"{n}_line{q} = u32(u32({row} * u32({n}_pitch)) * u32({FLOAT}))")
 
     def _load_wide(self, t: Text, stage: str) -> None:
@@ -94,7 +107,7 @@ class MatrixCopies:
         t(f"{n}_holds = lane() < left")
         for q in range(self.tile_rows // warps):
             to = f"u32(u32({n}_to{q % max(1, CHUNKS // warps)} + {stage}) + u32({q * warps * ROW_BYTES}))"
-            row = f"u32(min_i32(i32(again_i32(warp()) + i32({q * warps})), {n}_last))"
+            row = self._line(f"i32(again_i32(warp()) + i32({q * warps}))")
             source = f"u64({n}_from + u64({row}) * u64({n}_pitch) * u64({FLOAT}))"
             copy(t, self.tile, FLOAT, to, source, f"{n}_holds")
         t(f"{n}_from = u64({n}_from + u64({ROW_BYTES}))")
@@ -112,7 +125,7 @@ class MatrixCopies:
             f"{n}_from = {n} + u64(i64({n}_first) * i64({FLOAT})) + u64(i64(first_k + {n}_k)) * {n}_line",
         )
         for r in range(self.tile_rows // (8 * warps)):
-            t(f"{n}_place{r} = u64(u32(min_i32(i32({n}_row + i32({8 * warps * r})), {n}_last))) * u64({FLOAT})")
+            t(f"{n}_place{r} = u64({self._line(f'i32({n}_row + i32({8 * warps * r}))')}) * u64({FLOAT})")
 
     def _load_columns(self, t: Text, stage: str) -> None:
         n, warps = self.name, self.tile.threads // WARP
@@ -123,6 +136,11 @@ class MatrixCopies:
                 to = f"u32(u32({n}_at ^ u32({c * CHUNK_BYTES})) + u32({8 * warps * r * ROW_BYTES}))"
                 copy(t, self.tile, FLOAT, to, f"u64({n}_from + {n}_place{r})", f"{n}_holds")
             t(f"{n}_from = u64({n}_from + {n}_line * u64(4))")
+
+
+def padded(gates: int) -> int:
+    """Groups of a tile's rows for so many gates."""
+    return 1 << (gates - 1).bit_length()
 
 
 def depth_left(t: Text) -> None:

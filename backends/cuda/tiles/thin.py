@@ -4,7 +4,8 @@ The warps of a block share the sums of `rows` rows and some columns of B and spl
 read once, 16 bytes a lane where it lies so. The parts of a sum meet in shared memory and are added in order.
 
     along     B has its numbers of k side by side: a warp has four (`columns`) lines of B, its lanes go along k
-    across    B has its columns side by side: eight lanes have 4 neighbouring columns each, the others further k
+    across    B has its columns side by side: eight lanes have 4 neighbouring columns each, the others further k; of
+              several (`columns`) places along a line of B
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Thin:
     vector     numbers that are loaded at once: 4 if k (of A too) or columns come in fours, else 1
     warps      of a block
     parts      of k, as many warps of a block have the same columns; all of them where it is not `along`
-    columns    lines of B that a warp has `along`
+    columns    lines of B that a warp has `along`, or places of eight lanes across
     """
 
     rows: int
@@ -60,7 +61,12 @@ class Thin:
     @property
     def width(self) -> int:
         """Columns of a group."""
-        return self.columns if self.along else _LANES * self.vector
+        return self.columns * self.beside
+
+    @property
+    def beside(self) -> int:
+        """Columns at each place."""
+        return 1 if self.along else _LANES * self.vector
 
     @property
     def block_columns(self) -> int:
@@ -84,7 +90,7 @@ def write_sums(t: Text, thin: Thin, line: Callable[[int], str]) -> None:
     next one in its column and its row; `b_pitch`, from a line of B to the next; `row0`, and `rows` in all; `inner`.
 
     line    along: for the columns of a warp, 0 and on, the number of the line of B, an int32 expression in `group`;
-            across: of 0 alone, the first column of a lane, in `lane_column`. All have to be there.
+            across: the first column of a lane at each place, in `lane_column`. All have to be there.
     """
     for r in range(thin.rows):
         row = f"min_i32(i32(row0 + i32({r})), i32(rows - i32(1)))"
@@ -144,41 +150,48 @@ def _along(t: Text, thin: Thin, line: Callable[[int], str]) -> None:
 
 
 def _across(t: Text, thin: Thin, line: Callable[[int], str]) -> None:
-    rows, v, depth = range(thin.rows), thin.vector, WARP // _LANES
+    rows, columns, v, depth = range(thin.rows), range(thin.columns), thin.vector, WARP // _LANES
     step = thin.warps * depth
     t(
         f"lane_column = i32(i32(lane() & i32({_LANES - 1})) * i32({v}))",
-        f"b = u64(b + u64(u32({line(0)})) * u64({_FLOAT}))",
+        *(f"b{c} = u64(b + u64(u32({line(c)})) * u64({_FLOAT}))" for c in columns),
         "line = i64(b_pitch) * i64(4)",
         f"k = i32(i32(warp() * i32({depth})) + i32(lane() >> i32({_LANES.bit_length() - 1})))",
     )
-    t("; ".join(f"s{r}_{e} = f32(0)" for r in rows for e in range(v)))
+    sums = [f"s{r}_{c}_{e}" for r in rows for c in columns for e in range(v)]
+    t("; ".join(f"{name} = f32(0)" for name in sums))
     with t.block(f"while i32(k + i32({(_AHEAD - 1) * step})) < inner:"):
         for i in range(_AHEAD):
-            _load(t, f"y{i}", "b", f"i64(i32(k + i32({i * step}))) * line", v)
+            for c in columns:
+                _load(t, f"y{i}_{c}", f"b{c}", f"i64(i32(k + i32({i * step}))) * line", v)
         for i in range(_AHEAD):
             _add_across(t, thin, f"i32(k + i32({i * step}))", f"y{i}")
         t(f"k = i32(k + i32({_AHEAD * step}))")
     with t.block("while k < inner:"):
-        _load(t, "y0", "b", "i64(k) * line", v)
+        for c in columns:
+            _load(t, f"y0_{c}", f"b{c}", "i64(k) * line", v)
         _add_across(t, thin, "k", "y0")
         t(f"k = i32(k + i32({step}))")
     distance = WARP // 2
     while distance >= _LANES:
-        for r in rows:
-            t("; ".join(f"s{r}_{e} = f32(s{r}_{e} + shuffle_xor_f32(s{r}_{e}, i32({distance})))" for e in range(v)))
+        for name in sums:
+            t(f"{name} = f32({name} + shuffle_xor_f32({name}, i32({distance})))")
         distance //= 2
     with t.block(f"if lane() < i32({_LANES}):"):
         t(f"to = u32(base + u32(i32(i32(i32(warp() * i32({thin.sums})) + lane_column) * i32({_FLOAT}))))")
         for r in rows:
-            for e in range(v):
-                t(f"store_shared_f32(to, i32({(r * thin.width + e) * _FLOAT}), s{r}_{e})")
+            for c in columns:
+                for e in range(v):
+                    place = r * thin.width + c * thin.beside + e
+                    t(f"store_shared_f32(to, i32({place * _FLOAT}), s{r}_{c}_{e})")
 
 
 def _add_across(t: Text, thin: Thin, k: str, name: str) -> None:
     for r in range(thin.rows):
         t(f"x = load_f32(a{r}, i64({k}) * i64(a_inner) * i64(4))")
-        t("; ".join(f"s{r}_{e} = fma_f32(x, {name}_{e}, s{r}_{e})" for e in range(thin.vector)))
+        for c in range(thin.columns):
+            sums = [f"s{r}_{c}_{e}" for e in range(thin.vector)]
+            t("; ".join(f"{s} = fma_f32(x, {name}_{c}_{e}, {s})" for e, s in enumerate(sums)))
 
 
 def _load(t: Text, name: str, address: str, offset: str, count: int) -> None:

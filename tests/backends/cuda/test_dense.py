@@ -65,7 +65,7 @@ def test_every_other_tile_compiles_too(precision: str) -> None:
 
 @pytest.mark.parametrize("arch", ["75", "90"])
 def test_thin_products_load_sixteen_bytes_at_a_time(arch: str) -> None:
-    for thin in (Thin(1, True, 4, 8, 8), Thin(4, True, 4, 8, 2), Thin(4, False, 4, 8, 8)):
+    for thin in (Thin(1, True, 4, 8, 8), Thin(4, True, 4, 8, 2), Thin(4, False, 4, 8, 8, 1)):
         made = compiled(ThinProduct(thin, BIAS_RELU).kernel, arch)
         code = sass.instructions(made.code)
         assert sum(i.opcode.startswith("LDG.E.128") for i in code) >= 4
