@@ -1,0 +1,119 @@
+"""Lowering of the gradient by the weights of convolutions to tiled products over the pixels of all images."""
+
+from __future__ import annotations
+
+from netlang.backends.common.conv_problem import whole_number
+from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
+from netlang.backends.common.lowerings import Sliceable
+from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
+from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tile, supported
+from netlang.backends.cuda.kernels.split_sums import add_parts
+from netlang.backends.cuda.lower import LoweringContext, lowering
+from netlang.backends.cuda.steps import Launch
+from netlang.backends.cuda.tiles.block_tile import DEPTH, FLOAT, BlockTile
+from netlang.backends.cuda.tiles.pixel_copies import Window
+from netlang.backends.cuda.tiles.weight_gradient import ARGUMENTS, WeightGradient
+from netlang.ir.graph import Node
+
+_ENOUGH_BLOCKS = 264
+"""Two for each multiprocessor of a large GPU."""
+_USUAL_TILE = (64, 128)
+"""The tile that parts are counted for: they follow from sizes alone, so that float32 results are the same on all GPUs,
+whatever tile is best there."""
+_LEAST_STEPS = 4
+"""Stages of a part: fewer take longer to begin and end than to compute."""
+_MOST_BYTES = 1 << 26
+"""Of the sums of all parts."""
+_MOST_PLANES = 1 << 31
+"""Bytes of a group's channels in an image: distances within it are int32."""
+
+
+def _columns(problem: GradientProblem) -> int:
+    """Weights of an output channel."""
+    return problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
+
+
+def _blocks(problem: GradientProblem, rows: int, columns: int) -> int:
+    """Tiles of so many rows and columns, of all groups."""
+    down = -(-(problem.out_channels // problem.groups) // rows)
+    return down * -(-_columns(problem) // columns) * problem.groups
+
+
+def _tile(context: LoweringContext, problem: GradientProblem) -> BlockTile | None:
+    """The one that is done first if there are parts enough; None where the GPU has no room for any."""
+    work = Work(problem.out_channels // problem.groups, _columns(problem), problem.groups * _ENOUGH_BLOCKS)
+    precision, most = supported(context.precision, context.target), context.target.shared_bytes
+    return conv_tile(context.target, precision, work, lambda tile: _structure(problem, tile).shared <= most)
+
+
+def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:
+    """Windows of one element side by side need no gathering."""
+    plain = problem.kernel == problem.stride == (1, 1) and problem.size == problem.out
+    window = None if plain else Window(problem.kernel, problem.dilation, problem.flip)
+    return WeightGradient(tile, window, problem.out[0] * problem.out[1] % 4 == 0)
+
+
+def _fits(context: LoweringContext, node: Node) -> bool:
+    problem = gradient_problem(node, flipped=True)
+    if problem is None or _tile(context, problem) is None:
+        return False
+    return problem.channels // problem.groups * problem.size[0] * problem.size[1] * FLOAT < _MOST_PLANES
+
+
+def _slices(context: LoweringContext, node: Node) -> Sliceable:
+    return Sliceable((0, 1))
+
+
+@lowering("conv_weight_grad", priority=10, match=_fits, slices=_slices)
+def tiled_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
+    """The sums of every part of the pixels, then their sum."""
+    problem = gradient_problem(node, flipped=True)
+    assert problem is not None
+    tile = _tile(context, problem)
+    assert tile is not None
+    count, images = whole_number(node.out.type.size), node.inputs[0].shape[0]
+    pixels = images * (problem.out[0] * problem.out[1])
+    blocks, usual = (_blocks(problem, *shape) for shape in ((tile.rows, tile.columns), _USUAL_TILE))
+
+    def part_steps(sizes: Sizes) -> int:
+        steps = -(-evaluated(pixels, sizes) // DEPTH)
+        most = min(_ENOUGH_BLOCKS // usual, steps // _LEAST_STEPS, _MOST_BYTES // (count * FLOAT))
+        return max(1, -(-steps // max(1, most)))
+
+    def parts(sizes: Sizes) -> int:
+        return max(1, -(-evaluated(pixels, sizes) // (DEPTH * part_steps(sizes))))
+
+    sums = context.scratch(lambda sizes: count * parts(sizes) * FLOAT)
+    numbers = _numbers(context, node, problem, tile)
+    numbers |= {"parts": sums, "part_steps": part_steps, "total": pixels, "weights": count}
+    args = tuple(numbers[name] for name in ARGUMENTS)
+    work = pixels * count
+    fill = Launch(_structure(problem, tile).kernel, args, (sums,), work, grid=(blocks, parts, 1))
+    return [fill, add_parts(context, sums, context.buffer(node.out), count, parts)]
+
+
+def _numbers(context: LoweringContext, node: Node, problem: GradientProblem, tile: BlockTile) -> dict[str, Arg]:
+    """Arguments that do not depend on the split."""
+    x, dy = (context.buffer(v) for v in node.inputs)
+    pixels, plane = problem.out[0] * problem.out[1], problem.size[0] * problem.size[1]
+    rows, columns = problem.out_channels // problem.groups, _columns(problem)
+    return {
+        "b": x,
+        "a": dy,
+        "b_image": context.image_bytes(x, node.inputs[0].type),
+        "a_image": context.image_bytes(dy, node.inputs[1].type),
+        "b_group": problem.channels // problem.groups * plane * FLOAT,
+        "a_group": rows * pixels * FLOAT,
+        "rows": rows,
+        "columns": columns,
+        "row_tiles": -(-rows // tile.rows),
+        "column_tiles": -(-columns // tile.columns),
+        "pixels": pixels,
+        "height": problem.size[0],
+        "width": problem.size[1],
+        "out_width": problem.out[1],
+        "stride_down": problem.stride[0],
+        "stride_across": problem.stride[1],
+        "pad_top": problem.pad[0],
+        "pad_left": problem.pad[1],
+    }
