@@ -161,7 +161,7 @@ def _is_static(step: Step) -> bool:
     if step.loops:
         return False
     try:
-        for arg in step.args:
+        for arg in step.arguments:
             number = arg.offset if isinstance(arg, At) else arg
             if not isinstance(number, Value | Scratch):
                 assert not isinstance(number, Moving)

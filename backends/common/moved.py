@@ -16,7 +16,7 @@ Where = Mapping[Buffer, Place]
 def moved(step: Step, where: Where) -> Step:
     """A step with the body's values replaced by where they live."""
     writes = dict.fromkeys(b for buffer in step.writes for b in bases(placed(buffer, where)))
-    return replace(step, args=tuple(_argument(arg, where) for arg in step.args), writes=tuple(writes))
+    return replace(step.mapped(lambda arg: _argument(arg, where)), writes=tuple(writes))
 
 
 def placed(place: Place, where: Where) -> Place:

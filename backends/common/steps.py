@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from netlang.ir.dims import Dim, Sym, evaluate
 from netlang.ir.graph import Value
@@ -93,10 +93,19 @@ class Step:
     parallel: bool = True
     loops: tuple[Loop, ...] = ()
 
+    @property
+    def arguments(self) -> tuple[Arg, ...]:
+        """All that the kernel is told, wherever a backend puts it."""
+        return self.args
+
+    def mapped(self, change: Callable[[Arg], Arg]) -> Self:
+        """The step with other arguments."""
+        return replace(self, args=tuple(map(change, self.args)))
+
 
 def places(step: Step) -> list[Place]:
     """The addresses among a step's arguments."""
-    return [arg for arg in step.args if isinstance(arg, Value | Scratch | At | Moving)]
+    return [arg for arg in step.arguments if isinstance(arg, Value | Scratch | At | Moving)]
 
 
 def further(place: Place, bytes: Number) -> Place:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
+from netlang.backends.base import Array
 from netlang.backends.common.context import Context
 from netlang.backends.common.homes import External, Homes
 from netlang.backends.common.planning import scratch_places
@@ -43,9 +46,11 @@ class Addresses:
         sizes: Sizes,
         plan: MemoryPlan | None = None,
         arena: int = 0,
+        table: Callable[[Array], int] | None = None,
     ) -> None:
+        """`table` puts the rows of a launch into the memory of the device, int64, and returns their address."""
         self._context, self._homes, self._known, self._external = context, homes, known, external
-        self._sizes, self._plan, self._arena = sizes, plan, arena
+        self._sizes, self._plan, self._arena, self._table = sizes, plan, arena, table
         self._scratch: dict[Scratch, int] = {}
         for node in context.scratches:
             if plan is None:
@@ -92,8 +97,13 @@ class Addresses:
         x, y, z = (evaluated(n, self._sizes) for n in step.grid)
         if x * y * z == 0:
             return None
-        arguments = tuple(self._argument(a, rounds) for a in step.args)
-        return Launched(step.kernel, arguments, (x, y, z), self._extents(step))
+        arguments, extents = tuple(self._argument(a, rounds) for a in step.args), self._extents(step)
+        if step.rows:
+            assert self._table is not None
+            rows = np.array([[self._argument(a, rounds) for a in row] for row in step.rows], np.int64)
+            place = self._table(rows)
+            arguments, extents = (*arguments, place), (*extents, Extent(place, rows.nbytes, False))
+        return Launched(step.kernel, arguments, (x, y, z), extents)
 
     def _extents(self, step: Step) -> tuple[Extent, ...]:
         """Where the buffers of a step are; of slices, the whole that they lie in."""

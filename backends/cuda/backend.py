@@ -13,6 +13,7 @@ from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
 from netlang.backends.common.whole import lower_graph
+from netlang.backends.cuda import updates
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.devices import default_device
 from netlang.backends.cuda.executable import Executable
@@ -31,7 +32,7 @@ class Cuda:
 
     def __init__(self, options: Options | None = None, device: Device | None = None) -> None:
         self.options = options or Options()
-        self.passes: Sequence[Pass] = (cells.PASS,)
+        self.passes: Sequence[Pass] = (cells.PASS, updates.PASS)
         self._device = device
 
     @property

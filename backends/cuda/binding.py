@@ -46,6 +46,7 @@ class Binding:
         room = [*map(self._bytes, self._types), *map(self._copied, staged), plan.peak]
         ends = list(accumulate((-(-bytes // ALIGNMENT) * ALIGNMENT for bytes in room), initial=0))
         self._memory = device.allocate(max(1, ends[-1]))
+        self._tables: list[int] = []
         places = [self._memory + end for end in ends]
         self._places = dict(zip(self._types, places, strict=False))
         params = {External("param", name): resident.address for name, resident in residents.items()}
@@ -53,7 +54,7 @@ class Binding:
 
         def record(elsewhere: Mapping[External, int]) -> Recording:
             external = {**self._places, **params, **elsewhere}
-            addresses = Addresses(context, homes, known, external, sizes, plan, places[-2])
+            addresses = Addresses(context, homes, known, external, sizes, plan, places[-2], self._table)
             return device.record(addresses.launches(steps) + self._copies(homes, addresses, external, staging))
 
         self._recordings = Recordings(record, ALIGNMENT)
@@ -99,7 +100,14 @@ class Binding:
 
     def release(self) -> None:
         """Give the memory back."""
-        self._device.free(self._memory)
+        for place in (self._memory, *self._tables):
+            self._device.free(place)
+
+    def _table(self, rows: Array) -> int:
+        """Where the rows of a launch are on the device, as long as this is bound."""
+        self._tables.append(self._device.allocate(rows.nbytes))
+        self._device.upload(self._tables[-1], rows)
+        return self._tables[-1]
 
     def _bytes(self, home: External) -> int:
         shape, dtype = self._types[home]

@@ -34,6 +34,11 @@ def vectors_of(context: Context, nest: Nest) -> list[int]:
         return []
     if any(x.op == "normal" for x in nest.instructions):
         return []
+    return aligned_operands(context, nest)
+
+
+def aligned_operands(context: Context, nest: Nest) -> list[int]:
+    """The operands whose every four neighbours from a multiple of four on are one access."""
     indices = {x.attr("operand") for x in nest.instructions if x.op == "index"}
     return [i for i, o in enumerate(nest.operands) if (i in indices or o.dtype in VECTORS) and _is_aligned(context, o)]
 

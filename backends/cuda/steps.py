@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Self
 
-from netlang.backends.common.steps import Number, Step
+from netlang.backends.common.steps import Arg, Number, Step
 
 Grid = tuple[Number, Number, Number]
 
@@ -12,6 +15,19 @@ Grid = tuple[Number, Number, Number]
 @dataclass(frozen=True)
 class Launch(Step):
     """`kernel` is a `netlang.backends.cuda.kernel.Kernel`, `args` are its arguments in order; a grid with a number that
-    is zero is not launched."""
+    is zero is not launched.
+
+    rows    a table in the memory of the device, int64 row by row, of which the kernel gets the address as its last
+            argument: for a launch that does more than its arguments could say. All rows have one length.
+    """
 
     grid: Grid = (1, 1, 1)
+    rows: tuple[tuple[Arg, ...], ...] = ()
+
+    @property
+    def arguments(self) -> tuple[Arg, ...]:
+        return (*self.args, *chain.from_iterable(self.rows))
+
+    def mapped(self, change: Callable[[Arg], Arg]) -> Self:
+        rows = tuple(tuple(map(change, row)) for row in self.rows)
+        return replace(super().mapped(change), rows=rows)

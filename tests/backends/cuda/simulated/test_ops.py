@@ -5,7 +5,6 @@ The oracle is the graph as it was before any pass, evaluated by NumPy in float64
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 import netlang.ops  # noqa: F401
-from netlang import NetError
 from netlang.backends.cuda import Cuda
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.ir.graph import Value
@@ -31,56 +29,28 @@ EXAMPLES = 4
 LIMIT = 300
 """Elements of a main input at most: each thread of the GPU is carried out one after the other."""
 
-MISSING = frozenset({"matmul"})
-"""Ops that no lowering carries out yet, on some shapes at least. Whoever writes one takes its op out of here."""
-
 OPS = sorted(RECIPES)
 DIFFERENTIABLE = [op for op in OPS if registered()[op].gradient is not None]
-_CANNOT = re.compile(r"the cuda backend cannot carry out (\S+) on")
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_forward(op: str) -> None:
-    if op in MISSING:
-        with pytest.raises(NetError, match=_CANNOT):
-            forward(op)
-    else:
-        forward(op)
+@bounded(EXAMPLES)
+@given(data=st.data())
+def test_forward(op: str, data: st.DataObject) -> None:
+    drawn = Drawn(Draw(data.draw, LIMIT))
+    results = drawn.node(op, RECIPES[op].case(drawn.d))
+    compare(drawn, named("y", results), inference_pipeline(), exact=op in OWN_TYPES)
 
 
 @pytest.mark.parametrize("op", DIFFERENTIABLE)
-def test_gradient(op: str) -> None:
-    try:
-        gradient(op)
-    except NetError as fault:
-        found = _CANNOT.search(str(fault))
-        if found is None or found[1] not in MISSING:
-            raise
-        pytest.skip(f"no lowering of {found[1]} yet")
-
-
-def forward(op: str) -> None:
-    @bounded(EXAMPLES)
-    @given(data=st.data())
-    def drawn_again(data: st.DataObject) -> None:
-        drawn = Drawn(Draw(data.draw, LIMIT))
-        results = drawn.node(op, RECIPES[op].case(drawn.d))
-        compare(drawn, named("y", results), inference_pipeline(), exact=op in OWN_TYPES)
-
-    drawn_again()
-
-
-def gradient(op: str) -> None:
-    @bounded(EXAMPLES)
-    @given(data=st.data())
-    def drawn_again(data: st.DataObject) -> None:
-        drawn = Drawn(Draw(data.draw, LIMIT))
-        results = drawn.node(op, RECIPES[op].case(drawn.d))
-        slopes = drawn.slopes(results)
-        assume(slopes)
-        compare(drawn, slopes, training_pipeline(), exact=op in OWN_TYPES)
-
-    drawn_again()
+@bounded(EXAMPLES)
+@given(data=st.data())
+def test_gradient(op: str, data: st.DataObject) -> None:
+    drawn = Drawn(Draw(data.draw, LIMIT))
+    results = drawn.node(op, RECIPES[op].case(drawn.d))
+    slopes = drawn.slopes(results)
+    assume(slopes)
+    compare(drawn, slopes, training_pipeline(), exact=op in OWN_TYPES)
 
 
 def compare(drawn: Drawn, outputs: Mapping[str, Value], passes: Sequence[Pass], *, exact: bool) -> None:

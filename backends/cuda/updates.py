@@ -1,0 +1,63 @@
+"""updates: what changes parameters, element by element, becomes one node for all of them.
+
+Before                                                            After
+    %1, %2 = fused(%m1, %d1, %$lr, %w1) {kind = "loop"} {...}         %1, %2, %3, %4 = fused(%m1, %d1, %$lr, %w1,
+    %3, %4 = fused(%m2, %d2, %$lr, %w2) {kind = "loop"} {...}                 %m2, %d2, %w2) {kind = "updates"} {...}
+    update w1 = %1 ...                                                update w1 = %1 ...
+
+An optimiser has a loop for every parameter, most of them short; on a GPU each would cost a launch. All of them are
+carried out after the last gradient, which until then has to be kept. Nothing is computed in another way.
+"""
+
+from __future__ import annotations
+
+from netlang.ir.build import Builder, make_node
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.opdef import opdef
+from netlang.ir.rewrite import merged_spans, replace_values
+from netlang.passes.manager import Pass
+
+KIND = "updates"
+"""Of the fused node."""
+ORIGIN = "updates"
+
+
+def run(graph: Graph) -> Graph:
+    """`graph` with its updates in one node, where there are several."""
+    changed = {v for _, v in graph.updates} - {v for _, v in graph.outputs}
+    read = {v for node in graph.nodes for v in node.inputs}
+    found = [n for n in graph.nodes if changed.issuperset(n.results) and read.isdisjoint(n.results) and _is_loop(n)]
+    if len(found) < 2:
+        return graph
+    together = _together(found)
+    results = [v for node in found for v in node.results]
+    return replace_values(graph, dict(zip(results, together.results, strict=True)))
+
+
+PASS = Pass("updates", run)
+
+
+def _is_loop(node: Node) -> bool:
+    """Whether a node computes results of one shape, element by element, of tensors of that shape and of single
+    numbers."""
+    if node.op != "fused" or node.attrs["kind"] != "loop" or node.device is not None:
+        return False
+    assert node.body is not None
+    shape = node.out.shape
+    values = [v for n in node.body.nodes for v in n.results]
+    alike = all(v.shape in ((), shape) for v in values)
+    return alike and all("elementwise" in opdef(n.op).traits or n.op in ("input", "const") for n in node.body.nodes)
+
+
+def _together(nodes: list[Node]) -> Node:
+    """One node that does what several do."""
+    b = Builder(origin=ORIGIN)
+    outer = list(dict.fromkeys(v for node in nodes for v in node.inputs))
+    leaves = {v: b.input(f"a{i}", v.type) for i, v in enumerate(outer)}
+    results: list[Value] = []
+    for node in nodes:
+        assert node.body is not None
+        inner = dict(zip(node.body.inputs, (leaves[v] for v in node.inputs), strict=True))
+        results += [v for _, v in replace_values(node.body, inner).outputs]
+    body = Graph(KIND, tuple(leaves.values()), (), tuple((f"r{i}", v) for i, v in enumerate(results)))
+    return make_node("fused", outer, {"kind": KIND}, spans=merged_spans(nodes), origin=ORIGIN, body=body)

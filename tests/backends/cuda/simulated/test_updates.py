@@ -1,0 +1,85 @@
+"""The updates of all parameters in one launch: the same bits as in one launch each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+import netlang.ops  # noqa: F401
+from netlang.backends.cuda import Cuda, updates
+from netlang.backends.cuda.kernels.updates import _LEAST
+from netlang.backends.cuda.simulator.device import Simulator
+from netlang.ir.graph import Graph, Value
+from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
+from netlang.passes.manager import PassManager
+from tests.backends.compared import Array, B
+
+SHAPES = ((5, 8), (12,), (3,), (1,), (2, 2, 4), (_LEAST + 5,))
+
+
+def momentum(shapes: Sequence[tuple[int, ...]], decay: Sequence[float]) -> Graph:
+    """w' = w - lr (v' + decay w) with v' = 0.9 v + g, where a flag says that the step is taken."""
+    lr, taken = B.input("lr", TensorType(DType.F32, ())), B.input("taken", TensorType(DType.BOOL, ()))
+    inputs, params, changed = [lr, taken], list[Value](), list[tuple[str, Value]]()
+    for i, (shape, rate) in enumerate(zip(shapes, decay, strict=True)):
+        kind = TensorType(DType.F32, shape)
+        g = B.input(f"g{i}", kind)
+        w, v = (B.param(f"{name}{i}", kind, "weight", ("constant", 0.0)) for name in "wv")
+        next_v = B.add(B.scale(v, 0.9), g)
+        change = B.add(next_v, B.scale(w, rate)) if rate else next_v
+        next_w = B.sub(w, B.mul(change, lr))
+        inputs.append(g)
+        params += [w, v]
+        changed += [(f"w{i}", B.op("where", taken, next_w, w)), (f"v{i}", B.op("where", taken, next_v, v))]
+    return Graph("momentum", tuple(inputs), tuple(params), (), tuple(changed))
+
+
+def arrays(values: Sequence[Value], seed: int) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    return {v.node.name: np.asarray(rng.normal(size=v.type.concrete({})).astype(v.dtype.numpy)) for v in values}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_one_launch_for_each_kind_of_update_and_the_same_bits(taken: bool) -> None:
+    graph = PassManager().run(momentum(SHAPES, [0.0, 0.0, 0.0, 0.0, 1e-4, 0.0]), (fuse.PASS,))
+    inputs = {**arrays(graph.inputs, 0), "taken": np.array(taken), "lr": np.array(0.1, np.float32)}
+    found: list[dict[str, Array]] = []
+    launches: list[int] = []
+    for prepared in (graph, updates.run(graph)):
+        program = Cuda(device=Simulator()).compile(prepared)
+        params = arrays(graph.params, 1)
+        for _ in range(2):
+            program.run(inputs, params)
+        found.append(params)
+        launches.append(len(program.steps))
+    # Of one element there is no axis, and with a decay it is another loop.
+    assert launches == [6, 3]
+    for name, array in found[0].items():
+        assert array.tobytes() == found[1][name].tobytes(), name
+    if taken:
+        w = arrays(graph.params, 1)["w1"]
+        assert np.abs(found[1]["w1"] - w).min() > 1e-3
+
+
+def test_what_is_read_besides_keeps_its_own_node() -> None:
+    graph = PassManager().run(momentum(SHAPES[:2], [0.0, 0.0]), (fuse.PASS,))
+    ((_, w), *_) = graph.updates
+    shown = graph.replace(outputs=(("w", w),))
+    assert updates.run(shown) is shown
+    assert [n.attrs["kind"] for n in updates.run(graph).nodes if n.op == "fused"] == ["updates"]
+
+
+def test_a_parameter_that_another_loop_reads_is_not_written_over() -> None:
+    """Both weights become what the other one was."""
+    kind = TensorType(DType.F32, (40,))
+    w, v = (B.param(name, kind, "weight", ("constant", 0.0)) for name in "wv")
+    graph = Graph("g", (), (w, v), (), (("w", B.scale(B.neg(v), 2.0)), ("v", B.scale(B.neg(w), 2.0))))
+    prepared = updates.run(PassManager().run(graph, (fuse.PASS,)))
+    assert [n.attrs["kind"] for n in prepared.nodes if n.op == "fused"] == ["updates"]
+    params = arrays(graph.params, 1)
+    before = {name: array.copy() for name, array in params.items()}
+    Cuda(device=Simulator()).compile(prepared).run({}, params)
+    assert np.array_equal(params["w"], -2 * before["v"]) and np.array_equal(params["v"], -2 * before["w"])
