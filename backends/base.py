@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -218,6 +218,48 @@ class Adopting(Protocol):
         Where a call has one among its inputs, all its outputs are in the memory of the device. Raises NetError for an
         array that is somewhere else, or does not lie in order.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A net that is to be written into a file.
+
+    net      as it was declared
+    graph    after the passes that all backends have in common
+    params   the values of its parameters
+    """
+
+    net: Graph
+    graph: Graph
+    params: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a file: code for which kinds of machines (none: all that the backend knows), by how many
+    processes it may be compiled, and the largest sizes of symbolic dims where the code must be told."""
+
+    machines: tuple[str, ...] = ()
+    processes: int = 1
+    largest: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a backend has to say in a file's manifest, and its members: see `netlang.runtime.artifact`."""
+
+    content: Mapping[str, Any]
+    members: Mapping[str, Any]
+
+
+@runtime_checkable
+class Packaging(Protocol):
+    """What a backend may offer besides: compiled nets as files."""
+
+    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
+        """Everything that running these nets takes, but for the weights. `content` has a `nets` object with what there
+        is to say of each. Raises NetError for a kind of machine that there is not."""
         ...
 
 

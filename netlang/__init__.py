@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netlang.diagnostics import NetError as NetError
     from netlang.driver import compile as compile
+    from netlang.runtime.artifact.loading import load as load
     from netlang.runtime.course import train as train
     from netlang.runtime.data.dataset import Dataset as Dataset
     from netlang.runtime.data.sources import load as data
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Dataset", "Model", "NetError", "Options", "Progress", "Trainer", "__version__", "compile", "data", "train"]
+__all__ = [
+    "Dataset",
+    "Model",
+    "NetError",
+    "Options",
+    "Progress",
+    "Trainer",
+    "__version__",
+    "compile",
+    "data",
+    "load",
+    "train",
+]
 
 # In a checkout that is not what is installed (Python started in its root), `backends` and `grammar` lie beside this
 # folder; installing puts them inside.
@@ -40,6 +53,7 @@ _PLACES = {
     "compile": ("netlang.driver", "compile"),
     "data": ("netlang.runtime.data.sources", "load"),
     "Dataset": ("netlang.runtime.data.dataset", "Dataset"),
+    "load": ("netlang.runtime.artifact.loading", "load"),
     "Model": ("netlang.runtime.model", "Model"),
     "NetError": ("netlang.diagnostics", "NetError"),
     "Options": ("netlang.runtime.fit", "Options"),

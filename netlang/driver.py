@@ -14,18 +14,21 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-from netlang import config
+from netlang import __version__, config
 from netlang.backends.base import (
     PRECISIONS,
     Adopting,
     AheadOfTime,
     Array,
     Backend,
+    Deployed,
     Executable,
     Observer,
     Options,
+    Packaging,
     Portable,
     Report,
+    Request,
     Tunable,
     Tuning,
 )
@@ -39,6 +42,8 @@ from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, recompute, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
+from netlang.runtime.artifact import write_artifact
+from netlang.runtime.artifact.deploying import Weights, net_content, source_content
 from netlang.runtime.family import Family
 from netlang.runtime.model import Model, batch_symbol, user_inputs
 from netlang.runtime.samples import initial_params, random_inputs
@@ -144,6 +149,33 @@ def assemble(module: Module, backend: Backend, net: str | None = None, threads: 
     """A model whose code is generated when it is first run: training alone never needs that of inference."""
     graph = choose(module, net)
     return Maker(module, backend, threads).model(graph.name, Family(module.kept_with(graph.name)))
+
+
+def write_nets(path: str | os.PathLike[str], models: Sequence[Model], backend: Backend, request: Request) -> int:
+    """Write compiled nets of one file, with their weights, into a file that `netlang.load` opens; returns its bytes.
+
+    The first is the one that is loaded without being named. Raises NetError for nets without weights, for a backend
+    whose code cannot be kept in files, and where the file cannot be written.
+    """
+    if not isinstance(backend, Packaging):
+        raise NetError(f"what is compiled for target '{backend.name}' cannot be kept in a file")
+    for model in models:
+        if not model.family.ready:
+            raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
+    weights, module = Weights(), models[0].module
+    graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
+    package = backend.package([Deployed(m.net, graphs[m.name], m.store) for m in models], request)
+    said = package.content["nets"]
+    nets = {m.name: {**net_content(m.net, graphs[m.name], m.store, weights), **said[m.name]} for m in models}
+    content = {
+        **package.content,
+        "target": backend.name,
+        "netlang": __version__,
+        "source": source_content(module),
+        "net": models[0].name,
+        "nets": nets,
+    }
+    return write_artifact(path, content, {**package.members, "weights": weights.body()})
 
 
 @dataclass(frozen=True)

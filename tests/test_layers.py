@@ -15,7 +15,9 @@ _ROOT = Path(__file__).parent.parent
 _LEVELS = {
     "diagnostics": 0,
     "config": 0,
+    "memory": 0,
     "storage": 0,
+    "placement": 0,
     "ir": 1,
     "pictures": 1,
     "ops": 2,

@@ -11,17 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netlang.backends.common.context import Context, storage
+from netlang.backends.common.external import External as External
 from netlang.backends.common.steps import At, Buffer, Moving, Scratch, Step, bases, evaluated, places
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import VIEWS
-
-
-@dataclass(frozen=True)
-class External:
-    """An array that the caller brings along: `kind` is input, param or output."""
-
-    kind: str
-    name: str
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 
+from netlang import placement
 from netlang.backends.common.context import Context
 from netlang.backends.common.homes import Homes
 from netlang.backends.common.steps import Buffer, Scratch, Sizes, evaluated
 from netlang.ir.graph import Node, Value
-from netlang.passes import placement
 from netlang.passes.memory import MemoryPlan, plan
-from netlang.passes.placement import align, place
+from netlang.placement import ALIGNMENT, align, place
 
 
 def plan_memory(context: Context, homes: Homes, sizes: Sizes) -> MemoryPlan:
@@ -24,14 +25,30 @@ def plan_memory(context: Context, homes: Homes, sizes: Sizes) -> MemoryPlan:
     def scratch(node: Node) -> int:
         return scratch_places(context, homes, node, sizes)[1]
 
+    found = _plan(context, sizes, size_of, scratch)
+    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
+
+
+def plan_lives(context: Context, homes: Homes) -> MemoryPlan:
+    """When memory is needed, and what is computed in place of what, which no size enters: its offsets mean nothing."""
+
+    def size_of(value: Value) -> int:
+        return ALIGNMENT if homes.in_arena(value) else 0
+
+    def scratch(node: Node) -> int:
+        return 0 if homes.hoisted.issuperset(context.scratches.get(node, ())) else ALIGNMENT
+
+    return _plan(context, {}, size_of, scratch)
+
+
+def _plan(
+    context: Context, sizes: Sizes, size_of: Callable[[Value], int], scratch: Callable[[Node], int]
+) -> MemoryPlan:
     def may_alias(node: Node, index: int) -> bool:
         return index in context.in_place.get(node, ())
 
     within = {value: found.whole for value, found in context.slices.items()}
-    found = plan(
-        context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within, run_on=True
-    )
-    return replace(found, kept=sum(kept_bytes(context, buffer) for buffer in homes.kept))
+    return plan(context.graph, sizes, size_of=size_of, scratch=scratch, may_alias=may_alias, within=within, run_on=True)
 
 
 def kept_bytes(context: Context, buffer: Buffer) -> int:

@@ -6,21 +6,15 @@ addresses, dims for numbers. A lowering says what to call, never where memory is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from netlang.ir.dims import Dim, Sym, evaluate
+from netlang.backends.common.numbers import Number as Number
+from netlang.backends.common.numbers import Sizes as Sizes
+from netlang.backends.common.numbers import evaluated as evaluated
+from netlang.ir.dims import Dim, Sym
 from netlang.ir.graph import Value
-
-Sizes = Mapping[str, int]
-Number = Dim | Callable[[Sizes], int]
-"""A size: a symbolic dim, or a function of the sizes where a dim cannot say it (chunk counts, minima)."""
-
-
-def evaluated(number: Number, sizes: Sizes) -> int:
-    """What a size is for these sizes. Raises KeyError where it depends on one that is not given."""
-    return evaluate(number, sizes) if isinstance(number, int | Sym) else number(sizes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
-from netlang.backends.base import Array, Options, Report, Tuning
+from netlang.backends.base import Array, Deployed, Options, Package, Report, Request, Tuning
 from netlang.backends.common import cells
 from netlang.backends.common.choices import Choices, Remembered, Trial
 from netlang.backends.common.homes import find_homes
@@ -18,9 +18,11 @@ from netlang.backends.common.steps import Step
 from netlang.backends.common.whole import lower_graph
 from netlang.backends.cpu import layout, prologue, remembered
 from netlang.backends.cpu import threads as pool
-from netlang.backends.cpu.executable import Executable
+from netlang.backends.cpu.executable import Executable, called
 from netlang.backends.cpu.lower import LoweringContext
+from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import Target, host
+from netlang.backends.cpu.translation import Translation
 from netlang.backends.cpu.tune import tune
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
@@ -33,10 +35,12 @@ class Cpu:
 
     name = "cpu"
 
-    def __init__(self, options: Options | None = None) -> None:
-        """Raises NetError for options that it cannot follow."""
+    def __init__(self, options: Options | None = None, target: Target | None = None) -> None:
+        """`target`: this machine if none is given. Raises NetError for options that it cannot follow."""
         self.options = (options or Options()).in_float32(self.name)
-        blocks, joined = layout.layout_pass(self.options), prologue.prologue_pass(self.options)
+        self.target = target or host()
+        blocks = layout.layout_pass(self.options, self.target)
+        joined = prologue.prologue_pass(self.options, self.target)
         self.passes: Sequence[Pass] = (cells.PASS, blocks, joined)
 
     def prepare(self, graph: Graph) -> Graph:
@@ -46,12 +50,25 @@ class Cpu:
     def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
         """Machine code for a prepared graph. Raises NetError, with the node's place, where an op is not supported."""
         count = _count(threads)
-        context, steps = lowered(graph, host(), self.options, self._choices(count))
+        context, steps = lowered(graph, self.target, self.options, self._choices(count))
         return Executable(graph, context, steps, count)
+
+    def program(self, graph: Graph) -> Program:
+        """What a prepared graph comes to, by the model of costs alone; no code is generated."""
+        context, steps = lowered(graph, self.target, self.options)
+        homes = find_homes(context, steps)
+        return Translation(context, homes, called(graph, homes, steps)).program
+
+    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
+        """Programs and machine code for several kinds of processors, as `netlang.backends.base.Packaging` says."""
+        # Imported here: it makes backends like this one.
+        from netlang.backends.cpu.artifact.writing import package
+
+        return package(nets, request, self.options)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""
-        context, steps = lowered(graph, host(), self.options, self._choices(_count(None)))
+        context, steps = lowered(graph, self.target, self.options, self._choices(_count(None)))
         return plan_memory(context, find_homes(context, steps), sizes)
 
     def tune(
@@ -72,7 +89,7 @@ class Cpu:
         count = _count(threads)
 
         def make(trial: Trial) -> Executable:
-            context, steps = lowered(graph, host(), self.options, trial)
+            context, steps = lowered(graph, self.target, self.options, trial)
             return Executable(graph, context, steps, count)
 
         return tune(make, inputs, params, count, seconds, report)

@@ -3,79 +3,44 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from math import prod
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from netlang.backends.base import Array
-from netlang.backends.common.homes import External, Home, Homes
-from netlang.backends.common.planning import plan_memory, scratch_places
-from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step
-from netlang.backends.cpu.lower import LoweringContext
+from netlang.backends.common.external import External
+from netlang.backends.common.numbers import Sizes, evaluated
+from netlang.backends.cpu.arena import plan_arena
 from netlang.backends.cpu.pages import reserve
-from netlang.backends.cpu.program import Table, make_table
-from netlang.backends.cpu.threads import pool
-from netlang.ir.graph import Value
-from netlang.passes.memory import MemoryPlan
+from netlang.backends.cpu.program import CONSTANT, KEPT, Copied, Program, Room
+from netlang.backends.cpu.tables import Home, Table, make_table
+from netlang.backends.cpu.threads import Code, Pool
+
+Array = NDArray[Any]
 
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""
 
 
-class Layout:
-    """Addresses of buffers: a number where it is known when the program is bound, else the home it depends on."""
-
-    def __init__(
-        self,
-        homes: Homes,
-        constants: Mapping[Value, int],
-        plan: MemoryPlan | None,
-        arena: int,
-        context: LoweringContext,
-    ) -> None:
-        self.homes, self.constants, self.plan, self.arena = homes, constants, plan, arena
-        self.context = context
-        self.scratch: dict[Scratch, int] = {}
-
-    def place_scratch(self, sizes: Sizes) -> None:
-        """Give the scratch buffers of each node their places inside the node's working memory."""
-        assert self.plan is not None
-        for node, (offset, _) in self.plan.scratch.items():
-            found, _ = scratch_places(self.context, self.homes, node, sizes)
-            self.scratch.update({scratch: self.arena + offset + place for scratch, place in found.items()})
-
-    def of(self, buffer: Buffer) -> int | Home:
-        """The place of a buffer's storage; the buffer may start some bytes after it."""
-        if isinstance(buffer, Scratch):
-            return self.scratch.get(buffer, buffer)
-        root = self.context.storage(buffer)
-        if root in self.constants:
-            return self.constants[root]
-        home = self.homes.of(root)
-        if home is not None:
-            return home
-        assert self.plan is not None
-        return self.arena + self.plan.offsets[root]
-
-
 def threads_for(table: Table, threads: int) -> int:
-    """How many of `threads` may carry the steps out."""
+    """How many of `threads` may carry the lines out."""
     return threads if table.work >= SERIAL_PROGRAM else 1
 
 
-def run_table(table: Table, threads: int) -> None:
-    """Carry the steps out, on up to so many threads: on one where that has been faster."""
+def run_table(pool: Pool, table: Table, threads: int) -> None:
+    """Carry the lines out, on up to so many threads: on one where that has been faster."""
     if len(table.program) <= 1:
         return
     if threads_for(table, threads) == 1:
-        pool().run(table.program_address, 1)
+        pool.run(table.program_address, 1)
         return
     pace = table.pace
     wanted = threads if pace.next_together() else 1
     start = perf_counter_ns()
-    given = pool().run(table.program_address, wanted)
+    given = pool.run(table.program_address, wanted)
     pace.note(given > 1, perf_counter_ns() - start)
 
 
@@ -84,39 +49,45 @@ class Binding:
 
     def __init__(
         self,
-        context: LoweringContext,
-        homes: Homes,
-        steps: Sequence[Step],
-        constants: Mapping[Value, int],
+        program: Program,
+        constants: Mapping[Room, int],
         sizes: Sizes,
         threads: int,
+        code: Code,
+        pool: Pool,
     ) -> None:
-        graph = context.graph
-        self.plan = plan_memory(context, homes, sizes)
-        self.arena = reserve(max(1, self.plan.peak))
-        self._layout = Layout(homes, constants, self.plan, self.arena.ctypes.data, context)
-        self._layout.place_scratch(sizes)
-        self.table = make_table(steps, self._layout, sizes, threads)
+        self._program, self._constants, self._pool = program, constants, pool
+        plan = plan_arena(program, sizes)
+        self.arena = reserve(max(1, plan.bytes))
+        self._offsets = plan.offsets
+        self.table = make_table(program.lines, self.place_of, sizes, code, threads)
         self.prepared: object = None
-        """Keeps alive the memory of hoisted buffers that the table refers to."""
-        self._homes = homes
-        self._outputs = [(name, v.type.concrete(sizes), v.dtype.numpy) for name, v in graph.outputs]
+        """Keeps alive the memory of kept rooms that the table refers to."""
+        self._outputs = [(r.name, tuple(evaluated(d, sizes) for d in r.shape), r.dtype) for r in program.results]
         external = [home for home in self.table.places if isinstance(home, External)]
         self._moving = [home for home in external if home.kind != "param"]
         self._params = [home for home in external if home.kind == "param"]
         self._param_names = [home.name for home in self._params]
         self._arrays: list[Array] = []
         self._ids: list[int] = []
-        self._shapes = {c.source: c.source.type.concrete(sizes) for c in homes.copies}
+        self._shapes = [tuple(evaluated(d, sizes) for d in copy.shape) for copy in program.copies]
+
+    def place_of(self, room: Room) -> int | Home:
+        """The address of a room where it is known, else the home it depends on."""
+        if isinstance(room.home, External):
+            return room.home
+        if room.home == CONSTANT:
+            return self._constants[room]
+        return room if room.home == KEPT else self.arena.ctypes.data + self._offsets[room]
 
     def run(
         self,
         inputs: Mapping[str, Array],
         params: Mapping[str, Array],
         threads: int,
-        carry_out: Callable[[Table, int], None] = run_table,
+        carry_out: Callable[[Pool, Table, int], None] = run_table,
     ) -> dict[str, Array]:
-        """One call; hoisted buffers have been placed before. A profile has a way of its own to `carry_out` steps."""
+        """One call; kept rooms have been placed before. A profile has a way of its own to `carry_out` lines."""
         outputs = {name: np.empty(shape, dtype) for name, shape, dtype in self._outputs}
         given = {"input": inputs, "param": params, "output": outputs}
         for home in self._moving:
@@ -124,8 +95,8 @@ class Binding:
         # Params are usually the same arrays as in the last call, and asking for an address takes its time.
         if list(map(id, map(params.__getitem__, self._param_names))) != self._ids:
             self._place_params(params)
-        carry_out(self.table, threads)
-        if self._homes.copies:
+        carry_out(self._pool, self.table, threads)
+        if self._program.copies:
             self._copy(given)
         return outputs
 
@@ -138,22 +109,19 @@ class Binding:
 
     def _copy(self, given: Mapping[str, Mapping[str, Array]]) -> None:
         """All is read before anything is written: parameters may change places."""
-        sources = [self._array(copy.source, given) for copy in self._homes.copies]
-        for copy, source in zip(self._homes.copies, sources, strict=True):
+        copies = self._program.copies
+        sources = [self._array(c, shape, given) for c, shape in zip(copies, self._shapes, strict=True)]
+        for copy, source in zip(copies, sources, strict=True):
             target = given[copy.target.kind][copy.target.name]
             np.copyto(target, source.reshape(target.shape))
 
-    def _array(self, value: Value, given: Mapping[str, Mapping[str, Array]]) -> Array:
-        """The elements of a value after the last step."""
-        root = self._layout.context.storage(value)
-        if root.node.op == "const":
-            return np.asarray(root.node.attrs["value"])
-        home = self._layout.of(root)
-        if isinstance(home, External):
-            array = given[home.kind][home.name]
-            return array.copy() if home.kind == "param" else array
-        address = self.table.known[home] if not isinstance(home, int) else home
-        return array_at(address, self._shapes[value], value.dtype.numpy)
+    def _array(self, copy: Copied, shape: tuple[int, ...], given: Mapping[str, Mapping[str, Array]]) -> Array:
+        """The elements of what is copied, after the last line."""
+        place = self.place_of(copy.source)
+        if isinstance(place, External):
+            array = given[place.kind][place.name]
+            return array.copy() if place.kind == "param" else array
+        return array_at(place if isinstance(place, int) else self.table.known[place], shape, copy.dtype)
 
 
 def address_of(array: Array) -> int:
@@ -164,6 +132,6 @@ def address_of(array: Array) -> int:
 
 def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """The memory at an address as an array, which does not keep it alive."""
-    count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    count = prod(shape) * dtype.itemsize
     memory = (ctypes.c_uint8 * count).from_address(address)
     return np.ctypeslib.as_array(memory).view(dtype).reshape(shape)

@@ -26,12 +26,17 @@ def build(kernels: Iterable[Kernel], processes: int, target: Target | None = Non
     many processes where it is missing."""
     target = target or host()
     wanted = list(dict.fromkeys(kernels))
+    compile_missing(wanted, processes, target)
+    for kernel in wanted:
+        loader.address(kernel, target)
+
+
+def compile_missing(wanted: Sequence[Kernel], processes: int, target: Target) -> None:
+    """Leave object code in the cache for those kernels that it has none of, as far as several processes are of use."""
     missing = [k for k in wanted if not loader.is_there(k, target)]
     count = min(processes, len(missing) // 2)
     if len(missing) >= FEWEST and count > 1 and can_fork() and objects.is_writable():
         _together(sorted(missing, key=_cost, reverse=True), count, target)
-    for kernel in wanted:
-        loader.address(kernel, target)
 
 
 def _cost(kernel: Kernel) -> int:

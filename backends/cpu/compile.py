@@ -7,11 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from netlang.backends.cpu.codegen import machine, optimized, text_of
+from netlang.backends.cpu.foreign import ALLOWED
 from netlang.backends.cpu.kernel import Emitted, Kernel
-from netlang.backends.cpu.target import LIBM, Target, host
-
-ALLOWED = frozenset((*LIBM, "syscall", "sched_yield", "SwitchToThread", "clock_gettime", "memset", "memcpy", "memmove"))
-"""What object code may leave to the linker."""
+from netlang.backends.cpu.target import Target, host
 
 
 @dataclass(frozen=True)

@@ -39,3 +39,6 @@ MOVE_WORDS = 4
 was copied), and what is added every second round from then on."""
 COPY = LINE
 """Bytes before the words of a copy: the number of the round that its thread is in."""
+
+FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
+"""Linux's number of the system call `futex` by machine."""

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
-
-import numpy as np
+from functools import partial
 
 from netlang.backends.base import Array, StepTime
 from netlang.backends.common.context import storage
-from netlang.backends.common.homes import External, buffers, find_homes
-from netlang.backends.common.planning import plan_memory
+from netlang.backends.common.homes import External, Homes, buffers, find_homes
+from netlang.backends.common.numbers import Sizes
 from netlang.backends.common.steps import Step
+from netlang.backends.cpu import loader
+from netlang.backends.cpu.arena import kept_bytes, plan_arena
 from netlang.backends.cpu.binding import Binding
 from netlang.backends.cpu.build import build
 from netlang.backends.cpu.dump import dump_steps
 from netlang.backends.cpu.lower import LoweringContext
 from netlang.backends.cpu.prepared import Prepared, Prologue, note_change
 from netlang.backends.cpu.profile import StepClock, kernel_text, measured_peak, step_bytes
-from netlang.backends.cpu.threads import aligned, entry_points
-from netlang.ir.dims import names
+from netlang.backends.cpu.runner import Runner, Shapes
+from netlang.backends.cpu.threads import entry_points
+from netlang.backends.cpu.translation import Translation
+from netlang.backends.cpu.workers import pool
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.sizes import check_sizes
 from netlang.runtime.arrays import bind_sizes
-
-MOST_SIZES = 16
-"""For this many different sizes programs and their memory are kept."""
 
 
 class Executable:
@@ -43,12 +41,12 @@ class Executable:
         self._context = context
         self._homes = find_homes(context, steps)
         self._owners = {id(step): node for node, own in steps.items() for step in own}
-        hoisted = set(map(id, self._homes.prologue))
-        self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
-        self._constants, self._kept = _constants([*self._homes.prologue, *self._steps])
-        self._symbolic = [v.node.name for v in graph.inputs if any(map(names, v.shape))]
-        self._bindings: dict[tuple[tuple[int, ...], ...], deque[Binding]] = {}
-        self._prologue = Prologue(context, self._homes, self._constants, threads)
+        self._steps = called(graph, self._homes, steps)
+        translation = Translation(context, self._homes, self._steps)
+        self._program = translation.program
+        code = partial(loader.address, target=context.target)
+        self._runner = Runner(self._program, code, pool(), threads, self._sizes)
+        self._prologue = Prologue(context, self._homes, translation.room, self._runner)
         self._prepared: Prepared | None = None
         build([step.kernel for step in (*self._homes.prologue, *self._steps)], threads, context.target)
         build(entry_points(threads), threads)
@@ -56,25 +54,15 @@ class Executable:
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""
-        key = tuple([inputs[name].shape for name in self._symbolic])
-        free = self._bindings.get(key)
-        if free is None:
-            free = self._room_for(key)
-        try:
-            binding = free.pop()
-        except IndexError:
-            binding = self._bind({name: array.shape for name, array in inputs.items()})
-        if self._homes.hoisted:
-            self._prepare(binding, params)
-        outputs = binding.run(inputs, params, self.threads)
-        free.append(binding)
+        prepare = partial(self._prepare, params=params) if self._homes.hoisted else None
+        outputs = self._runner.run(inputs, params, prepare)
         if self.graph.updates:
             note_change()
         return outputs
 
     def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
         """Time every step in each of so many calls, as `netlang.backends.base.Profiled` describes it."""
-        binding = self._bind({name: array.shape for name, array in inputs.items()})
+        binding = self._runner.bind({name: array.shape for name, array in inputs.items()})
         clock = StepClock()
         for _ in range(calls):
             if self._homes.hoisted:
@@ -106,12 +94,11 @@ class Executable:
         for name in set(params) - needed - set(self._prologue.names):
             del params[name]
         self._prepared = self._prologue.freeze(params, needed)
-        self._bindings.clear()  # they keep the arrays of their last call
+        self._runner.bindings.clear()  # they keep the arrays of their last call
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
-        plan = plan_memory(self._context, self._homes, sizes)
-        return plan.peak + plan.kept
+        return plan_arena(self._program, sizes).bytes + kept_bytes(self._program)
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -123,40 +110,26 @@ class Executable:
         """The steps done once per set of parameters."""
         return self._homes.prologue
 
-    def _room_for(self, key: tuple[tuple[int, ...], ...]) -> deque[Binding]:
-        while len(self._bindings) >= MOST_SIZES:
-            # Another thread may be quicker; its call keeps the binding alive that it is using.
-            self._bindings.pop(next(iter(self._bindings), key), None)
-        return self._bindings.setdefault(key, deque())
-
-    def _bind(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
+    def _sizes(self, shapes: Shapes) -> Sizes:
         sizes = bind_sizes(self.graph.inputs, shapes)
         check_sizes(self.graph, sizes)
-        return Binding(self._context, self._homes, self._steps, self._constants, sizes, self.threads)
+        return sizes
 
     def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:
         prepared = self._prepared
         if prepared is None or not prepared.fits(params, self._prologue.names):
             prepared = self._prepared = self._prologue.compute(params)
         if binding.prepared is not prepared:
-            for buffer, memory in prepared.memory.items():
-                binding.table.place(buffer, memory.ctypes.data)
+            for room, memory in prepared.memory.items():
+                binding.table.place(room, memory.ctypes.data)
             binding.prepared = prepared
+
+
+def called(graph: Graph, homes: Homes, steps: Mapping[Node, Sequence[Step]]) -> list[Step]:
+    """The steps of every call, in order: those that are not done once per set of parameters."""
+    hoisted = set(map(id, homes.prologue))
+    return [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
 
 
 def _values(step: Step) -> list[Value]:
     return [b for b in buffers(step) if isinstance(b, Value)]
-
-
-def _constants(steps: Sequence[Step]) -> tuple[dict[Value, int], list[np.ndarray[Any, Any]]]:
-    """Addresses of the constants that steps read, and the aligned copies that they are addresses of."""
-    found: dict[Value, int] = {}
-    kept: list[np.ndarray[Any, Any]] = []
-    for value in dict.fromkeys(v for step in steps for v in _values(step)):
-        if value.node.op == "const":
-            array = np.ascontiguousarray(value.node.attrs["value"])
-            memory = aligned(max(1, array.nbytes))
-            memory[: array.nbytes] = array.reshape(-1).view(np.uint8)
-            kept.append(memory)
-            found[value] = memory.ctypes.data
-    return found, kept

@@ -14,7 +14,8 @@ from llvmlite import ir
 from numba import extending, types
 
 from netlang.backends.cpu import halves
-from netlang.backends.cpu.target import ARM, FUTEX_NUMBER, X86
+from netlang.backends.cpu.control import FUTEX_NUMBER
+from netlang.backends.cpu.target import ARM, X86
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()

@@ -72,9 +72,9 @@ def run(graph: Graph, target: Target | None = None, options: Options | None = No
     )
 
 
-def layout_pass(options: Options) -> Pass:
-    """The pass for code that is generated with these options."""
-    return Pass("layout", inside(partial(run, options=options)), ensures=frozenset({"layout"}))
+def layout_pass(options: Options, target: Target | None = None) -> Pass:
+    """The pass for code that is generated with these options, for this machine if no target is given."""
+    return Pass("layout", inside(partial(run, target=target, options=options)), ensures=frozenset({"layout"}))
 
 
 class _Choice:

@@ -13,8 +13,9 @@ import llvmlite.binding as llvm
 
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.dump import dump_kernel
+from netlang.backends.cpu.foreign import LIBM
 from netlang.backends.cpu.kernel import Kernel
-from netlang.backends.cpu.target import LIBM, Target, host, initialize
+from netlang.backends.cpu.target import Target, host, initialize
 from netlang.runtime.interruption import deferred
 
 _lock = threading.RLock()
@@ -50,12 +51,12 @@ def is_there(kernel: Kernel, target: Target | None = None) -> bool:
     return name in _addresses or objects.read(name) is not None
 
 
-def compile_now(kernel: Kernel, target: Target | None = None) -> None:
-    """Leave the object code of a kernel in the cache."""
+def compile_now(kernel: Kernel, target: Target | None = None) -> tuple[str, bytes]:
+    """(symbol, object code) of a kernel, which is in the cache from then on."""
     target = target or host()
     with _lock:
         _engine()
-        _object(kernel, objects.digest(kernel, target), target)
+        return _object(kernel, objects.digest(kernel, target), target)
 
 
 def _object(kernel: Kernel, name: str, target: Target) -> tuple[str, bytes]:

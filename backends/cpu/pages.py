@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netlang.backends.cpu.threads import aligned
-from netlang.runtime.arrays import machine_memory
+from netlang.memory import machine_memory
 
 HUGE = 2 << 20
 """Bytes of a huge page, and the alignment of what may lie in some."""

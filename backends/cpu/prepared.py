@@ -22,13 +22,12 @@ from netlang.backends.common.context import storage
 from netlang.backends.common.homes import External, Homes, buffers
 from netlang.backends.common.planning import kept_bytes
 from netlang.backends.common.steps import At, Buffer, Scratch, Step, evaluated
-from netlang.backends.cpu.binding import Layout, address_of, run_table
+from netlang.backends.cpu.binding import address_of
 from netlang.backends.cpu.lower import LoweringContext
-from netlang.backends.cpu.pages import reserve
-from netlang.backends.cpu.program import make_table
+from netlang.backends.cpu.program import Room
+from netlang.backends.cpu.runner import Memory, Runner, memory_of
+from netlang.backends.cpu.tables import Home
 from netlang.ir.graph import Value
-
-Memory = np.ndarray[Any, Any]
 
 _changes = 0
 """How often any compiled graph has changed parameters: what was computed from them may be out of date."""
@@ -60,7 +59,7 @@ _lock = threading.Lock()
 class Prepared:
     """Everything that follows from one set of parameters."""
 
-    def __init__(self, memory: Mapping[Buffer, Memory], kept: Sequence[_Kept]) -> None:
+    def __init__(self, memory: Mapping[Room, Memory], kept: Sequence[_Kept]) -> None:
         self.memory = memory
         self._kept = kept
         self._arrays: Sequence[Array] | None = None
@@ -91,8 +90,9 @@ class _StepKey:
 class Prologue:
     """The steps of a graph that depend on parameters and constants alone."""
 
-    def __init__(self, context: LoweringContext, homes: Homes, constants: Mapping[Value, int], threads: int) -> None:
-        self._context, self._homes, self._constants, self._threads = context, homes, constants, threads
+    def __init__(self, context: LoweringContext, homes: Homes, room: Callable[[Buffer], Room], runner: Runner) -> None:
+        """`room` says where a buffer is in the runner's program, whose prologue has a line for each step."""
+        self._homes, self._room, self._runner = homes, room, runner
         self.steps = homes.prologue
         self.names = sorted({name for step in self.steps for name in _params(homes, step)})
         """The parameters that are read."""
@@ -126,7 +126,7 @@ class Prologue:
             last = {buffer: i for i in sorted(wanted) for buffer in _hoisted(self.steps[i], self._homes)}
             for i, step in enumerate(self.steps):
                 if i in wanted:
-                    self._carry_out(step, params, memory)
+                    self._carry_out(i, params, memory)
                 elif i in results:
                     memory.update(zip(_written(step), results[i].memory, strict=True))
                 for buffer in [b for b in memory if last.get(b, -1) <= i and b not in self._homes.kept]:
@@ -135,7 +135,7 @@ class Prologue:
             for i in wanted.intersection(results):
                 results[i].memory = [memory[buffer] for buffer in _written(self.steps[i])]
                 _shared[names[i]] = results[i]
-        return Prepared(memory, list(results.values()))
+        return Prepared({self._room(b): kept for b, kept in memory.items()}, list(results.values()))
 
     def _wanted(
         self, names: Mapping[int, Hashable], params: Mapping[str, Array], results: dict[int, _Kept]
@@ -160,14 +160,16 @@ class Prologue:
         version = getattr(params, "version", None)
         return (self._keys[step].text, version, _changes, *map(id, self._sources(step, params)))
 
-    def _carry_out(self, step: Step, params: Mapping[str, Array], memory: dict[Buffer, Memory]) -> None:
-        for buffer in _written(step):
+    def _carry_out(self, i: int, params: Mapping[str, Array], memory: dict[Buffer, Memory]) -> None:
+        for buffer in _written(self.steps[i]):
             if buffer not in memory:
-                memory[buffer] = reserve(max(1, kept_bytes(self._context, buffer)))
-        table = make_table([step], Layout(self._homes, self._constants, None, 0, self._context), {})
-        for home in table.places:
-            table.place(home, address_of(params[home.name] if isinstance(home, External) else memory[home]))
-        run_table(table, self._threads)
+                memory[buffer] = memory_of(self._room(buffer))
+        rooms = {self._room(buffer): kept for buffer, kept in memory.items()}
+
+        def address(home: Home) -> int:
+            return address_of(params[home.name] if isinstance(home, External) else rooms[home])
+
+        self._runner.carry_out(self._runner.program.prologue[i], address)
 
 
 def _hoisted(step: Step, homes: Homes) -> list[Buffer]:

@@ -14,15 +14,17 @@ from llvmlite import ir
 
 from netlang.backends.common.homes import Homes, buffers
 from netlang.backends.common.steps import Moving, Scratch, Step, evaluated, places
-from netlang.backends.cpu.binding import Layout, threads_for
+from netlang.backends.cpu import loader
+from netlang.backends.cpu.binding import threads_for
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext
-from netlang.backends.cpu.program import Table, make_table
+from netlang.backends.cpu.program import Line
+from netlang.backends.cpu.tables import Table, home_of, make_table
 from netlang.backends.cpu.target import host
-from netlang.backends.cpu.threads import aligned, pool
+from netlang.backends.cpu.threads import Pool, aligned
 from netlang.backends.cpu.tiles.emitter import Emitter
+from netlang.backends.cpu.workers import pool
 from netlang.diagnostics import NetError
-from netlang.ir.graph import Graph
 
 # Short runs, and many: others may be busy on this machine for most of the time.
 _PEAK_ROUNDS, _PEAK_CALLS = 20_000, 100
@@ -42,11 +44,11 @@ class StepClock:
         self.counts: list[int] = []
         """For every step how often a call carries it out."""
 
-    def carry_out(self, table: Table, threads: int) -> None:
+    def carry_out(self, pool: Pool, table: Table, threads: int) -> None:
         """As `run_table`."""
         entries = int(table.program[0])
         times = aligned(16 * (entries + 1)).view(np.int64).reshape(entries + 1, 2)
-        pool().run_timed(table.program_address, threads_for(table, threads), times.ctypes.data)
+        pool.run_timed(table.program_address, threads_for(table, threads), times.ctypes.data)
         steps = times[1:][list(table.slots)]
         self._calls.append(steps[:, 0])
         self.counts = [int(n) for n in steps[:, 1]]
@@ -86,13 +88,10 @@ def measured_peak(threads: int) -> float:
     # Half of the registers: enough to hide the latency, and few enough that none is spilled.
     lanes, sums = host().lanes(4), host().registers // 2
     kernel = emitted(f"fma_peak({lanes}, {sums}, {_PEAK_ROUNDS})", partial(_emit_peak, lanes, sums))
-    step = Step(kernel, (), (), 10 * _PEAK_ROUNDS * sums)
-    empty = Graph("peak", (), (), ())
-    context = LoweringContext(empty, target=host())
-    table = make_table([step], Layout(Homes(context), {}, None, 0, context), {})
+    table = make_table([Line(kernel, (), (), 10 * _PEAK_ROUNDS * sums)], home_of, {}, loader.address)
     clock = StepClock()
     for _ in range(_PEAK_CALLS):
-        clock.carry_out(table, threads)
+        clock.carry_out(pool(), table, threads)
     return 2 * lanes * sums * _PEAK_ROUNDS * threads / min(clock.seconds()[0])
 
 

@@ -1,258 +1,138 @@
-"""From steps to what the walker walks: their argument tables in one array, and the list of entries.
+"""A lowered graph as data: what is carried out, in what memory, before sizes are known. Nothing here needs a compiler.
 
-A loop's steps have their tables side by side, a region of the array. Behind it stands the loop's own table, of which
-`control` says what it holds, and at the end of the array there is room for every thread's copy of every region. The
-region of an inner loop, and its table, lie in that of the outer one: what is copied from a copy moves with both.
+`translation` makes it of steps; `arena` and `tables` evaluate it for the sizes of a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from netlang.backends.common.homes import Home
-from netlang.backends.common.steps import Arg, At, Loop, Moving, Scratch, Sizes, Step, evaluated
-from netlang.backends.cpu import control, loader
-from netlang.backends.cpu.accesses import AccessFinder
-from netlang.backends.cpu.barriers import Access, meetings
-from netlang.backends.cpu.pace import Pace
-from netlang.backends.cpu.threads import aligned
-from netlang.ir.graph import Value
+from netlang.backends.common.external import External
+from netlang.backends.common.numbers import Number
 
-if TYPE_CHECKING:
-    from netlang.backends.cpu.binding import Layout
-
-SERIAL_STEP = 8_000
-"""Steps of less work than this are done by one thread: meeting at the barrier would cost as much."""
-LARGE_PROGRAM = 30_000_000
-"""Programs of more work than this take milliseconds: waking a thread is nothing beside it."""
-LARGE_SHARE = 1_000_000
-"""Of such a program for each time that threads meet: where they meet more often, as in the rounds of a loop, waiting
-for one that has lost its turn may be what takes longest."""
-_WORD = 8
+CONSTANT, KEPT, ARENA = "constant", "kept", "arena"
 
 
-@dataclass
-class Table:
-    """Argument tables of some steps in one array; `places` are where addresses of a home must still be written."""
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Memory that is one tensor's or some tensors' together, or working memory.
 
-    words: np.ndarray[Any, Any]
-    program: np.ndarray[Any, Any]
-    work: int
-    meetings: int
-    """How often threads meet."""
-    places: Mapping[Home, Sequence[tuple[int, int]]]
-    """By home: (position in `words`, bytes to add)."""
-    slots: Sequence[int]
-    """For every step its entry in the program."""
-    known: dict[Home, int] = field(default_factory=dict)
+    home     an array of the caller's; or `constant`, filled when the program is made; `kept`, filled once per set of
+             parameters; `arena`, part of a call's own memory
+    bytes    what steps may read or write of it
+    """
 
-    @cached_property
-    def program_address(self) -> int:
-        return int(self.program.ctypes.data)
-
-    @cached_property
-    def pace(self) -> Pace:
-        """How its calls have gone on one thread and on several."""
-        return Pace(large=self.work >= max(LARGE_PROGRAM, LARGE_SHARE * self.meetings))
-
-    def place(self, home: Home, address: int) -> None:
-        """Say where a home is from now on."""
-        if self.known.get(home) != address:
-            self.known[home] = address
-            for position, offset in self.places.get(home, ()):
-                self.words[position] = address + offset
+    home: External | str
+    bytes: Number
 
 
-def make_table(steps: Sequence[Step], layout: Layout, sizes: Sizes, threads: int = 1) -> Table:
-    """Evaluate all arguments and link all kernels, for up to so many threads."""
-    return _Maker(layout, sizes, threads).table(steps)
+@dataclass(frozen=True)
+class Spot:
+    """An address: so many bytes after the start of a room."""
+
+    room: Room
+    offset: Number = 0
 
 
-@dataclass
-class _Region:
-    """The tables of a loop's steps, words `start` to `stop`, behind which is its own. `own`: where copies begin."""
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Lines that are carried out over and over: those that name it, which are neighbours, in each of its rounds."""
+
+    rounds: Number
+
+
+@dataclass(frozen=True)
+class Moving:
+    """An address that moves with the rounds of a loop, as `netlang.backends.common.steps.Moving` says."""
 
     loop: Loop
-    outer: _Region | None
-    rounds: int
+    at: tuple[Spot | Moving, Spot | Moving, Spot | Moving]
+    stride: Number
+
+
+Arg = Spot | Moving | Number
+
+
+@dataclass(frozen=True)
+class Use:
+    """A room that a line reads, or writes. `part` narrows it to so many elements of each image: first and end."""
+
+    room: Room
+    written: bool
+    part: tuple[Number, Number] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kernel call. Lines are carried out in order.
+
+    kernel    whatever the code of the program finds machine code by
+    work      about how many elementary operations it takes
+    parallel  False: it must be run by one thread
+    """
+
+    kernel: Any
+    args: tuple[Arg, ...]
+    uses: tuple[Use, ...]
+    work: Number
+    parallel: bool = True
+    loops: tuple[Loop, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A piece of the arena that is needed from time `start` to `end`, both included.
+
+    lives    None: all rooms begin where the piece does, and the first is the largest. Otherwise they share the piece:
+             from when to when each is needed, or where that is not known (None) all of the time
+    """
+
     start: int
-    stop: int = 0
-    own: int = 0
-    moves: list[tuple[int, Moving]] = field(default_factory=list)
-    """Words that change, by their position, and how."""
-
-    @property
-    def words(self) -> int:
-        """Of a thread's copy with what stands before it, a whole number of cache lines."""
-        line = control.LINE // _WORD
-        return (control.COPY // _WORD + self.stop - self.start + line - 1) // line * line
+    end: int
+    rooms: tuple[Room, ...]
+    lives: tuple[tuple[int, int] | None, ...] | None = None
 
 
-@dataclass
-class _Entry:
-    """One entry of a program: a step or an end of a loop, whose table begins at a word of a region."""
+@dataclass(frozen=True)
+class Result:
+    """An output of a call, whose array is made for it."""
 
-    flags: int
-    table: int
-    region: _Region | None
-    step: Step | None = None
-    jump: int = 0
+    name: str
+    shape: tuple[Number, ...]
+    dtype: np.dtype[Any]
 
 
-class _Maker:
-    def __init__(self, layout: Layout, sizes: Sizes, threads: int) -> None:
-        self.layout, self.sizes, self.threads = layout, sizes, threads
-        self.finder = AccessFinder(layout, sizes)
-        self.words: list[int] = []
-        self.places: dict[Home, list[tuple[int, int]]] = {}
-        self.entries: list[_Entry] = []
-        self.regions: dict[Loop, _Region] = {}
-        self.work = self.meetings = 0
+@dataclass(frozen=True)
+class Copied:
+    """After the last line: what is in a room is copied into an array of the caller's."""
 
-    def table(self, steps: Sequence[Step]) -> Table:
-        self._members(steps, None, 1)
-        length = len(self.words)
-        for region in self.regions.values():
-            region.own = -(-length // 8) * 8
-            length = region.own + region.words * self.threads
-        array = aligned(_WORD * max(1, length)).view(np.int64)
-        array[: len(self.words)] = self.words
-        for region in self.regions.values():
-            array[region.stop + control.OWN] = array.ctypes.data + _WORD * region.own
-        program = self._program(array.ctypes.data)
-        slots = [i for i, entry in enumerate(self.entries) if entry.step is not None]
-        return Table(array, program, self.work, self.meetings, self.places, slots)
-
-    # ---- tables
-
-    def _members(self, steps: Sequence[Step], around: _Region | None, times: int) -> _Members:
-        """Write tables and entries of the steps of a region, which is carried out so many times."""
-        depth = _depth(around)
-        made = _Members()
-        for loop, own in groupby(steps, lambda s: s.loops[depth] if len(s.loops) > depth else None):
-            if loop is not None:
-                self._loop(loop, list(own), around, times, made)
-                continue
-            for step in own:
-                work = evaluated(step.work, self.sizes)
-                self.work += work * times
-                made.add(self._step(step, around), self.finder.of(step), step.parallel and work >= SERIAL_STEP)
-        made.met(outermost=around is None)
-        self.meetings += times * sum(bool(entry.flags & control.BARRIER) for entry in made.entries)
-        return made
-
-    def _step(self, step: Step, around: _Region | None) -> _Entry:
-        entry = _Entry(0, len(self.words), around, step)
-        for arg in step.args:
-            self._word(arg)
-        self.entries.append(entry)
-        return entry
-
-    def _loop(self, loop: Loop, steps: Sequence[Step], outer: _Region | None, times: int, made: _Members) -> None:
-        region = _Region(loop, outer, evaluated(loop.rounds, self.sizes), len(self.words))
-        self.regions[loop] = region
-        begin, end = _Entry(control.BEGIN, 0, outer), _Entry(control.END, 0, outer)
-        first = len(self.entries)
-        self.entries.append(begin)
-        inside = self._members(steps, region, times * region.rounds)
-        self.entries.append(end)
-        end.jump = (len(self.entries) - 1 - first) * control.STEP_BYTES
-        begin.jump = end.jump - control.STEP_BYTES
-        region.stop = begin.table = end.table = len(self.words)
-        self._own_table(region)
-        if region.rounds:
-            made.add(end, inside.accesses, inside.parallel, joined=inside.parallel)
-
-    def _own_table(self, region: _Region) -> None:
-        """A loop's own table, as `control` lists its words; where copies are is written when that is known."""
-        count = region.stop - region.start
-        self.words += [region.rounds, count, -_WORD * count, 0, _WORD * region.words, len(region.moves)]
-        for position, moving in region.moves:
-            self.words.append(control.COPY + _WORD * (position - region.start))
-            self._word(moving.at[1])
-            self._word(moving.at[2])
-            self.words.append(evaluated(moving.stride, self.sizes))
-
-    def _word(self, arg: Arg) -> None:
-        """Write one argument; its word is noted where it changes in loops, or depends on a home that is not known."""
-        position = len(self.words)
-        while isinstance(arg, Moving):
-            self.regions[arg.loop].moves.append((position, arg))
-            arg = arg.at[0]
-        if not isinstance(arg, Value | Scratch | At):
-            self.words.append(evaluated(arg, self.sizes))
-            return
-        buffer, offset = (arg.buffer, evaluated(arg.offset, self.sizes)) if isinstance(arg, At) else (arg, 0)
-        offset += evaluated(self.layout.context.start(buffer), self.sizes)
-        address = self.layout.of(buffer)
-        if isinstance(address, int):
-            self.words.append(address + offset)
-            return
-        self.places.setdefault(address, []).append((position, offset))
-        self.words.append(0)
-
-    # ---- entries
-
-    def _program(self, tables: int) -> np.ndarray[Any, Any]:
-        target = self.layout.context.target
-        words = [len(self.entries)]
-        for entry in self.entries:
-            kernel = loader.address(entry.step.kernel, target) if entry.step else entry.jump
-            words += [kernel, *self._table_of(entry, tables)]
-        array = aligned(_WORD * len(words)).view(np.int64)
-        array[:] = words
-        return array
-
-    def _table_of(self, entry: _Entry, tables: int) -> tuple[int, int, int]:
-        """(the first thread's table, flags, bytes to the next thread's)."""
-        region = entry.region
-        if region is None:
-            return tables + _WORD * entry.table, entry.flags, 0
-        place = tables + _WORD * (region.own + entry.table - region.start) + control.COPY
-        return place, entry.flags, _WORD * region.words
+    source: Room
+    shape: tuple[Number, ...]
+    dtype: np.dtype[Any]
+    target: External
 
 
-class _Members:
-    """The steps and loops of a region in order; each loop is one."""
+@dataclass(frozen=True)
+class Program:
+    """prologue    the lines that are carried out once per set of parameters; their results are `kept` rooms
+    lines       those of every call
+    claims      the pieces of the arena
+    constants   what is in the rooms that are `constant`
+    kept        the rooms filled by the prologue that calls read, and not its own lines alone
+    symbolic    the inputs whose shapes say the sizes
+    changes     whether calls change parameters
+    """
 
-    def __init__(self) -> None:
-        self.entries: list[_Entry] = []
-        self._accesses: list[Sequence[Access]] = []
-        self._parallel: list[bool] = []
-        self._joined: set[int] = set()
-
-    def add(self, entry: _Entry, accesses: Sequence[Access], parallel: bool, joined: bool = False) -> None:
-        """`entry` is where threads meet after it."""
-        if joined:
-            self._joined.add(len(self.entries))
-        entry.flags |= control.PARALLEL if parallel and entry.step is not None else 0
-        self.entries.append(entry)
-        self._accesses.append(accesses)
-        self._parallel.append(parallel)
-
-    @property
-    def accesses(self) -> list[Access]:
-        """All of them, each once."""
-        return list(dict.fromkeys(a for accesses in self._accesses for a in accesses))
-
-    @property
-    def parallel(self) -> bool:
-        """Whether any is carried out by all threads."""
-        return any(self._parallel)
-
-    def met(self, outermost: bool) -> None:
-        """Decide where threads meet: inside a loop that is the first thread's alone they do not."""
-        if outermost or self.parallel:
-            flags = meetings(self._accesses, self._parallel, self._joined)
-            for entry, together in zip(self.entries, flags, strict=True):
-                entry.flags |= control.BARRIER if together else 0
-
-
-def _depth(region: _Region | None) -> int:
-    return 0 if region is None else 1 + _depth(region.outer)
+    prologue: Sequence[Line]
+    lines: Sequence[Line]
+    claims: Sequence[Claim]
+    constants: Mapping[Room, np.ndarray[Any, Any]]
+    kept: Sequence[Room]
+    results: Sequence[Result]
+    copies: Sequence[Copied]
+    symbolic: Sequence[str]
+    changes: bool

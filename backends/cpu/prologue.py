@@ -39,9 +39,9 @@ def run(graph: Graph, target: Target | None = None, options: Options | None = No
     return replace_values(graph, found)
 
 
-def prologue_pass(options: Options) -> Pass:
-    """The pass for code that is generated with these options."""
-    return Pass("prologue", inside(partial(run, options=options)), requires=frozenset({"layout"}))
+def prologue_pass(options: Options, target: Target | None = None) -> Pass:
+    """The pass for code that is generated with these options, for this machine if no target is given."""
+    return Pass("prologue", inside(partial(run, target=target, options=options)), requires=frozenset({"layout"}))
 
 
 def _joined(context: LoweringContext, node: Node) -> Node | None:

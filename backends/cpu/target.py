@@ -13,18 +13,8 @@ import llvmlite.binding as llvm
 
 from netlang.diagnostics import NetError, did_you_mean
 
-FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
-"""Linux's number of the system call `futex` by machine."""
-
 X86, ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})
 """What systems call the two architectures."""
-
-
-LIBM = (
-    "exp", "log", "pow", "tanh", "erf", "expm1", "log1p", "powf", "floor", "floorf", "sqrt", "sqrtf",
-    "exp2", "exp2f", "ldexp", "ldexpf",
-)  # fmt: skip
-"""Functions of the C library that kernels may call; the second row: what LLVM makes of powers of 2 and of 0.5."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The threads that carry programs out: native workers that never need the interpreter, and the caller's own thread.
 
-One pool serves the process. A call that finds it busy runs alone on the calling thread: the results are the same.
-After a fork the child makes a pool of its own when it first needs one.
+A call that finds its pool busy runs alone on the calling thread: the results are the same. After a fork the child's
+pools are empty, and start workers when they first need some. Nothing here needs a compiler: a pool is given the machine
+code of the walker.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Collection
-from functools import cache
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netlang.backends.cpu import affinity, control, loader
+from netlang.backends.cpu import affinity, control
 from netlang.backends.cpu.kernel import Kernel, native
-from netlang.backends.cpu.target import FUTEX_NUMBER
+
+Code = Callable[[Any], int]
+"""From a kernel to the address of its machine code, which stays where it is."""
 
 MOST = 256
 """More threads than this are never started."""
@@ -36,25 +38,26 @@ def available() -> int:
     return min(count, MOST)
 
 
-@cache
-def _entry(maker: str, signature: str, *parameters: Any, module: str = "walker") -> Any:
-    """A callable for one of the walker's entry points; a call lets go of the interpreter's lock."""
-    place = loader.address(native(module, maker, *parameters, signature=signature))
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * signature.count("int64"))(place)
+ALONE = native("walker", "alone", signature="void(int64)")
+WORKER = native("walker", "worker", True, signature="int64(int64)")
+WAKE_UP = native("walker", "wake_up", signature="void(int64)")
+ONE_JOB = native("walker", "one_job", signature="void(int64, int64)")
+
+
+def together(sleeps: bool) -> Kernel:
+    """The walker's entry point for several threads."""
+    return native("walker", "together", sleeps, signature="void(int64, int64, int64)")
 
 
 def entry_points(threads: int) -> list[Kernel]:
     """The walker's kernels that programs on up to so many threads are run by."""
-    found = [native("walker", "alone", signature=_ALONE)]
-    if threads > 1:
-        found.append(native("walker", "together", can_sleep(), signature=_TOGETHER))
-        found += [native("walker", "worker", True, signature=_WORKER)] if can_sleep() else []
-    return found
+    several = [together(can_sleep()), *([WORKER] if can_sleep() else [])]
+    return [ALONE, *(several if threads > 1 else [])]
 
 
 def can_sleep() -> bool:
     """Whether native threads may sleep in a futex here."""
-    return sys.platform == "linux" and platform.machine().lower() in FUTEX_NUMBER
+    return sys.platform == "linux" and platform.machine().lower() in control.FUTEX_NUMBER
 
 
 def aligned(bytes: int, alignment: int = 64) -> NDArray[np.uint8]:
@@ -67,7 +70,14 @@ def aligned(bytes: int, alignment: int = 64) -> NDArray[np.uint8]:
 class Pool:
     """Worker threads and the control block they meet in. `run` is the only way to use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._entries: dict[Kernel, Any] = {}
+        self._begin()
+        _pools.append(self)
+
+    def _begin(self) -> None:
+        """As a pool that has no workers."""
         self._busy = threading.Lock()
         self._block = aligned(control.WORKERS + MOST * control.WORKER_BYTES)
         self._words = self._block.view(np.int64)
@@ -89,25 +99,35 @@ class Pool:
             finally:
                 self._busy.release()
             return threads
-        _entry("alone", _ALONE)(program)
+        self._entry(ALONE)(program)
         return 1
+
+    def _entry(self, kernel: Kernel) -> Any:
+        """A callable for one of the walker's entry points; a call lets go of the interpreter's lock."""
+        if kernel not in self._entries:
+            kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * kernel.signature.partition("(")[2].count("int64"))
+            self._entries[kernel] = kind(self._code(kernel))
+        return self._entries[kernel]
 
     def run_timed(self, program: int, threads: int, times: int) -> None:
         """As `run`, but waits until the pool is free, and writes times as `native/timed_walker.py` says."""
         with self._busy:
             threads = min(threads, MOST)
             self._call_workers(threads)
-            signature = "void(int64, int64, int64, int64)"
-            _entry("together", signature, self._native, module="timed_walker")(self._address, program, threads, times)
+            timed = native("timed_walker", "together", self._native, signature="void(int64, int64, int64, int64)")
+            self._entry(timed)(self._address, program, threads, times)
 
     def _run_together(self, program: int, threads: int) -> None:
         self._call_workers(threads)
-        _entry("together", _TOGETHER, self._native)(self._address, program, threads)
+        self._entry(together(self._native))(self._address, program, threads)
 
     def _call_workers(self, threads: int) -> None:
         while len(self._workers) < threads - 1:
             block = self._address + control.WORKERS + len(self._workers) * control.WORKER_BYTES
-            self._workers.append(_NativeWorker(block) if self._native else _PythonWorker(block))
+            if self._native:
+                self._workers.append(_NativeWorker(block, self._code(WORKER), self._wake_up))
+            else:
+                self._workers.append(_PythonWorker(block, self._entry(ONE_JOB)))
         if self._pinned:
             self._place(threads - 1)
         # The job is posted by native code; Python's own workers look for it once they are told to.
@@ -125,6 +145,9 @@ class Pool:
         ):
             worker.pin(processors)
 
+    def _wake_up(self, block: int) -> None:
+        self._entry(WAKE_UP)(block)
+
     def close(self) -> None:
         """End the workers. The pool starts new ones if it is used again."""
         with self._busy:
@@ -135,14 +158,13 @@ class Pool:
 
 
 class _NativeWorker:
-    """A POSIX thread in `walker.worker`."""
+    """A POSIX thread in `walker.worker`, whose code is at `entry`."""
 
-    def __init__(self, block: int) -> None:
-        self._block = block
+    def __init__(self, block: int, entry: int, wake_up: Callable[[int], None]) -> None:
+        self._block, self._wake_up = block, wake_up
         ctypes.memset(block, 0, control.WORKER_BYTES)
         self._libc = ctypes.CDLL(None)
         self._handle = ctypes.c_ulong(0)
-        entry = loader.address(native("walker", "worker", True, signature=_WORKER))
         failed = self._libc.pthread_create(
             ctypes.byref(self._handle), None, ctypes.c_void_p(entry), ctypes.c_void_p(block)
         )
@@ -157,19 +179,18 @@ class _NativeWorker:
 
     def end(self) -> None:
         ctypes.c_int64.from_address(self._block + control.JOB + 8).value = 0
-        _entry("wake_up", "void(int64)")(self._block)
+        self._wake_up(self._block)
         self._libc.pthread_join(self._handle, None)
 
 
 class _PythonWorker:
     """A thread of the interpreter, woken by a semaphore: where there is no futex to sleep in."""
 
-    def __init__(self, block: int) -> None:
-        self._block = block
+    def __init__(self, block: int, job: Any) -> None:
+        self._block, self._job = block, job
         ctypes.memset(block, 0, control.WORKER_BYTES)
         self._told = threading.Semaphore(0)
         self._ended = False
-        self._job = _entry("one_job", "void(int64, int64)")
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
@@ -194,22 +215,19 @@ class _PythonWorker:
         self._thread.join()
 
 
-_pool = Pool()
-
-
-def pool() -> Pool:
-    """The process's pool."""
-    return _pool
+_pools: list[Pool] = []
+"""All of them: a pool lives as long as the process, as its code does, in which threads may be until the very end."""
 
 
 def _after_fork() -> None:
-    """The child has only the thread that forked: the old pool's workers are not there, its lock may be held."""
-    global _pool
-    _pool = Pool()
+    """The child has only the thread that forked: the pools' workers are not there, their locks may be held."""
+    for pool in _pools:
+        pool._begin()
 
 
 def _at_exit() -> None:
-    _pool.close()
+    for pool in _pools:
+        pool.close()
 
 
 if hasattr(os, "register_at_fork"):

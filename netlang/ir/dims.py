@@ -186,3 +186,8 @@ def exact_quotient(dim: Dim, divisor: Dim) -> Dim | None:
             return None
         out.append((tuple(rest), c // coefficient))
     return _from_terms(out)
+
+
+def shape_text(shape: Shape) -> str:
+    """`[N, 6, 28, 28]`, as the diagnostics and the text form write it."""
+    return "[" + ", ".join(map(str, shape)) + "]"

@@ -12,6 +12,7 @@ import numpy as np
 
 from netlang.ir import dims
 from netlang.ir.dims import Dim, Shape
+from netlang.ir.dims import shape_text as shape_text
 
 
 class DType(Enum):
@@ -107,8 +108,3 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype}{shape_text(self.shape)}" + (f":{self.layout}" if self.layout else "")
-
-
-def shape_text(shape: Shape) -> str:
-    """`[N, 6, 28, 28]`, as the diagnostics and the text form write it."""
-    return "[" + ", ".join(map(str, shape)) + "]"

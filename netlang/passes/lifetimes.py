@@ -7,8 +7,8 @@ from functools import cached_property
 
 from netlang.ir.graph import Node, Value
 from netlang.passes.memory import VIEWS
-from netlang.passes.placement import Buffer, lower_bound
 from netlang.passes.repeat import Choice, Draft, root
+from netlang.placement import Buffer, lower_bound
 
 _LEAVES = frozenset({"input", "param", "const"})
 LONGEST_CHAIN = 32

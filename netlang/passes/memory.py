@@ -22,7 +22,7 @@ from netlang.ir import dims
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
 from netlang.ir.scan import SCAN
-from netlang.passes.placement import Buffer, align, lower_bound, place
+from netlang.placement import Buffer, align, lower_bound, place
 
 VIEWS = frozenset({"reshape", "stop_gradient", "after"})
 """Ops whose result is their first input's storage, perhaps under another type."""
@@ -49,6 +49,9 @@ class MemoryPlan:
     by_node: Mapping[Node, int]
     at_peak: tuple[tuple[Node, int], ...] = field(default=(), repr=False)
     """The makers of the buffers in use when most bytes are, and the size of each; together `lower_bound`."""
+    lives: tuple[tuple[Value | Node, int, int], ...] = field(default=(), repr=False)
+    """When what lies in the arena is needed: every storage, and every node for its working memory, with the first and
+    the last time. It does not depend on sizes, as long as nothing has none."""
     kept: int = 0
     """Bytes outside the arena that a backend keeps between calls, such as weights packed for a kernel."""
 
@@ -88,6 +91,7 @@ def plan(
     buffers = [Buffer(storages.bytes[v], storages.first[v], free[storages.last[v]]) for v in roots]
     buffers += [Buffer(extra[node], t, free[t]) for t, node in working]
     places, peak = place(buffers)
+    owners: list[Value | Node] = [*roots, *(node for _, node in working)]
     root_place = dict(zip(roots, places, strict=False))
     bound, profile = lower_bound(buffers, len(nodes))
     makers = [v.node for v in roots] + [node for _, node in working]
@@ -98,6 +102,7 @@ def plan(
         peak=peak,
         lower_bound=bound,
         by_node=dict(zip(nodes, profile, strict=True)),
+        lives=tuple((owner, b.start, b.end) for owner, b in zip(owners, buffers, strict=True)),
         at_peak=_live_at(buffers, makers, profile.index(bound) if profile else 0),
     )
 

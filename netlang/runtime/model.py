@@ -14,10 +14,11 @@ from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir import dims
 from netlang.ir.graph import Graph, Value
 from netlang.ir.module import RNG, Module
-from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
+from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name, port
 from netlang.runtime.bounds import check_bounds, index_bounds
 from netlang.runtime.family import Family
 from netlang.runtime.parameters import Parameters, checked_seed, settle
+from netlang.runtime.ports import batch_of, has_batch, without_batch
 from netlang.runtime.trainer import Trainer
 from netlang.runtime.turns import Turns, chosen_phase, phases_of
 
@@ -74,7 +75,8 @@ class Model:
         self._random = any(v.node.name == RNG for v in net.inputs)
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
         """Shapes of all inputs that have been found to fit together."""
-        self._batch = batch_symbol(self._inputs)
+        self._ports = [port(v.node.name, v.type) for v in self._inputs]
+        self._batch = batch_of(self._ports)
         self.seed = 0
         self.store = family.store(net.params, module.names.get(net.name, {}))
         self._frozen = False
@@ -292,13 +294,11 @@ class Model:
         self._fitting.add(tuple([a.shape for a in arrays.values()]))
 
     def _has_batch(self, value: Value) -> bool:
-        return value.rank > 0 and self._batch is not None and value.shape[0] == self._batch
+        return has_batch(value.shape, self._batch)
 
     def _without_batch(self, arrays: Mapping[str, Array]) -> frozenset[str]:
         """The inputs that lack the batch dim, if all that have one lack it."""
-        batched = [v for v in self._inputs if self._has_batch(v)]
-        lacking = frozenset(v.node.name for v in batched if arrays[v.node.name].ndim == v.rank - 1)
-        return lacking if len(lacking) == len(batched) else frozenset()
+        return without_batch(self._ports, {n: len(a.shape) for n, a in arrays.items()}, self._batch)
 
     def __repr__(self) -> str:
         takes = ", ".join(f"{n}: {t}" for n, t in self.inputs.items())
@@ -342,5 +342,4 @@ def user_inputs(graph: Graph) -> tuple[Value, ...]:
 
 def batch_symbol(inputs: Iterable[Value]) -> dims.Dim | None:
     """The symbolic first dim of the first input that has one: the batch."""
-    firsts = (v.shape[0] for v in inputs if v.rank)
-    return next((d for d in firsts if isinstance(d, dims.Sym) and str(d).isidentifier()), None)
+    return batch_of([port(v.node.name, v.type) for v in inputs])

@@ -13,6 +13,7 @@ from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import shape_text
 from netlang.runtime.arrays import Array, aligned_zeros, as_array
+from netlang.runtime.ports import checked_seed as checked_seed
 
 _versions = count(1)
 _version = 0
@@ -136,13 +137,6 @@ def first_value(param: Value, seed: int) -> Any:
     if kind == "uniform":
         return draw.uniform(numbers[0], numbers[1], shape)
     raise ValueError(f"unknown initialiser {kind} of parameter {param.node.name}")
-
-
-def checked_seed(seed: Any) -> int:
-    """`seed` if it is one. Raises NetError for anything but a whole number from 0 to 2^63 - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise NetError(f"a seed is a whole number from 0 to 2^63 - 1, not {seed!r}")
-    return int(seed)
 
 
 def generator(seed: int, *place: object) -> np.random.Generator:

@@ -15,7 +15,7 @@ from netlang.ir.opdef import opdef
 from netlang.passes import fuse, switches
 from netlang.passes.memory import VIEWS, MemoryPlan, plan
 from netlang.passes.optimizer import training_step
-from netlang.passes.placement import ALIGNMENT, Buffer, align, lower_bound, place
+from netlang.placement import ALIGNMENT, Buffer, align, lower_bound, place
 from tests.nets import SGD, lenet5, span, spec, tensor
 
 BATCH = {"N": 32}

@@ -30,8 +30,8 @@ _SHORT_SUM = 64
 _ENOUGH_TASKS = 16
 _MORE = 1.1
 """About how much longer a product takes with tiles of another width than the usual one, without padding."""
-_TILE_START = 1.5
-"""What beginning a tile costs, in rows."""
+_TILE_START = 3
+"""What beginning a tile costs, in halves of a row."""
 
 
 def _parts(node: Node) -> tuple[Chain, Product] | None:
@@ -179,7 +179,7 @@ def _height(product: Product, structure: GemmStructure, sizes: Sizes) -> int:
     """Rows of A in a tile: of the two heights that a kernel for any number of rows has, the one that wastes less."""
     heights = [h for h in (structure.tile.columns, structure.lower) if h]
     rows = evaluated(product.rows, sizes)
-    return min(heights, key=lambda h: -(-rows // h) * (h + _TILE_START))
+    return min(heights, key=lambda h: -(-rows // h) * (2 * h + _TILE_START))
 
 
 def _blocks(product: Product, structure: GemmStructure, sizes: Sizes) -> int:

@@ -12,9 +12,9 @@ from netlang.diagnostics import NetError
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value
 from netlang.ir.types import shape_text
-from netlang.runtime.arrays import dtype_name, plain_array
 from netlang.runtime.data.dataset import IMAGE, LABEL, Array, Columns, Dataset, Fitted, check_rows, same_length
 from netlang.runtime.data.resize import resize
+from netlang.runtime.ports import dtype_name, plain_array
 
 _CHANNELS = (1, 3, 4)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -196,7 +196,7 @@ def _remedy(array: Array, value: Value) -> str:
 def from_arrays(arrays: Mapping[str, Any], name: str = "the data") -> Dataset:
     """A data set of arrays in memory, all of them for training.
 
-    Accepts what `netlang.runtime.arrays.plain_array` does. Raises NetError for anything but arrays by name.
+    Accepts what `netlang.runtime.ports.plain_array` does. Raises NetError for anything but arrays by name.
     """
     if not isinstance(arrays, Mapping):
         hint = "such as {'image': images, 'label': labels}"

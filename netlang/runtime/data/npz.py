@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from netlang.diagnostics import NetError
-from netlang.runtime.arrays import machine_memory
+from netlang.memory import machine_memory
 from netlang.runtime.data.dataset import Array, Dataset, check_rows, every_fifth, same_length
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from netlang.backends.common.steps import At, Moving, Scratch, Step, bases, evaluated
-from netlang.backends.cpu import binding as binding_module
+from netlang.backends.common import steps as symbolic
+from netlang.backends.common.numbers import evaluated
+from netlang.backends.common.steps import Step
 from netlang.backends.cpu import control
 from netlang.backends.cpu.accesses import AccessFinder
 from netlang.backends.cpu.barriers import Access
 from netlang.backends.cpu.binding import Binding
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.program import Table
-from netlang.backends.cpu.threads import pool
+from netlang.backends.cpu.program import Line, Moving, Room, Spot
+from netlang.backends.cpu.tables import Table
+from netlang.backends.cpu.workers import pool
 from netlang.ir.graph import Value
 from netlang.runtime.arrays import bind_sizes
 from tests.drawing import Array
@@ -31,28 +34,29 @@ Words = np.ndarray[Any, Any]
 def run_checked(executable: Executable, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
     """One call on one thread. Fails where a step has changed memory that is not among its writes."""
     shapes = {name: array.shape for name, array in inputs.items()}
-    binding = executable._bind(shapes)
+    binding = executable._runner.bind(shapes)
     if executable._homes.hoisted:
-        executable._prepare(binding, params)
+        executable._prepare(binding, params=params)
     sizes = bind_sizes(executable.graph.inputs, shapes)
-    return binding.run(inputs, params, 1, lambda table, threads: _carry_out(executable, binding, table, sizes))
+    return binding.run(inputs, params, 1, lambda _, table, threads: _carry_out(executable, binding, table, sizes))
 
 
 def _carry_out(executable: Executable, binding: Binding, table: Table, sizes: Mapping[str, int]) -> None:
-    finder = AccessFinder(binding._layout, sizes)
-    steps = dict(zip(table.slots, executable.steps, strict=True))
+    finder = AccessFinder(binding.place_of, sizes)
+    members = zip(executable.steps, executable._program.lines, strict=True)
+    lines = dict(zip(table.slots, members, strict=True))
     for entry, kernel, address in _rounds(table):
-        step = steps[entry]
+        step, line = lines[entry]
         program = np.array([1, kernel, address, 0, 0], np.int64)
         before = binding.arena.copy()
         pool().run(program.ctypes.data, 1)
         changed = np.flatnonzero(binding.arena != before) + binding.arena.ctypes.data
-        for start, stop in _moving(step, address, sizes):
+        for start, stop in _moving(step, line, address, sizes):
             changed = changed[(changed < start) | (changed >= stop)]
-        for access in finder.of(_still(step)):
+        for access in finder.of(_still(line)):
             if access.written and access.space == "addresses":
-                changed = changed[~_inside(changed, access, _pitch(binding, sizes, access, step))]
-        assert not changed.size, f"entry {entry}, {step.kernel.key[:60]}, wrote {changed.size} bytes it does not own"
+                changed = changed[~_inside(changed, access, _pitch(executable, sizes, step))]
+        assert not changed.size, f"entry {entry}, {line.kernel.key[:60]}, wrote {changed.size} bytes it does not own"
 
 
 def _rounds(table: Table) -> Iterator[tuple[int, int, int]]:
@@ -91,19 +95,25 @@ def _words(address: int, count: int) -> Words:
     return np.ctypeslib.as_array((ctypes.c_int64 * count).from_address(address))
 
 
-def _moving(step: Step, address: int, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:
-    """Where a step may write this round, of what moves."""
-    for i, arg in enumerate(step.args):
-        if isinstance(arg, Moving) and set(bases(arg)) <= set(step.writes):
+def _moving(step: Step, line: Line, address: int, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """Where a line may write this round, of what moves."""
+    written = {use.room for use in line.uses if use.written}
+    for i, (place, arg) in enumerate(zip(step.args, line.args, strict=True)):
+        if isinstance(arg, Moving) and _rooms(arg) <= written:
+            assert isinstance(place, symbolic.Moving)
             start = int(_words(address + 8 * i, 1)[0])
-            yield start, start + evaluated(arg.bytes, sizes)
+            yield start, start + evaluated(place.bytes, sizes)
 
 
-def _still(step: Step) -> Step:
-    """A step without what moves."""
-    args = tuple(a for a in step.args if not isinstance(a, Moving))
-    named = {b for a in args if isinstance(a, Value | Scratch | At) for b in bases(a)}
-    return Step(step.kernel, args, tuple(b for b in step.writes if b in named), step.work)
+def _rooms(place: Spot | Moving) -> set[Room]:
+    return {place.room} if isinstance(place, Spot) else {room for p in place.at for room in _rooms(p)}
+
+
+def _still(line: Line) -> Line:
+    """A line without what moves."""
+    args = tuple(a for a in line.args if not isinstance(a, Moving))
+    named = {a.room for a in args if isinstance(a, Spot)}
+    return replace(line, args=args, uses=tuple(use for use in line.uses if use.room in named))
 
 
 def _inside(places: np.ndarray[Any, Any], access: Access, pitch: int) -> np.ndarray[Any, Any]:
@@ -114,11 +124,10 @@ def _inside(places: np.ndarray[Any, Any], access: Access, pitch: int) -> np.ndar
     return inside
 
 
-def _pitch(binding: Binding, sizes: Mapping[str, int], access: Access, step: Any) -> int:
+def _pitch(executable: Executable, sizes: Mapping[str, int], step: Step) -> int:
     """Elements from image to image of the whole that a slice lies in."""
-    context = binding._layout.context
     for buffer in step.writes:
-        found = context.slices.get(buffer)
+        found = executable._context.slices.get(buffer) if isinstance(buffer, Value) else None
         if found is not None:
-            return int(binding_module.evaluated(found.pitch, sizes))
+            return evaluated(found.pitch, sizes)
     return 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from netlang.backends.cpu import pages
-from netlang.runtime.arrays import machine_memory
+from netlang.memory import machine_memory
 
 SIZES = [1, 64, 4097, pages.HUGE - 1, pages.HUGE, 3 * pages.HUGE + 5]
 

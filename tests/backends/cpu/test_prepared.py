@@ -144,7 +144,7 @@ def test_planned_is_what_is_allocated() -> None:
     x = normal(0, 3, 3, 20, 20)
     model(x)
     compiled: Any = model.compiled.executable  # type: ignore[attr-defined]
-    ((binding,),) = compiled._bindings.values()
+    ((binding,),) = compiled._runner.bindings.values()
     kept = sum(array.nbytes for array in compiled._prepared.memory.values())
     assert binding.arena.nbytes + kept == model.compiled.planned_bytes({"N": 3})
 

@@ -7,8 +7,8 @@ import pytest
 
 from netlang.backends.base import Profiled
 from netlang.backends.cpu import Cpu
-from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.profile import kernel_text, measured_peak
+from netlang.backends.cpu.workers import pool
 from netlang.backends.reference import Reference
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType, TensorType
@@ -61,7 +61,7 @@ def test_calls_after_a_profile_are_right() -> None:
 def test_the_timed_walker_starts_workers_of_its_own() -> None:
     graph, feed = squares(200)
     compiled = Cpu().compile(graph, threads=3)
-    pool.pool().close()
+    pool().close()
     assert len(compiled.profile(feed, {}, 1)) == len(compiled.steps)
 
 

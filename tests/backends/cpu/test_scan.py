@@ -11,7 +11,7 @@ import pytest
 import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.executable import Executable
-from netlang.backends.cpu.program import LARGE_PROGRAM
+from netlang.backends.cpu.tables import LARGE_PROGRAM
 from netlang.backends.reference import evaluate
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, sym
@@ -247,7 +247,9 @@ def test_meetings_are_counted_by_rounds() -> None:
     x, h, w = B.input("x", f32(T, 16, 256)), B.input("h", f32(16, 256)), B.input("w", f32(256, 256))
     graph = Graph("g", (x, h, w), (), (("y", scan(rnn_cell, [h], [x], [w])[0]),))
     program = compiled(graph, 2)
-    tables = {n: program._bind({v.node.name: v.type.concrete({"T": n}) for v in graph.inputs}).table for n in (1, 400)}
+    tables = {
+        n: program._runner.bind({v.node.name: v.type.concrete({"T": n}) for v in graph.inputs}).table for n in (1, 400)
+    }
     assert tables[400].meetings == tables[1].meetings + 399
     assert tables[400].work > LARGE_PROGRAM and not tables[400].pace.large
 

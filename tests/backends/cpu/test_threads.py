@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import netlang.ops  # noqa: F401
-from netlang.backends.cpu import Cpu
+from netlang.backends.cpu import Cpu, loader, workers
 from netlang.backends.cpu import threads as threading_module
+from netlang.backends.cpu.workers import pool
 from netlang.ir.dims import sym
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType, TensorType
@@ -112,8 +113,8 @@ def test_workers_of_the_interpreter_do_the_same(monkeypatch: pytest.MonkeyPatch)
     graph, given = wide_graph(), feed(700)
     expected = Cpu().compile(graph, threads=1).run(given, {})
     monkeypatch.setattr(threading_module, "can_sleep", lambda: False)
-    pool = threading_module.Pool()
-    monkeypatch.setattr(threading_module, "_pool", pool)
+    pool = threading_module.Pool(loader.address)
+    monkeypatch.setattr(workers, "_pool", pool)
     compiled = Cpu().compile(graph, threads=3)
     for _ in range(5):
         assert same(compiled.run(given, {}), expected)
@@ -123,5 +124,5 @@ def test_workers_of_the_interpreter_do_the_same(monkeypatch: pytest.MonkeyPatch)
 def test_a_closed_pool_starts_again() -> None:
     compiled, given = Cpu().compile(wide_graph(), threads=2), feed(700)
     expected = compiled.run(given, {})
-    threading_module.pool().close()
+    pool().close()
     assert same(compiled.run(given, {}), expected)

@@ -1,0 +1,144 @@
+"""Machine code from a file, made executable: the blob is copied into memory that nobody may write to afterwards."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import platform
+import struct
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from zlib import decompress
+from zlib import error as ZlibError
+
+from netlang.backends.cpu.foreign import ALLOWED
+from netlang.backends.cpu.threads import Pool
+from netlang.diagnostics import NetError
+from netlang.runtime.artifact import Artifact
+
+_READ, _EXECUTE = 1, 4
+_LINUX_NAMES = {"cx16": "cx16", "sahf": "lahf_lm", "sse3": "pni", "bmi": "bmi1", "lzcnt": "abm", "neon": "asimd"}
+"""What `/proc/cpuinfo` calls features that it does not call as LLVM does."""
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class Code:
+    """The code of one level, and the threads that carry programs out by it. It is never given back: threads may be
+    inside it until the very end."""
+
+    def __init__(self, blob: bytes, imports: Sequence[str], entries: Mapping[str, int]) -> None:
+        self._entries = entries
+        self._memory = mmap.mmap(-1, len(blob), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._memory.write(blob)
+        addresses = [_function(name) for name in imports]
+        self._memory[: 8 * len(imports)] = struct.pack(f"<{len(imports)}Q", *addresses)
+        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mprotect(ctypes.c_void_p(self._base), ctypes.c_size_t(len(blob)), _READ | _EXECUTE):
+            raise NetError(
+                f"this system does not let programs make code executable: {os.strerror(ctypes.get_errno())}",
+                hint="some hardened systems (SELinux, PaX) forbid it to interpreters",
+            )
+        self.pool = Pool(self.address)
+
+    def address(self, kernel: Any) -> int:
+        """The address of a kernel, by its place in the blob, or of one of the walker's."""
+        return self._base + (kernel if isinstance(kernel, int) else self._entries[kernel.key])
+
+
+_codes: dict[bytes, Code] = {}
+_lock = threading.Lock()
+
+
+def code_of(artifact: Artifact, level: Mapping[str, Any]) -> Code:
+    """The code of a level of a file: one for all models of this process that have the same."""
+    name = f"code/{level['name']}"
+    body = artifact.member(name)
+    key = artifact.members[name].digest
+    with _lock:
+        if key not in _codes:
+            _codes[key] = Code(unpacked_bytes(artifact, body), level["imports"], level["entries"])
+        return _codes[key]
+
+
+def unpacked_bytes(artifact: Artifact, body: memoryview) -> bytes:
+    """What was compressed in a member."""
+    try:
+        return decompress(body)
+    except ZlibError as fault:
+        raise NetError(f"{artifact.path} is damaged: {fault}") from fault
+
+
+def chosen_level(artifact: Artifact, wanted: str | None = None) -> Mapping[str, Any]:
+    """The best level that this machine can run, or the `wanted` one. Raises NetError where there is none."""
+    levels = artifact.content["levels"]
+    if wanted is not None:
+        levels = [level for level in levels if level["name"] == wanted]
+        if not levels:
+            known = ", ".join(level["name"] for level in artifact.content["levels"])
+            raise NetError(f"{artifact.path} has no code for {wanted}", hint=f"it has code for {known}")
+    lacking: list[str] = []
+    for level in levels:
+        lacking = missing_features(level)
+        if not lacking:
+            return level  # type: ignore[no-any-return]
+    known = ", ".join(level["name"] for level in levels)
+    raise NetError(
+        f"{artifact.path} has code for {known}: this machine, {sys.platform} on {_architecture()}, cannot run it",
+        hint=f"it lacks {', '.join(lacking)}",
+    )
+
+
+def missing_features(level: Mapping[str, Any]) -> list[str]:
+    """What this machine lacks for a level."""
+    if sys.platform != "linux":
+        return ["Linux"]
+    if level["arch"] != _architecture():
+        return [f"a processor of the architecture {level['arch']}"]
+    return [name for name in level["needs"] if _linux_name(name) not in _features()]
+
+
+def _linux_name(feature: str) -> str:
+    return _LINUX_NAMES.get(feature, feature.replace(".", "_"))
+
+
+def _architecture() -> str:
+    machine = platform.machine().lower()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+@cache
+def _features() -> frozenset[str]:
+    """What the processor can do, as Linux tells it."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return frozenset(value.split())
+    return frozenset()
+
+
+@cache
+def _libraries() -> tuple[ctypes.CDLL, ...]:
+    """Where functions of C are: some systems have those of mathematics in a library of their own."""
+    found = [ctypes.CDLL(None)]
+    for name in ("libm.so.6", "libm.so"):
+        try:
+            found.append(ctypes.CDLL(name))
+        except OSError:
+            continue
+    return tuple(found)
+
+
+def _function(name: str) -> int:
+    """The address of a function of the C library."""
+    if name not in ALLOWED:
+        raise NetError(f"the code asks for the function '{name}', which no code of netlang calls")
+    for library in _libraries():
+        if hasattr(library, name):
+            return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
+    raise NetError(f"this system's C library has no function '{name}'")
