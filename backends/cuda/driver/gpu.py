@@ -32,10 +32,10 @@ class Gpu:
 
         Raises NetError where there is none, or where it or its driver is too old.
         """
-        self._api = api
+        self.api = api
         self.properties = found(api, index)
         self._code = Code(api, self.properties)
-        self._context = api.call("cuDevicePrimaryCtxRetain", api.call("cuDeviceGet", index))
+        self.context = api.call("cuDevicePrimaryCtxRetain", api.call("cuDeviceGet", index))
         with self.current():
             self.stream, self._copy, self._capture = (self._new_stream() for _ in range(3))
         self._copies = Copies(api, self.stream, self._copy)
@@ -69,10 +69,10 @@ class Gpu:
     def allocate(self, bytes: int) -> int:
         """The address of so many bytes, a multiple of 256. Raises NetError where there are not so many."""
         with self.current():
-            free, total = (int(n) for n in self._api.call("cuMemGetInfo"))
+            free, total = (int(n) for n in self.api.call("cuMemGetInfo"))
             if bytes > free:
                 raise faults.no_memory(bytes, free, total, self.properties.name)
-            address = int(self._api.call("cuMemAlloc", max(1, bytes)))
+            address = int(self.api.call("cuMemAlloc", max(1, bytes)))
         self._sizes[address] = bytes
         return address
 
@@ -100,15 +100,15 @@ class Gpu:
         """Copy from one place of the GPU to another, in the order of its work."""
         if bytes:
             with self.current():
-                self._api.call("cuMemcpyDtoDAsync", target, source, bytes, self.stream)
+                self.api.call("cuMemcpyDtoDAsync", target, source, bytes, self.stream)
 
     def wait_for(self, stream: int) -> None:
         """Let later work wait for what another stream has been asked for so far."""
         with self.current():
-            done = event(self._api)
-            self._api.call("cuEventRecord", done, stream)
-            self._api.call("cuStreamWaitEvent", self.stream, done, 0)
-            self._api.call("cuEventDestroy", done)
+            done = event(self.api)
+            self.api.call("cuEventRecord", done, stream)
+            self.api.call("cuStreamWaitEvent", self.stream, done, 0)
+            self.api.call("cuEventDestroy", done)
 
     def record(self, launches: Sequence[Launched]) -> Recorded:
         """Launches as one graph of the driver's, which goes with the last reference to it."""
@@ -116,7 +116,7 @@ class Gpu:
         work = [(self._code.function(launched.kernel), launched) for launched in launches]
         # What another thread asks for meanwhile must not get into the graph: it is captured on a stream of its own.
         with self._capturing, self.current():
-            recorded = Recorded(self._api, work, self._capture, self.stream, self.current)
+            recorded = Recorded(self.api, work, self._capture, self.stream, self.current)
         self._clear()
         # At the end of the process the driver gives everything back itself.
         weakref.finalize(recorded, self._give_back, "cuGraphExecDestroy", recorded.graph).atexit = False
@@ -125,35 +125,35 @@ class Gpu:
     def synchronize(self) -> None:
         """Wait for all work. Raises NetError where some of it has failed."""
         with self.current():
-            self._api.call("cuStreamSynchronize", self.stream)
+            self.api.call("cuStreamSynchronize", self.stream)
 
     def elapsed(self, work: Callable[[], None]) -> float:
         """Seconds that the GPU takes for what `work` asks for, by its own clock."""
         with self.current():
-            start, stop = (event(self._api, timed=True) for _ in range(2))
+            start, stop = (event(self.api, timed=True) for _ in range(2))
             try:
-                self._api.call("cuEventRecord", start, self.stream)
+                self.api.call("cuEventRecord", start, self.stream)
                 work()
-                self._api.call("cuEventRecord", stop, self.stream)
-                self._api.call("cuEventSynchronize", stop)
-                return float(self._api.call("cuEventElapsedTime", start, stop)) / 1e3
+                self.api.call("cuEventRecord", stop, self.stream)
+                self.api.call("cuEventSynchronize", stop)
+                return float(self.api.call("cuEventElapsedTime", start, stop)) / 1e3
             finally:
                 for each in (start, stop):
-                    self._api.call("cuEventDestroy", each)
+                    self.api.call("cuEventDestroy", each)
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """Makes this GPU the one that the calling thread speaks to."""
-        self._api.call("cuCtxPushCurrent", self._context)
+        self.api.call("cuCtxPushCurrent", self.context)
         try:
             yield
         finally:
-            self._api.call("cuCtxPopCurrent")
+            self.api.call("cuCtxPopCurrent")
 
     def _new_stream(self) -> Any:
         # One that does not wait for the legacy stream, on which other libraries may be busy.
-        flag = self._api.constant("CUstream_flags", "CU_STREAM_NON_BLOCKING")
-        return self._api.call("cuStreamCreate", int(flag))
+        flag = self.api.constant("CUstream_flags", "CU_STREAM_NON_BLOCKING")
+        return self.api.call("cuStreamCreate", int(flag))
 
     def _give_back(self, function: str, handle: Any) -> None:
         """Call a function that frees something, which Python may ask for at any time: not while a thread captures,
@@ -165,7 +165,7 @@ class Gpu:
     def _clear(self) -> None:
         while self._leaving:
             with self.current():
-                self._api.call(*self._leaving.popleft())
+                self.api.call(*self._leaving.popleft())
 
 
 def found(api: Api, index: int) -> Properties:

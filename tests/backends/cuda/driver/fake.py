@@ -32,6 +32,7 @@ class FakeDriver:
     calls     what was asked for: (function, *arguments)
     faults    function -> the error that it fails with from now on, or what says by the arguments whether it does
     memory    bytes of device memory that are free
+    access    whether GPUs read each other's memory directly
     """
 
     def __init__(self, gpus: int = 1, version: int = 13000, memory: int = 1 << 30, **attributes: int) -> None:
@@ -39,6 +40,7 @@ class FakeDriver:
         self.attributes = {**ATTRIBUTES, **attributes}
         self.calls: list[tuple[Any, ...]] = []
         self.faults: dict[str, str | Callable[..., str | None]] = {}
+        self.access = 1
         self._handles = count(1000)
         self._blocks: dict[int, Any] = {}
 
@@ -109,6 +111,12 @@ class FakeDriver:
         ctypes.memmove(target, source, size)
 
     _cuMemcpyDtoHAsync = _cuMemcpyDtoDAsync = _cuMemcpyHtoDAsync
+
+    def _cuMemcpyPeerAsync(self, target: int, there: Any, source: int, here: Any, size: int, stream: Any) -> None:
+        ctypes.memmove(target, source, size)
+
+    def _cuDeviceCanAccessPeer(self, reader: int, owner: int) -> int:
+        return self.access
 
     def _cuEventElapsedTime(self, start: Any, stop: Any) -> float:
         return 2.5
