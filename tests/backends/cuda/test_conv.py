@@ -1,0 +1,69 @@
+"""The machine code of tiled convolutions: no spills, and loops that consist of multiply-adds."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlang.backends.common.epilogue import EpilogueStep
+from netlang.backends.cuda.tiles.block_tile import BlockTile, Precision
+from netlang.backends.cuda.tiles.conv_kernel import conv_kernel
+from netlang.backends.cuda.tiles.conv_pack import pack_kernel
+from netlang.backends.cuda.tiles.conv_structure import ConvStructure, TilePool
+from netlang.backends.cuda.toolchain import cubin
+from tests.backends.cuda import sass
+from tests.backends.cuda.needs import compiler
+
+pytestmark = compiler
+
+BIAS_RELU = (EpilogueStep("channel", "add"), EpilogueStep("apply", "relu"))
+POOL = TilePool("max", (2, 2), (2, 2), (0, 0), None, True, (1, 1))
+OVERLAPPING = TilePool("switch", (3, 3), (2, 2), (1, 1), None, False, (4, 6))
+
+
+def large(precision: Precision, arch: str) -> BlockTile:
+    """128 x 128, as large maps have it."""
+    threads = (16, 16) if precision == "float32" else (2, 4)
+    modern = arch != "75"
+    return BlockTile(precision, 128, 128, *threads, 3 if modern else 2, modern, modern)
+
+
+CASES: list[tuple[Precision, int, TilePool | None, str]] = [
+    ("float32", 32, None, "75"),
+    ("float32", 32, None, "80"),
+    ("float32", 32, POOL, "90"),
+    ("float32", 4, None, "100"),
+    ("float32", 1, OVERLAPPING, "90"),
+    ("f16", 32, None, "75"),
+    ("tf32", 32, POOL, "80"),
+    ("tf32", 1, None, "90"),
+    ("bf16", 32, POOL, "90"),
+    ("bf16", 4, OVERLAPPING, "100"),
+]
+
+
+@pytest.mark.parametrize(
+    ("precision", "run", "pool", "arch"), CASES, ids=[f"{p}-{r}-{o.kind if o else 'map'}-{a}" for p, r, o, a in CASES]
+)
+def test_machine_code(precision: Precision, run: int, pool: TilePool | None, arch: str) -> None:
+    switch = "i8" if pool is OVERLAPPING else ""
+    structure = ConvStructure(
+        large(precision, arch), run, vector=pool is None, before=BIAS_RELU, pool=pool, switch=switch
+    )
+    made = cubin(conv_kernel(structure), arch)
+    assert (made.resources.spills, made.resources.stack) == (0, 0)
+    code = sass.instructions(made.code)
+    assert sass.local_accesses(code) == 0
+    loop = sass.inner_loop(code)
+    if precision == "float32":
+        assert sass.uses(loop, "FFMA") >= 256
+        assert sass.maths(loop) >= 0.85 * len(loop)
+    else:
+        assert sass.uses(loop, "HMMA") >= 32
+    if arch != "75":
+        assert sass.uses(code, "LDGSTS") > 0
+
+
+def test_packing() -> None:
+    for run in (1, 4, 32):
+        resources = cubin(pack_kernel(run, 128), "80").resources
+        assert (resources.spills, resources.stack) == (0, 0)
