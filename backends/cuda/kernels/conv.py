@@ -7,21 +7,23 @@ Convolutions in small groups have a kernel of their own (`depthwise`), and so ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.lowerings import Sliceable
-from netlang.backends.common.steps import Arg, At, Buffer, Scratch, Sizes, Step, evaluated
+from netlang.backends.common.steps import Arg, At, Buffer, Number, Scratch, Sizes, Step, evaluated
 from netlang.backends.cuda.kernels.conv_plan import ConvPlan, fits, plan_conv
-from netlang.backends.cuda.kernels.conv_tiles import supported
+from netlang.backends.cuda.kernels.conv_ways import Costs, ways
 from netlang.backends.cuda.lower import LoweringContext, lowering
+from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, FLOAT
 from netlang.backends.cuda.tiles.conv_gather import ENTRY_BYTES
 from netlang.backends.cuda.tiles.conv_kernel import conv_kernel
 from netlang.backends.cuda.tiles.conv_pack import ARGUMENTS, pack_kernel
-from netlang.ir.dims import Dim
+from netlang.backends.cuda.tiles.conv_structure import ConvStructure
+from netlang.backends.cuda.ways import Needed, best_way
 from netlang.ir.graph import Node
 
 CONVOLUTIONS = frozenset({"conv", "conv_data_grad"})
@@ -30,11 +32,11 @@ _PACK_THREADS = 128
 
 @dataclass(frozen=True)
 class _Parts:
-    """A node in the terms of the kernels, with a plan for each phase, or the one that it is."""
+    """A node in the terms of the kernels, with plans for each phase, or the one that it is: one for each tile."""
 
     chain: Chain
     pool: PoolProblem | None
-    plans: list[ConvPlan]
+    phases: list[list[ConvPlan]]
 
 
 def _parts(context: LoweringContext, node: Node) -> _Parts | None:
@@ -48,16 +50,9 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
         pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type)
         if pool is None or min(pool.out) < 1:
             return None
-    images = _about(context, chain.source.shape[0])
-    precision = supported(context.precision, context.target)
-    plans = [plan_conv(p, pool, chain, context.target, precision, images) for p in problems]
-    found = [plan for plan in plans if plan is not None]
-    return _Parts(chain, pool, found) if len(found) == len(plans) else None
-
-
-def _about(context: LoweringContext, images: Dim) -> int:
-    """How many images a call may bring."""
-    return images if isinstance(images, int) else context.options.batch or 1
+    found = tiles(context.target, context.precision)
+    phases = [[p for t in found if (p := plan_conv(problem, pool, chain, t))] for problem in problems]
+    return _Parts(chain, pool, phases) if all(phases) else None
 
 
 def carries_out(context: LoweringContext, node: Node) -> bool:
@@ -80,34 +75,80 @@ def tiled_conv(context: LoweringContext, node: Node) -> list[Step]:
     """Pack weights, then compute. The first is done once where weights do not change."""
     parts = _parts(context, node)
     assert parts is not None
-    return [step for plan in parts.plans for step in _steps(context, node, parts, plan)]
+    return [step for plans in parts.phases for step in _Phase(context, node, parts, plans).steps()]
 
 
-def _steps(context: LoweringContext, node: Node, parts: _Parts, plan: ConvPlan) -> list[Step]:
-    chain, s, problem = parts.chain, plan.structure, plan.problem
-    outer = OuterValues(context, node)
-    k_padded = plan.depth * DEPTH
-    packed = context.scratch(max(1, problem.groups * plan.pitch * k_padded) * FLOAT)
-    table = context.scratch((k_padded // s.run + 1) * ENTRY_BYTES)
-    pack = _pack(plan, outer(chain.main.inputs[1]), packed, table)
-    results = results_of(context, node, chain)
-    numbers: dict[str, Arg] = dict(_geometry(problem, parts.pool))
-    images, (each, tile_columns) = chain.source.shape[0], plan.columns
+@dataclass(frozen=True)
+class _Phase:
+    """One product of a node, or the one that it is."""
 
-    def blocks(sizes: Sizes) -> int:
-        return -(-evaluated(images, sizes) * each // tile_columns)
+    context: LoweringContext
+    node: Node
+    parts: _Parts
+    plans: list[ConvPlan]
 
-    assert chain.result is not None
-    numbers |= {"x": outer(chain.source), "weights": packed, "table": table, "out": results[0]}
-    numbers |= {"switches": results[-1], "total": images * each, "depth": plan.depth, "pitch": plan.pitch}
-    numbers |= {"x_image": context.image_bytes(outer(chain.source), stored(chain.source).type)}
-    numbers |= {"out_image": context.image_bytes(results[0], chain.result.type)}
-    numbers |= {f"channel{i}": outer(v) for i, v in enumerate(chain.channels)}
-    numbers |= {f"tensor{i}": outer(v) for i, v in enumerate(chain.tensors)}
-    args = tuple(numbers[name] for name in s.arguments)
-    work = images * (problem.out_channels * problem.out[0] * problem.out[1] * k_padded)
-    grid = (blocks, plan.row_tiles, problem.groups)
-    return [pack, Launch(conv_kernel(s), args, results, work, grid=grid)]
+    def steps(self) -> list[Step]:
+        """Packing, and the launches of the best way, or of all that may be the best."""
+        plan, context, chain = self.plans[0], self.context, self.parts.chain
+        groups, k_padded = plan.problem.groups, plan.depth * DEPTH
+        packed = context.scratch(max(1, groups * self.pitch * k_padded) * FLOAT)
+        table = context.scratch((k_padded // plan.structure.run + 1) * ENTRY_BYTES)
+        weights = OuterValues(context, self.node)(chain.main.inputs[1])
+        pack = _pack(plan, self.pitch, weights, packed, table)
+
+        def launches(plan: ConvPlan, splits: Number, needed: Needed) -> list[Launch]:
+            return self._launches(plan, splits, needed, {"weights": packed, "table": table})
+
+        images = chain.source.shape[0]
+        found = ways(Costs(context, images), self.plans, launches)
+        return [pack, *best_way(context, "conv", found, [images])]
+
+    @property
+    def pitch(self) -> int:
+        """Rows of packed weights in a group: whole tiles, whichever."""
+        return max(plan.row_tiles * plan.structure.tile.rows for plan in self.plans)
+
+    def _launches(self, plan: ConvPlan, splits: Number, needed: Needed, prepared: Mapping[str, Buffer]) -> list[Launch]:
+        s, groups = plan.structure, plan.problem.groups
+        args = {**self._arguments(plan, splits), **prepared}
+        images = self.parts.chain.source.shape[0]
+        results = results_of(self.context, self.node, self.parts.chain)
+        work = images * (plan.problem.out_channels * plan.columns[0] * max(1, plan.depth) * DEPTH)
+
+        def columns(sizes: Sizes) -> int:
+            return plan.column_tiles(evaluated(images, sizes))
+
+        def launch(s: ConvStructure, rows: Number, z: Number, writes: tuple[Buffer, ...]) -> Launch:
+            given = tuple(args[name] for name in s.arguments)
+            return Launch(conv_kernel(s), given, writes, work, grid=(columns, rows, z))
+
+        if splits == 1:
+            return [launch(s, plan.row_tiles, groups, results)]
+        part = groups * self.pitch * s.tile.columns * FLOAT
+        parts = self.context.scratch(needed(lambda sizes: evaluated(splits, sizes) * columns(sizes) * part))
+        args["parts"] = parts
+        rest = replace(s, role="rest")
+        group_out = plan.problem.out_channels // groups
+        return [
+            launch(replace(s, role="parts"), plan.row_tiles, lambda sizes: evaluated(splits, sizes) * groups, (parts,)),
+            launch(rest, -(-group_out // rest.rows), groups, results),
+        ]
+
+    def _arguments(self, plan: ConvPlan, splits: Number) -> dict[str, Arg]:
+        """By the names of `ConvStructure.arguments`."""
+        context, chain = self.context, self.parts.chain
+        outer = OuterValues(context, self.node)
+        results = results_of(context, self.node, chain)
+        x, images = outer(chain.source), chain.source.shape[0]
+        assert chain.result is not None
+        numbers: dict[str, Arg] = dict(_geometry(plan.problem, self.parts.pool))
+        numbers |= {"x": x, "out": results[0], "switches": results[-1], "groups": plan.problem.groups}
+        numbers |= {"total": images * plan.columns[0], "depth": plan.depth, "pitch": self.pitch, "splits": splits}
+        numbers |= {"split_depth": lambda sizes: -(-plan.depth // evaluated(splits, sizes))}
+        numbers |= {"x_image": context.image_bytes(x, stored(chain.source).type)}
+        numbers |= {"out_image": context.image_bytes(results[0], chain.result.type)}
+        numbers |= {f"channel{i}": outer(v) for i, v in enumerate(chain.channels)}
+        return numbers | {f"tensor{i}": outer(v) for i, v in enumerate(chain.tensors)}
 
 
 def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> Mapping[str, int]:
@@ -137,12 +178,12 @@ def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> Mapping[str, in
     }
 
 
-def _pack(plan: ConvPlan, weights: Buffer, packed: Scratch, table: Scratch) -> Launch:
+def _pack(plan: ConvPlan, pitch: int, weights: Buffer, packed: Scratch, table: Scratch) -> Launch:
     """Weights in the kernel's order, and the table of that order."""
     problem, s = plan.problem, plan.structure
     group, out, inner, down, across = problem.weight_strides
     taps, k_padded = problem.kernel[0] * problem.kernel[1], plan.depth * DEPTH
-    rows = problem.groups * plan.pitch
+    rows = problem.groups * pitch
     numbers: dict[str, Arg] = {
         "weights": weights if problem.weight_start == 0 else At(weights, problem.weight_start * FLOAT),
         "packed": packed,
@@ -154,7 +195,7 @@ def _pack(plan: ConvPlan, weights: Buffer, packed: Scratch, table: Scratch) -> L
         "across_stride": across,
         "plane": problem.size[0] * problem.size[1] * FLOAT,
         "rows": rows,
-        "pitch": plan.pitch,
+        "pitch": pitch,
         "group_out": problem.out_channels // problem.groups,
         "depth": taps * problem.channels // problem.groups,
         "k_padded": k_padded,

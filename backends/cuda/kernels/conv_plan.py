@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from netlang.backends.common.chain import Chain
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
-from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tile
-from netlang.backends.cuda.target import CudaTarget
-from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, DEPTH, FLOAT, Precision
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, BlockTile
 from netlang.backends.cuda.tiles.conv_gather import NO_TAP
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure, TilePool
 
 _CHUNK = CHUNK_BYTES // FLOAT
-_MOST_BLOCKS = 65535
-"""Blocks of a grid in any direction but the first."""
+_MOST_GROUPS = 65535 // 32
+"""A grid has at most 65535 blocks in any direction but the first, and each group may be in parts."""
 _MOST_RECOMPUTED = 2.0
 """Pixels of the map that are computed for each that there is: beyond it the map is better kept in memory."""
 
@@ -33,10 +31,13 @@ class ConvPlan:
     row_tiles: int
     depth: int
 
-    @property
-    def pitch(self) -> int:
-        """Rows of packed weights in a group: whole tiles."""
-        return self.row_tiles * self.structure.tile.rows
+    def column_tiles(self, images: int) -> int:
+        each, together = self.columns
+        return -(-images * each // together)
+
+    def tiles(self, images: int) -> int:
+        """Of all groups together."""
+        return self.column_tiles(images) * self.row_tiles * self.problem.groups
 
 
 def fits(problem: ConvProblem) -> bool:
@@ -46,21 +47,20 @@ def fits(problem: ConvProblem) -> bool:
     group = problem.channels // problem.groups * problem.size[0] * problem.size[1] * FLOAT
     reach = max(k * d for k, d in zip(problem.kernel, problem.dilation, strict=True))
     plane = problem.whole[0] * problem.whole[1] * FLOAT
-    return max(group, plane) < 1 << 31 and reach < NO_TAP // 2 and problem.groups <= _MOST_BLOCKS
+    return max(group, plane) < 1 << 31 and reach < NO_TAP // 2 and problem.groups <= _MOST_GROUPS
 
 
-def plan_conv(
-    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: CudaTarget, precision: Precision, images: int
-) -> ConvPlan | None:
-    """The plan for about so many images; None where no tile holds a window of the pool."""
-    work = Work(problem.out_channels // problem.groups, images * problem.out[0] * problem.out[1], problem.groups)
-    tile = conv_tile(target, precision, work, lambda t: pool is None or tile_pool(pool, chain, t.columns) is not None)
-    if tile is None:
+def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: BlockTile) -> ConvPlan | None:
+    """The plan for a tile; None where it is none for this kernel, or does not hold a window of the pool."""
+    if tile.threads % tile.columns or CHUNKS * tile.columns % tile.threads:
         return None
     inside = tile_pool(pool, chain, tile.columns) if pool else None
+    if pool is not None and inside is None:
+        return None
+    channels = problem.channels // problem.groups
     structure = ConvStructure(
         tile,
-        _run(problem.channels // problem.groups),
+        _run(channels),
         vector=not pool and not problem.phased and problem.out[0] * problem.out[1] % _CHUNK == 0,
         strided=problem.phased,
         before=tuple(chain.before),
@@ -74,8 +74,9 @@ def plan_conv(
     else:
         assert pool is not None
         columns = (-(-pool.out[0] // inside.patch[0]) * -(-pool.out[1] // inside.patch[1]), structure.patches)
-    k = problem.channels // problem.groups * problem.kernel[0] * problem.kernel[1]
-    return ConvPlan(structure, problem, columns, -(-work.channels // tile.rows), -(-k // DEPTH))
+    k = channels * problem.kernel[0] * problem.kernel[1]
+    row_tiles = -(-(problem.out_channels // problem.groups) // tile.rows)
+    return ConvPlan(structure, problem, columns, row_tiles, -(-k // DEPTH))
 
 
 def _run(channels: int) -> int:

@@ -47,17 +47,24 @@ class Gather:
         with t.block("if not held:"):
             t(f"from_y = i32({NO_PIXEL})")
         t(
-            "pixel = u64(x + u64(i64(i64(i64(n) * x_image) + i64(i64(block_z()) * group_x))))",
+            "pixel = u64(x + u64(i64(i64(i64(n) * x_image) + i64(i64(group) * group_x))))",
             f"pixel = u64(pixel + u64(i64(i64(i64(i64(from_y) * i64(width)) + i64(from_x)) * i64({FLOAT}))))",
             f"to_pixel = u32(i32(column * i32({ROW_BYTES})) + i32(i32({swizzle('column')} ^ chunk) << i32(4)))",
             f"to_pixel = u32(base + u32(to_pixel + u32({tile.rows * ROW_BYTES})))",
         )
         if s.run == DEPTH:
             t(f"pixel = u64(pixel + u64(i64(i64(i32(chunk * i32({_CHUNK}))) * plane)))", "entry = u64(table)")
+            self._begin_part(t)
             self._next_entry(t)
         else:
             t(f"entry = u64(table + u64(i32(chunk * i32({_CHUNK // s.run * ENTRY_BYTES}))))")
+            self._begin_part(t)
         self._begin_weights(t)
+
+    def _begin_part(self, t: Text) -> None:
+        """The first entry of this block's part of k."""
+        if self.s.role == "parts":
+            t(f"entry = u64(entry + u64(u64(u32(first_stage)) * u64({DEPTH // self.s.run * ENTRY_BYTES})))")
 
     def _begin_weights(self, t: Text) -> None:
         tile = self.s.tile
@@ -66,8 +73,9 @@ class Gather:
             f"weight_row = i32(thread() >> i32({CHUNKS.bit_length() - 1}))",
             f"from_row = i32(i32(block_y() * i32({tile.rows})) + weight_row)",
             f"row_bytes = u64(u64(u32(depth)) * u64({ROW_BYTES}))",
-            "weight = u64(u64(u64(u32(block_z())) * u64(u32(pitch))) + u64(u32(from_row)))",
+            "weight = u64(u64(u64(u32(group)) * u64(u32(pitch))) + u64(u32(from_row)))",
             f"weight = u64(weights + u64(weight * row_bytes) + u64(u32(i32(k_chunk * i32({CHUNK_BYTES})))))",
+            *([f"weight = u64(weight + u64(u64(u32(first_stage)) * u64({ROW_BYTES})))"] * (self.s.role == "parts")),
             f"rows_bytes = u64(row_bytes * u64({self.rows_at_once}))",
         )
         for i in range(self._swizzles):

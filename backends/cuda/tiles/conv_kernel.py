@@ -7,10 +7,10 @@ from functools import partial
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.conv_gather import Gather
+from netlang.backends.cuda.tiles.conv_parts import write_part
 from netlang.backends.cuda.tiles.conv_results import write_results
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
-from netlang.backends.cuda.tiles.ffma_loop import FfmaLoop
-from netlang.backends.cuda.tiles.mma_loop import MmaLoop
+from netlang.backends.cuda.tiles.gemm import main_loop
 from netlang.backends.cuda.tiles.stages import ring
 from netlang.backends.cuda.tiles.text import Text
 
@@ -25,7 +25,8 @@ def conv_kernel(s: ConvStructure) -> Kernel:
     """See `ConvStructure.arguments` for what it is launched with."""
     tile = s.tile
     resident = max(1, _REGISTERS // (_registers(s) * tile.threads))
-    return Kernel(s.key, partial(_source, s), "".join(s.arguments.values()), tile.threads, tile.shared, resident)
+    shared = 0 if s.role == "rest" else tile.shared
+    return Kernel(s.key, partial(_source, s), "".join(s.arguments.values()), tile.threads, shared, resident)
 
 
 def _registers(s: ConvStructure) -> int:
@@ -35,13 +36,28 @@ def _registers(s: ConvStructure) -> int:
 
 def _source(s: ConvStructure) -> str:
     t = Text()
-    gather = Gather(s)
-    loop = FfmaLoop(s.tile) if s.tile.precision == "float32" else MmaLoop(s.tile)
     t.open(f"def kernel({', '.join(s.arguments)}):")
+    if s.role == "rest":
+        t("group = block_z()")
+        write_results(t, s)
+        return str(t)
     t("base = shared_base()")
+    if s.role == "parts":
+        t(
+            "split = i32(div_u32(u32(block_z()), u32(groups)))",
+            "group = i32(block_z() - i32(split * groups))",
+            "first_stage = i32(split * split_depth)",
+        )
+    else:
+        t("group = block_z()")
+    gather, loop = Gather(s), main_loop(s.tile)
     gather.begin(t)
     loop.begin(t)
-    ring(t, s.tile, "depth", partial(gather.load, t), partial(loop.stage, t))
+    stages = "min_i32(split_depth, i32(depth - first_stage))" if s.role == "parts" else "depth"
+    ring(t, s.tile, stages, partial(gather.load, t), partial(loop.stage, t))
     sums_tile.exchange(t, loop.put)
-    write_results(t, s)
+    if s.role == "parts":
+        write_part(t, s)
+    else:
+        write_results(t, s)
     return str(t)

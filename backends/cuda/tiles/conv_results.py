@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.cuda.tiles import sums_tile
+from netlang.backends.cuda.tiles.conv_parts import read_sums
 from netlang.backends.cuda.tiles.conv_pixels import find_patch, split
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure, TilePool
 from netlang.backends.cuda.tiles.epilogue import Operands, result
@@ -27,16 +28,23 @@ def write_results(t: Text, s: ConvStructure) -> None:
         _write_windows(t, s, s.pool)
 
 
-def _each_channel(t: Text, s: ConvStructure, places: int, body: Callable[[], None]) -> None:
-    """Have `body` written for each row of the tile that is a channel: `row` in the tile, `channel` in the result.
-    Places of the planes are dealt to threads, `places` of them to all threads with the same `row`."""
-    step = s.tile.threads // places
+def _sums(t: Text, s: ConvStructure, column: str, width: int) -> Sequence[str]:
+    """The sums of the channel at hand, from a column of the tile on."""
+    if s.role == "rest":
+        return read_sums(t, s, column, width)
+    return sums_tile.read(t, s.tile, "row", column, width)
+
+
+def _each_channel(t: Text, s: ConvStructure, body: Callable[[], None]) -> None:
+    """Have `body` written for each row of the block that is a channel: `row` in the tile, `in_group` in the group,
+    `channel` in the result. All threads with the same row have a place of the planes each."""
+    step = s.tile.threads // s.places
     t(
-        f"row = i32(thread() >> i32({places.bit_length() - 1}))",
-        f"in_group = i32(i32(block_y() * i32({s.tile.rows})) + row)",
-        "channel = i32(i32(block_z() * group_out) + in_group)",
+        f"row = i32(thread() >> i32({s.places.bit_length() - 1}))",
+        f"in_group = i32(i32(block_y() * i32({s.rows})) + row)",
+        "channel = i32(i32(group * group_out) + in_group)",
     )
-    with t.block("if held:"), t.block(f"while row < i32({s.tile.rows}) and in_group < group_out:"):
+    with t.block("if held:"), t.block(f"while row < i32({s.rows}) and in_group < group_out:"):
         body()
         t(f"row = i32(row + i32({step}))", f"in_group = i32(in_group + i32({step}))")
         t(f"channel = i32(channel + i32({step}))")
@@ -47,9 +55,8 @@ def _each_channel(t: Text, s: ConvStructure, places: int, body: Callable[[], Non
 
 def _write_pixels(t: Text, s: ConvStructure) -> None:
     width = 4 if s.vector else 1
-    places = s.tile.columns // width
     t(
-        f"column = i32(i32(thread() & i32({places - 1})) * i32({width}))",
+        f"column = i32(i32(thread() & i32({s.places - 1})) * i32({width}))",
         f"m = i32(i32(block_x() * i32({s.tile.columns})) + column)",
         "held = m < total",
     )
@@ -61,12 +68,12 @@ def _write_pixels(t: Text, s: ConvStructure) -> None:
     t("to = u64(out + u64(i64(i64(i64(n) * out_image) + i64(bytes))))")
 
     def channel() -> None:
-        values = sums_tile.read(t, s.tile, "row", "column", width)
+        values = _sums(t, s, "column", width)
         _apply(t, s, s.before, values, "bytes")
         word, value = ("store4_f32", f"({', '.join(values)})") if s.vector else ("store_f32", values[0])
         t(f"{word}(to, i64(i64(channel) * out_plane), {value})")
 
-    _each_channel(t, s, places, channel)
+    _each_channel(t, s, channel)
 
 
 def _apply(
@@ -89,7 +96,7 @@ def _apply(
 def _tensor(t: Text, s: ConvStructure, number: int, width: int, bytes: str) -> Sequence[str]:
     """Neighbouring elements of an operand of the map's shape, as float32."""
     names = [f"other{i}" for i in range(width)]
-    t("plane_of = i64(i64(i64(n) * i64(group_out * blocks_z())) + i64(channel))")
+    t("plane_of = i64(i64(i64(n) * i64(group_out * groups)) + i64(channel))")
     t(f"element = i64(i64(plane_of * map_plane) + i64({bytes}))")
     if s.tensors[number] == "f32":
         word = f"load{width}_f32" if width > 1 else "load_f32"
@@ -105,9 +112,7 @@ def _tensor(t: Text, s: ConvStructure, number: int, width: int, bytes: str) -> S
 
 
 def _write_windows(t: Text, s: ConvStructure, pool: TilePool) -> None:
-    windows = s.patches * pool.windows
-    places = 1 << (windows - 1).bit_length()
-    _find_window(t, s, pool, places)
+    _find_window(t, s, pool)
     t("to = u64(out + u64(i64(i64(i64(n) * out_image) + i64(i64(result) * i64(4)))))")
 
     def channel() -> None:
@@ -116,20 +121,20 @@ def _write_windows(t: Text, s: ConvStructure, pool: TilePool) -> None:
         t("store_f32(to, i64(i64(channel) * out_plane), best)")
         if s.switch:
             t(
-                "plane_of = i64(i64(i64(n) * i64(group_out * blocks_z())) + i64(channel))",
+                "plane_of = i64(i64(i64(n) * i64(group_out * groups)) + i64(channel))",
                 "element = i64(i64(plane_of * i64(i32(out_height * out_width))) + i64(result))",
                 f"store_{s.switch}(switches, i64(element * i64({1 if s.switch == 'i8' else 4})), position)",
             )
 
-    _each_channel(t, s, places, channel)
+    _each_channel(t, s, channel)
 
 
-def _find_window(t: Text, s: ConvStructure, pool: TilePool, places: int) -> None:
+def _find_window(t: Text, s: ConvStructure, pool: TilePool) -> None:
     """The window of this thread: its image `n`, `result` in the plane, the first `column` of its taps, and where that
     is on the map, which may be above or left of it."""
     across, wide = pool.patch[1], pool.patch_size[1]
     t(
-        f"window = i32(thread() & i32({places - 1}))",
+        f"window = i32(thread() & i32({s.places - 1}))",
         f"place = i32(div_u32(u32(window), u32({pool.windows})))",
         f"inner = i32(window - i32(place * i32({pool.windows})))",
         f"y = i32(div_u32(u32(inner), u32({across})))",
@@ -164,7 +169,7 @@ def _pool(t: Text, s: ConvStructure, pool: TilePool) -> None:
 
     def take(down: str, across: str) -> None:
         t(f"at = i32(i32(column + i32({down} * i32({row_pixels}))) + {across})")
-        (value,) = sums_tile.read(t, s.tile, "row", "at", 1)
+        (value,) = _sums(t, s, "at", 1)
         if s.before:
             t("bytes = i32(i32(i32(y * map_width) + z) * i32(4))")
             _apply(t, s, s.before, [value], "bytes")

@@ -3,15 +3,20 @@
 A convolution is a product of matrices. A row of the first is an output channel, a column of the second a pixel of the
 map (of all images), and the sum runs over k, all taps of all input channels. So the rows of the result are planes, as
 they lie in memory. Blocks are numbered (tile of pixels, tile of channels, group of channels).
+
+Where blocks are few and k is long, k is split: each block has a part of it and stores its bare sums, as [part, group,
+tile of pixels, channel, column]. A second kernel adds up the parts, in their order, and does the rest.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from netlang.backends.common.epilogue import Epilogue, operands
 from netlang.backends.cuda.tiles.block_tile import BlockTile
 
+Role = Literal["whole", "parts", "rest"]
 NUMBERS = {
     "x_image": "l",  # bytes from an image to the next
     "out_image": "l",
@@ -19,6 +24,9 @@ NUMBERS = {
     "plane": "l",  # bytes of a channel of x,
     "out_plane": "l",  # of the result,
     "map_plane": "l",  # and of what the convolution computes
+    "groups": "i",
+    "splits": "i",  # parts of k
+    "split_depth": "i",  # stages of each
     "total": "i",  # pixels or patches of all images, whichever the columns are
     "depth": "i",  # how many stages of k
     "pitch": "i",  # rows of packed weights in a group
@@ -79,7 +87,8 @@ class TilePool:
 
 @dataclass(frozen=True)
 class ConvStructure:
-    """run     how many of k at a time are neighbouring channels of one tap: 32 (a stage), 4 (a chunk) or 1
+    """role    `whole`, or one of the two kernels of a split: `parts` and `rest`
+    run        how many of k at a time are neighbouring channels of one tap: 32 (a stage), 4 (a chunk) or 1
     vector     four columns are neighbouring pixels of a plane of the result, aligned to 16 bytes
     strided    the result is some of the pixels of a plane: see `ConvProblem.phase`
     tensors    element types (f32, bool) of the operands of the map's shape
@@ -95,6 +104,20 @@ class ConvStructure:
     tensors: tuple[str, ...] = ()
     pool: TilePool | None = None
     switch: str = ""
+    role: Role = "whole"
+
+    @property
+    def rows(self) -> int:
+        """Channels of a block."""
+        return self.tile.rows if self.role != "rest" else self.tile.threads // self.places
+
+    @property
+    def places(self) -> int:
+        """Places in the planes of a tile, four neighbouring pixels counting as one, rounded up to a power of two: each
+        thread has one."""
+        if self.pool is None:
+            return self.tile.columns // (4 if self.vector else 1)
+        return 1 << (self.patches * self.pool.windows - 1).bit_length()
 
     @property
     def patches(self) -> int:
@@ -107,12 +130,21 @@ class ConvStructure:
         """All that code depends on."""
         steps = ";".join(map(str, self.before)) + "|" + ";".join(map(str, self.after))
         flags = f"run{self.run}{'v' * self.vector}{'s' * self.strided}"
-        return f"conv:{self.tile.key}:{flags}:{steps}:{','.join(self.tensors)}:{self.switch}:{self.pool or ''}"
+        if self.role == "parts":
+            return f"conv_parts:{self.tile.key}:run{self.run}:{self.pool or ''}"
+        role = "conv" if self.role == "whole" else "conv_rest"
+        return f"{role}:{self.tile.key}:{flags}:{steps}:{','.join(self.tensors)}:{self.switch}:{self.pool or ''}"
 
     @property
     def arguments(self) -> dict[str, str]:
         """Names of the kernel's arguments in order, with their kinds."""
-        addresses = ["x", "weights", "table", "out"] + ["switches"] * bool(self.switch)
-        addresses += [f"channel{i}" for i in range(operands((*self.before, *self.after), "channel"))]
-        addresses += [f"tensor{i}" for i in range(len(self.tensors))]
+        addresses = {
+            "whole": ["x", "weights", "table"],
+            "parts": ["x", "weights", "table", "parts"],
+            "rest": ["parts"],
+        }[self.role]
+        if self.role != "parts":
+            addresses += ["out"] + ["switches"] * bool(self.switch)
+            addresses += [f"channel{i}" for i in range(operands((*self.before, *self.after), "channel"))]
+            addresses += [f"tensor{i}" for i in range(len(self.tensors))]
         return {**dict.fromkeys(addresses, "p"), **NUMBERS}

@@ -11,11 +11,13 @@ import pytest
 
 from netlang.backends.base import Array, Options
 from netlang.backends.cuda import Cuda
+from netlang.backends.cuda.kernels import conv_ways
 from netlang.backends.cuda.simulator import SimulationError
 from netlang.backends.cuda.simulator.device import TARGET, Simulator
 from netlang.backends.cuda.tiles import conv_kernel
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
+from netlang.ir.dims import sym
 from netlang.ir.graph import Graph, Value
 from netlang.ir.types import DType, TensorType
 from netlang.passes import fuse
@@ -53,7 +55,7 @@ def check(
     assert_same(made.run(arrays, {}), Reference().compile(graph).run(arrays, {}), tolerance)
     keys = [step.kernel.key for step in (*made.prologue, *made.steps)]
     assert all(key.startswith("conv") for key in keys), keys
-    return [key for key in keys if key.startswith("conv:")]
+    return [key for key in keys if not key.startswith("conv_pack:")]
 
 
 def conv(b: Builder, v: Values, **attrs: Any) -> Value:
@@ -92,7 +94,7 @@ def test_without_asynchronous_copies(name: str, precision: str) -> None:
     x, w, attrs = GEOMETRIES[name]
     arrays = {"x": integers(0, *x), "w": integers(1, *w)}
     (key,) = check(lambda b, v: {"y": conv(b, v, **attrs)}, arrays, precision, arch="75")
-    assert "2r8" in key
+    assert "2r" in key
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -215,6 +217,54 @@ def test_a_nan_is_above_any_number(op: str) -> None:
 def test_gradient_by_the_input(x: tuple[int, ...], w: tuple[int, ...], attrs: dict[str, Any]) -> None:
     make = lambda b, v: {"y": b.op("conv_data_grad", v["x"], v["w"], **{**SAME, **attrs})}  # noqa: E731
     check(make, {"x": integers(0, *x), "w": integers(1, *w)})
+
+
+@pytest.fixture
+def split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many parts of k as there may be."""
+    monkeypatch.setattr(conv_ways.Costs, "seconds", lambda self, plan, splits, sizes: 1 / splits)
+
+
+@pytest.mark.usefixtures("split")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", ["dilation", "groups", "chunks of channels", "stages of channels"])
+def test_split_sums(name: str, precision: str) -> None:
+    x, w, attrs = GEOMETRIES[name]
+    keys = check(lambda b, v: {"y": conv(b, v, **attrs)}, {"x": integers(0, *x), "w": integers(1, *w)}, precision)
+    assert [key.split(":")[0] for key in keys] == (["conv"] if name == "dilation" else ["conv_parts", "conv_rest"])
+
+
+@pytest.mark.usefixtures("split")
+def test_split_sums_with_all_that_follows_them() -> None:
+    def make(b: Builder, v: Values) -> Values:
+        attrs = {"kernel": (2, 2), "stride": (2, 2), "pad": ((0, 0), (1, 0)), "dilation": (1, 1)}
+        node = b.node("max_pool_switch", b.op("relu", b.add(conv(b, v), v["residual"])), **attrs)
+        return {"y": b.add(node.results[0], b.along(v["bias"], 4, 1)), "switch": node.results[1]}
+
+    arrays = {"x": integers(0, 2, 9, 4, 5), "w": integers(1, 5, 9, 3, 3), "residual": integers(2, 2, 5, 4, 5)}
+    keys = check(make, arrays | {"bias": integers(3, 5)})
+    assert [key.split(":")[0] for key in keys] == ["conv_parts", "conv_rest"]
+
+
+@pytest.mark.parametrize("batch", [None, 2], ids=["any batch", "about two"])
+def test_an_open_number_of_images(batch: int | None) -> None:
+    b = Builder()
+    x = b.input("x", TensorType(DType.F32, (sym("N"), 8, 3, 3)))
+    w = b.input("w", TensorType(DType.F32, (5, 8, 3, 3)))
+    graph = Graph("g", inputs=(x, w), outputs=(("y", b.op("conv", x, w, **SAME)),))
+    made = Cuda(Options(batch=batch), Simulator(TARGET)).compile(graph)
+    for images in (1, 5):
+        feed = {"x": integers(images, images, 8, 3, 3), "w": integers(1, 5, 8, 3, 3)}
+        assert_same(made.run(feed, {}), Reference().compile(graph).run(feed, {}), 0.0)
+
+
+def test_branches_write_into_their_concatenation() -> None:
+    def make(b: Builder, v: Values) -> Values:
+        one, other = conv(b, v), b.op("conv", v["x"], v["u"], **VALID)
+        return {"y": b.op("conv", b.op("concat", one, other, axis=1), v["t"], **SAME)}
+
+    arrays = {"x": integers(0, 2, 2, 3, 3), "w": integers(1, 3, 2, 3, 3), "u": integers(2, 4, 2, 1, 1)}
+    assert len(check(make, arrays | {"t": integers(3, 2, 7, 3, 3)})) == 3
 
 
 # ---- mistakes that must not go unnoticed
