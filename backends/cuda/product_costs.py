@@ -41,13 +41,20 @@ def tiled_seconds(target: CudaTarget, sizes: Sizes, tile: BlockTile, splits: int
 def stage_cycles(target: CudaTarget, tile: BlockTile) -> float:
     """Cycles that a multiprocessor multiplies for one stage of a tile."""
     each = tile.rows * tile.columns / tile.threads
-    if tile.precision == "float32":
+    if tile.groups:
+        rate = 1024.0  # words: twice as many halves
+    elif tile.precision == "float32":
         # A thread with fewer sums reads more of shared memory for each product.
         rate = (128.0 if target.capability >= 86 else 64.0) * min(1.0, each / (4.0 * ceil(each**0.5)) + 0.5)
     else:
         rate = {"tf32": 512.0, "bf16": 1024.0, "f16": 1024.0}[tile.precision] * (0.5 if target.capability < 80 else 1)
         rate *= min(1.0, (each / 64) ** 0.5)
     return float(tile.rows * tile.columns * DEPTH / rate)
+
+
+def packing_seconds(target: CudaTarget, numbers: int) -> float:
+    """Of rounding so many numbers for wgmma."""
+    return 2 * numbers * FLOAT / target.memory_bandwidth + _LAUNCH
 
 
 def thin_seconds(target: CudaTarget, sizes: Sizes, thin: Thin) -> float:

@@ -50,6 +50,16 @@ _MMA = [
 """Rows, columns, threads or warps down and across, stages."""
 
 
+def group_tiles(target: CudaTarget, precision: str) -> list[BlockTile]:
+    """The tiles for wgmma, where the GPU has it and products may be rounded."""
+    found = effective(target, precision)
+    if not target.has_warp_groups or found == "float32":
+        return []
+    sizes = [(128, 128, 2, 1, 3), (64, 128, 1, 1, 4)]
+    fits = [tile for size in sizes if (tile := BlockTile(found, *size, groups=True)).shared <= target.shared_bytes]
+    return fits[-1:] if target.small else fits
+
+
 def resident(target: CudaTarget, tile: BlockTile) -> int:
     """Blocks of a tile on a multiprocessor at a time."""
     shared = (228 if target.capability in (90, 100, 103) else 164 if target.capability == 80 else 100) * 1024

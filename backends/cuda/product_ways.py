@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from netlang.backends.common.epilogue import Epilogue
-from netlang.backends.common.product import Product
-from netlang.backends.common.steps import Arg, Buffer, Number, Place, Sizes, evaluated
+from netlang.backends.common.steps import Arg, Buffer, Number, Sizes, evaluated
 from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
+from netlang.backends.cuda.product_packed import packed_ways
+from netlang.backends.cuda.product_problem import Problem, gemm_launch
 from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
-from netlang.backends.cuda.tiles.gemm import Gemm
-from netlang.backends.cuda.tiles.matrix_copies import Kind
 from netlang.backends.cuda.tiles.split_sum import SplitSum
 from netlang.backends.cuda.tiles.thin import Thin
 from netlang.backends.cuda.tiles.thin_product import ThinProduct
@@ -28,49 +25,10 @@ _THIN_ROWS = 16
 """More rows than that are no case for thin sums."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """out = epilogue(a b); `operands` are those of the epilogue, channels before tensors."""
-
-    product: Product
-    a: Place
-    b: Place
-    out: Buffer
-    epilogue: Epilogue
-    operands: tuple[Place, ...]
-
-    @property
-    def width(self) -> int:
-        """Columns that are stored at once."""
-        columns = self.product.columns
-        return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
-
-    @property
-    def kinds(self) -> tuple[Kind, Kind]:
-        """How the factors lie in memory."""
-        p = self.product
-        along: Kind = "wide" if isinstance(p.inner, int) and p.inner % 4 == 0 else "rows"
-        return "columns" if p.transposed_a else along, along if p.transposed_b else "columns"
-
-    def sizes(self, sizes: Sizes) -> tuple[int, int, int, int]:
-        """Batch, rows, columns, inner; none of them 0."""
-        p = self.product
-        batch, rows, columns, inner = (evaluated(n, sizes) for n in (p.batch, p.rows, p.columns, p.inner))
-        return max(1, batch), max(1, rows), max(1, columns), max(1, inner)
-
-    @property
-    def total(self) -> Number:
-        """Results."""
-        return self.product.batch * self.product.rows * self.product.columns
-
-    @property
-    def work(self) -> Number:
-        return self.product.batch * self.product.rows * self.product.columns * self.product.inner
-
-
 def ways(context: LoweringContext, problem: Problem) -> list[Way]:
     """All that are worth a thought."""
     found = [way for tile in tiles(context.target, context.precision) for way in _tiled(context, problem, tile)]
+    found += packed_ways(context, problem)
     rows = problem.product.rows
     for count in (1, 4):
         if not isinstance(rows, int) or (rows <= _THIN_ROWS and (count == 1) == (rows == 1)):
@@ -86,7 +44,7 @@ def _tiled(context: LoweringContext, problem: Problem, tile: BlockTile) -> Itera
     yield Way(
         tile.key,
         lambda sizes: tiled_seconds(context.target, problem.sizes(sizes), tile),
-        lambda needed: [_gemm(problem, tile, 1, problem.out)],
+        lambda needed: [gemm_launch(problem, tile, problem.factors, 1, problem.out)],
     )
 
     def splits(sizes: Sizes) -> int:
@@ -96,46 +54,12 @@ def _tiled(context: LoweringContext, problem: Problem, tile: BlockTile) -> Itera
 
     def launches(needed: Needed) -> list[Launch]:
         parts = context.scratch(needed(lambda s: splits(s) * evaluated(problem.total, s) * _FLOAT))
-        return [_gemm(problem, tile, splits, parts), _split_sum(context, problem, splits, parts)]
+        return [gemm_launch(problem, tile, problem.factors, splits, parts), _split_sum(context, problem, splits, parts)]
 
     if not isinstance(problem.product.inner, int) or problem.product.inner > DEPTH:
         yield Way(
             f"{tile.key}/split", lambda s: tiled_seconds(context.target, problem.sizes(s), tile, splits(s)), launches
         )
-
-
-def _gemm(problem: Problem, tile: BlockTile, splits: Number, out: Buffer) -> Launch:
-    product, whole = problem.product, splits == 1
-    gemm = Gemm(tile, *problem.kinds, problem.width, problem.epilogue if whole else (), not whole)
-
-    def row_tiles(sizes: Sizes) -> int:
-        return -(-evaluated(product.rows, sizes) // tile.rows)
-
-    def column_tiles(sizes: Sizes) -> int:
-        return -(-evaluated(product.columns, sizes) // tile.columns)
-
-    def split_steps(sizes: Sizes) -> int:
-        return max(1, -(-evaluated(product.inner, sizes) // (DEPTH * evaluated(splits, sizes))))
-
-    def blocks(sizes: Sizes) -> int:
-        tiles = row_tiles(sizes) * column_tiles(sizes)
-        return tiles * evaluated(splits, sizes) * evaluated(product.batch, sizes)
-
-    numbers: tuple[Arg, ...] = (
-        product.rows,
-        product.columns,
-        product.inner,
-        product.rows if product.transposed_a else product.inner,
-        product.inner if product.transposed_b else product.columns,
-        row_tiles,
-        column_tiles,
-        splits,
-        split_steps,
-    )
-    distances: tuple[Arg, ...] = (product.a_batch, product.b_batch, lambda s: evaluated(problem.total, s))
-    operands = problem.operands if whole else ()
-    args = (problem.a, problem.b, out, *operands, *numbers, *distances)
-    return Launch(gemm.kernel, args, (out,), problem.work, grid=(blocks, 1, 1))
 
 
 def _split_sum(context: LoweringContext, problem: Problem, splits: Number, parts: Buffer) -> Launch:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from netlang.backends.common.choices import Candidate
 from netlang.backends.common.context import Context
-from netlang.backends.common.steps import Number, Sizes, evaluated
+from netlang.backends.common.steps import Number, Place, Sizes, bases, evaluated, places
 from netlang.backends.cuda.steps import Launch
 
 Needed = Callable[[Number], Number]
@@ -27,6 +27,11 @@ class Way:
     name: str
     cost: Callable[[Sizes], float]
     launches: Callable[[Needed], Sequence[Launch]]
+
+
+def _read(launch: Launch) -> list[Place]:
+    """The places that a launch reads and does not write."""
+    return [place for place in places(launch) if not set(bases(place)) & set(launch.writes)]
 
 
 def best_way(context: Context, kind: str, ways: Sequence[Way], numbers: Sequence[Number]) -> list[Launch]:
@@ -48,5 +53,7 @@ def best_way(context: Context, kind: str, ways: Sequence[Way], numbers: Sequence
         needed = only(i)
         for launch in way.launches(needed):
             x, y, z = launch.grid
-            launches.append(replace(launch, grid=(needed(x), y, z)))
+            fixed = all(context.is_fixed(base) for place in _read(launch) for base in bases(place))
+            # What is done once for all calls is so before any sizes are known.
+            launches.append(launch if fixed else replace(launch, grid=(needed(x), y, z)))
     return launches

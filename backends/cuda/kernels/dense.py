@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from netlang.backends.common.chain import Chain, OuterValues, read_chain
 from netlang.backends.common.product import Product, product_of
-from netlang.backends.common.steps import Place
+from netlang.backends.common.steps import Buffer
 from netlang.backends.cuda.lower import LoweringContext, lowering
-from netlang.backends.cuda.product_ways import Problem, ways
+from netlang.backends.cuda.product_problem import Problem
+from netlang.backends.cuda.product_ways import ways
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.ways import best_way
 from netlang.ir.graph import Node
@@ -30,7 +31,7 @@ def product(context: LoweringContext, node: Node) -> list[Launch]:
     chain, product = parts
     outer = OuterValues(context, node)
     a, b = (outer(v) for v in chain.main.inputs)
-    operands: tuple[Place, ...] = tuple(outer(v) for v in (*chain.channels, *chain.tensors))
+    operands: tuple[Buffer, ...] = tuple(outer(v) for v in (*chain.channels, *chain.tensors))
     problem = Problem(product, a, b, context.buffer(node.out), tuple(chain.before), operands)
     numbers = (product.batch, product.rows, product.columns, product.inner)
     return best_way(context, "product", ways(context, problem), numbers)

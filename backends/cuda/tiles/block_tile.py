@@ -3,7 +3,9 @@
 A tile is `rows` x `columns` sums over k. Both operands are staged the same way, whatever multiplies them: tile rows of
 128 bytes along k (32 float32, or 64 halves that were packed before), first those of A, then those of B. A row has eight
 chunks of 16 bytes; chunk c of row r lies at c ^ swizzle(r), so that copies of whole rows and the reads of eight
-neighbouring rows touch all banks alike. (wgmma dictates a swizzle of its own: r & 7.)
+neighbouring rows touch all banks alike.
+
+wgmma reads its operands from there itself: they have to be in its format already, and it dictates the swizzle.
 
 Edges need no masks here: rows past the edge of a matrix are read as its last row again and never stored; what is past
 the end of k is zero in both operands.
@@ -29,12 +31,14 @@ Precision = Literal["float32", "tf32", "bf16", "f16"]
 
 @dataclass(frozen=True)
 class BlockTile:
-    """precision     how the factors are rounded; "float32" multiplies by FFMA, all others by mma.sync
+    """precision     how the factors are rounded; "float32" multiplies by FFMA, all others by mma.sync or wgmma
     rows, columns    of the block
-    down, across     for FFMA threads, else warps: how many there are along the rows and along the columns
+    down, across     threads for FFMA, warps for mma.sync, warp groups for wgmma: how many there are along the rows and
+                     along the columns
     stages           buffers in the ring
     asynchronous     filled by cp.async (sm_80), else through registers
     deep             mma.sync with k = 16 for halves (sm_80), else with k = 8
+    groups           by wgmma (sm_90a)
     """
 
     precision: Precision
@@ -45,12 +49,15 @@ class BlockTile:
     stages: int
     asynchronous: bool = True
     deep: bool = True
+    groups: bool = False
 
     def __post_init__(self) -> None:
         if self.precision == "float32":
             # Then a thread's rows all have the same swizzle.
             assert self.down % 8 == 0 and self.across % 8 == 0, self
             assert self.rows % self.down == 0 and self.columns % self.across == 0, self
+        elif self.groups:
+            assert (self.rows, self.columns, self.across) == (64 * self.down, 128, 1) and self.asynchronous, self
         else:
             assert self.rows % (16 * self.down) == 0 and self.columns % (16 * self.across) == 0, self
         assert self.columns >= 32, self  # sums are put into rows of at least eight chunks
@@ -59,7 +66,12 @@ class BlockTile:
     @cached_property
     def threads(self) -> int:
         """Of the block."""
-        return self.down * self.across * (1 if self.precision == "float32" else WARP)
+        each = 1 if self.precision == "float32" else 4 * WARP if self.groups else WARP
+        return self.down * self.across * each
+
+    def swizzle(self, row: str) -> str:
+        """What the chunks of a tile row are XORed with."""
+        return f"i32({row} & i32(7))" if self.groups else swizzle(row)
 
     @cached_property
     def stage_bytes(self) -> int:
@@ -73,7 +85,7 @@ class BlockTile:
     @property
     def key(self) -> str:
         """All that code depends on."""
-        flags = ("a" if self.asynchronous else "r") + ("" if self.deep else "8")
+        flags = ("a" if self.asynchronous else "r") + ("" if self.deep else "8") + ("g" if self.groups else "")
         return f"{self.precision}/{self.rows}x{self.columns}/{self.down}x{self.across}/{self.stages}{flags}"
 
 

@@ -18,7 +18,7 @@ from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.block_tile import BlockTile
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS, wrapped
-from netlang.backends.cuda.tiles.gemm import multiply, resident_bound
+from netlang.backends.cuda.tiles.gemm import multiply
 from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, padded
 from netlang.backends.cuda.tiles.text import Text
 from netlang.backends.cuda.tiles.thin import Thin, read_sum, write_sums
@@ -76,13 +76,10 @@ class CellKernel:
         product = self.sums is not None
         arguments = "pp" * product + "p" * len(self.operands) + "i" * (len(SIZES) + len(PRODUCT) * product)
         arguments += "l" * (self.numbers + pitches)
-        threads, shared, bound = self.threads, 0, 0
-        if isinstance(self.sums, TiledSums):
-            tile = self.sums.tile
-            threads, shared, bound = tile.threads, tile.shared, resident_bound(tile)
-        elif self.sums is not None:
-            threads, shared = self.sums.threads, self.sums.shared
-        return Kernel(f"cell:{self!r}", partial(_source, self), arguments, threads, shared, bound)
+        held = self.sums.tile if isinstance(self.sums, TiledSums) else self.sums
+        threads, shared = (held.threads, held.shared) if held else (self.threads, 0)
+        # Without a bound on registers: what follows a product needs some, and there are few blocks.
+        return Kernel(f"cell:{self!r}", partial(_source, self), arguments, threads, shared)
 
 
 def _source(cell: CellKernel) -> str:

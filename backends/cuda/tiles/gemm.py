@@ -19,6 +19,7 @@ from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, depth_
 from netlang.backends.cuda.tiles.mma_loop import MmaLoop
 from netlang.backends.cuda.tiles.stages import ring
 from netlang.backends.cuda.tiles.text import Text
+from netlang.backends.cuda.tiles.wgmma_loop import WgmmaLoop
 
 NUMBERS = (
     "rows", "columns", "inner", "a_pitch", "b_pitch", "row_tiles", "column_tiles", "splits", "split_steps",
@@ -30,7 +31,7 @@ DISTANCES = ("a_batch", "b_batch", "split_pitch")
 
 @dataclass(frozen=True)
 class Gemm:
-    """a, b     how the factors lie in memory
+    """a, b     how the factors lie in memory; packed ones (`FactorPack`) are "wide", K counting words of four bytes
     width       4 if N is a multiple of 4, and out and all operands lie on multiples of 16 bytes; else 1
     epilogue    what is done with sums; nothing where k is `split`
     """
@@ -92,8 +93,10 @@ def multiply(t: Text, tile: BlockTile, copies: Sequence[MatrixCopies], most: str
     sums_tile.exchange(t, loop.put)
 
 
-def main_loop(tile: BlockTile) -> FfmaLoop | MmaLoop:
+def main_loop(tile: BlockTile) -> FfmaLoop | MmaLoop | WgmmaLoop:
     """What multiplies in a tile of this precision."""
+    if tile.groups:
+        return WgmmaLoop(tile)
     return FfmaLoop(tile) if tile.precision == "float32" else MmaLoop(tile)
 
 

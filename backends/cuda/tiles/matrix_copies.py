@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netlang.backends.cuda.kernel import WARP
-from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, ROW_BYTES, BlockTile, swizzle
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, ROW_BYTES, BlockTile
 from netlang.backends.cuda.tiles.stages import copy
 from netlang.backends.cuda.tiles.text import Text
 
@@ -74,7 +74,7 @@ class MatrixCopies:
         t(
             f"{n}_row = i32(thread() >> i32(3))",
             f"{n}_k = i32(i32(thread() & i32(7)) << i32(2))",
-            f"{n}_to = i32(i32(i32({n}_k >> i32(2)) ^ {swizzle(f'{n}_row')}) << i32(4))",
+            f"{n}_to = i32(i32(i32({n}_k >> i32(2)) ^ {self.tile.swizzle(f'{n}_row')}) << i32(4))",
             f"{n}_to = u32({self._shared()} + u32(i32({n}_to + i32({n}_row * i32({ROW_BYTES})))))",
             f"{n}_from = {n} + u64(i64({n}_first) * i64({n}_pitch) + i64(first_k + {n}_k)) * u64({FLOAT})",
         )
@@ -98,7 +98,7 @@ class MatrixCopies:
         t(f"{n}_from = {n} + u64(i64({n}_first) * i64({n}_pitch) + i64(first_k + lane())) * u64({FLOAT})")
         for p in range(max(1, CHUNKS // warps)):
             row = f"i32(warp() + i32({p * warps}))"
-            chunk = f"i32(i32(i32(lane() >> i32(2)) ^ {swizzle(row)}) << i32(4))"
+            chunk = f"i32(i32(i32(lane() >> i32(2)) ^ {self.tile.swizzle(row)}) << i32(4))"
             inside = f"i32({chunk} + i32(i32(lane() & i32(3)) << i32(2)))"
             t(f"{n}_to{p} = u32({self._shared()} + u32(i32(i32(warp() * i32({ROW_BYTES})) + {inside})))")
 
@@ -119,7 +119,7 @@ class MatrixCopies:
         t(
             f"{n}_row = i32(i32(lane() & i32(7)) + i32(warp() * i32(8)))",
             f"{n}_k = i32(lane() >> i32(3))",
-            f"{n}_to = i32(i32({n}_row * i32({ROW_BYTES})) + i32({swizzle(f'{n}_row')} << i32(4)))",
+            f"{n}_to = i32(i32({n}_row * i32({ROW_BYTES})) + i32({self.tile.swizzle(f'{n}_row')} << i32(4)))",
             f"{n}_to = u32({self._shared()} + u32(i32({n}_to + i32({n}_k << i32(2)))))",
             f"{n}_line = u64({n}_pitch) * u64({FLOAT})",
             f"{n}_from = {n} + u64(i64({n}_first) * i64({FLOAT})) + u64(i64(first_k + {n}_k)) * {n}_line",

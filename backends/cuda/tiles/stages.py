@@ -47,6 +47,8 @@ def ring(t: Text, tile: BlockTile, steps: str, load: Callable[[str], None], math
     with t.block("while step < steps:"):
         if tile.asynchronous:
             t(f"cp_wait{tile.stages - 2}()")
+        if tile.groups:
+            t("fence_async_shared()")  # what copies wrote becomes visible to wgmma
         t("sync()")
         _fill(t, tile, load)
         _turn(t, "write_stage", size, whole)

@@ -9,8 +9,9 @@ import pytest
 from netlang.backends.common.epilogue import EpilogueStep
 from netlang.backends.cuda import toolchain
 from netlang.backends.cuda.kernel import Kernel
-from netlang.backends.cuda.product_tiles import tiles
+from netlang.backends.cuda.product_tiles import group_tiles, tiles
 from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.tiles.factor_pack import FactorPack
 from netlang.backends.cuda.tiles.gemm import Gemm
 from netlang.backends.cuda.tiles.matrix_copies import Kind
 from netlang.backends.cuda.tiles.plain_product import PlainProduct
@@ -76,3 +77,13 @@ def test_thin_products_load_sixteen_bytes_at_a_time(arch: str) -> None:
 def test_kernels_around_the_tiles(arch: str) -> None:
     compiled(SplitSum(4, BIAS_RELU).kernel, arch)
     compiled(PlainProduct("f64", 2, 256).kernel, arch)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_products_by_warp_groups(precision: str) -> None:
+    tile = group_tiles(CudaTarget("90a"), precision)[0]
+    assert (tile.rows, tile.columns) == (128, 128)
+    made = compiled(Gemm(tile, "wide", "wide", 4, BIAS_RELU).kernel, "90a")
+    loop = Counter(i.name for i in sass.inner_loop(sass.instructions(made.code)))
+    assert loop["HGMMA"] == 4 and sum(loop.values()) < 128, loop
+    compiled(FactorPack(tile.precision, True).kernel, "90a")

@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from netlang.backends.base import Options
-from netlang.backends.cuda import Cuda
+from netlang.backends.cuda import Cuda, product_ways
 from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.ways import Way
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
@@ -136,3 +137,15 @@ def test_precisions(precision: str, arch: str, kernel: str) -> None:
     arrays = {"a": integers(0, 18, 8), "b": integers(1, 8, 12)}
     device = Simulator(CudaTarget(arch, small=True))
     check(product, arrays, kernel, device=device, precision=precision)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "f16"])
+@pytest.mark.parametrize("rows", [40, None])
+def test_warp_groups(precision: str, rows: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if they were the only way: the factors are packed, a weight once."""
+    monkeypatch.setattr(product_ways, "tiles", lambda target, precision: [])
+    monkeypatch.setattr(product_ways, "_thin", lambda context, problem, count: Way("none", lambda s: 1e9, lambda n: []))
+    arrays = {"a": integers(0, 40, 36), "b": integers(1, 12, 36)}
+    types = types_of(arrays) | {"a": TensorType(DType.F32, (rows or sym("N"), 36))}
+    device = Simulator(CudaTarget("90a", small=True))
+    check(lambda g, v: product(g, v, tb=True), arrays, "factor_pack:", types, device=device, precision=precision)

@@ -13,6 +13,7 @@ from netlang.backends.common.epilogue import Epilogue, EpilogueStep
 from netlang.backends.cuda.intrinsics import WORDS, conversions
 from netlang.backends.cuda.simulator import Memory, run
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile, Precision
+from netlang.backends.cuda.tiles.factor_pack import FactorPack
 from netlang.backends.cuda.tiles.gemm import Gemm
 from netlang.backends.cuda.tiles.split_sum import SplitSum
 
@@ -31,6 +32,9 @@ ROUNDED = {
     "bf16": lambda x: conversions.bf16_number(conversions.bf16_bits(x)),
     "f16": np.float16,
 }
+
+
+PACKED = [("tf32", (False, True)), ("bf16", (True, False)), ("f16", (False, False))]
 
 
 def put(memory: Memory, array: Array) -> int:
@@ -190,3 +194,42 @@ def test_the_short_way_to_round_to_tf32_is_the_long_one() -> None:
         assert short(conversions.bits(value)) & 0xFFFFE000 == long(value)
     for bits in (0x7FFFFFFF, 0xFFFFFFFF, 0x7FC00000):
         assert np.isnan(conversions.number(short(bits) & 0xFFFFE000))
+
+
+@pytest.mark.parametrize(("precision", "orders"), PACKED)
+def test_products_by_warp_groups_of_packed_factors(precision: Precision, orders: tuple[bool, bool]) -> None:
+    """Two row tiles and two column tiles, two stages of k, two products."""
+    a, b = integers(21, 2, 70, 70), integers(22, 2, 70, 131)
+    pack = [FactorPack(precision, along, 32) for along in (not orders[0], orders[1])]
+    words = pack[0].words(70)
+    memory = Memory()
+    places = []
+    for factor, transposed, packing in ((a, orders[0], pack[0]), (b.swapaxes(1, 2), not orders[1], pack[1])):
+        source = put(memory, np.ascontiguousarray(factor.swapaxes(1, 2) if transposed else factor))
+        lines = factor.shape[0] * factor.shape[1]
+        places.append(memory.allocate(4 * lines * words))
+        args = (source, places[-1], lines, factor.shape[1], 70, words)
+        kernel = packing.kernel
+        run(kernel.source(), args, (packing.blocks(lines, 70), 1, 1), kernel.threads, memory, 0, kernel.key)
+    out = memory.allocate(4 * 2 * 70 * 131)
+    kernel = Gemm(BlockTile(precision, 64, 128, 1, 1, 3, groups=True), "wide", "wide", 1).kernel
+    numbers = (70, 131, words, words, words, 2, 2, 1, words // DEPTH, 70 * words * 4, 131 * words * 4, 0)
+    run(kernel.source(), (*places, out, *numbers), (8, 1, 1), kernel.threads, memory, kernel.shared, kernel.key)
+    np.testing.assert_array_equal(memory.view(out, np.float32, (2, 70, 131)), a @ b)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "f16"])
+def test_packing_rounds_and_fills_up_with_zeros(precision: Precision) -> None:
+    factor = np.random.default_rng(23).standard_normal((3, 37)).astype(np.float32)
+    memory, packing = Memory(), FactorPack(precision, True, 32)
+    words, kernel = packing.words(37), packing.kernel
+    to = memory.allocate(4 * 3 * words)
+    args = (put(memory, factor), to, 3, 3, 37, words)
+    run(kernel.source(), args, (packing.blocks(3, 37), 1, 1), kernel.threads, memory, 0, kernel.key)
+    if precision == "bf16":
+        bits = memory.view(to, np.uint16, (3, 2 * words)).astype(np.uint32) << 16
+        got = bits.view(np.float32)
+    else:
+        got = memory.view(to, np.float32 if precision == "tf32" else np.float16, (3, words * packing.numbers))
+    np.testing.assert_array_equal(got[:, :37], np.vectorize(ROUNDED[precision], otypes=[np.float32])(factor))
+    assert got.shape[1] % DEPTH == 0 and not got[:, 37:].any()
