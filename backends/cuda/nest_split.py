@@ -3,8 +3,7 @@ takes part.
 
 Reductions that depend on no others come first: one launch leaves every chunk's results, the next one adds those up, in
 their order. Then those that depend on these, and so on. What is left is a loop without reductions, which reads what
-they came to. The number of chunks is chosen from usual sizes and is part of the code: results do not depend on the GPU
-that carries it out.
+has been computed of them. The number of chunks follows from usual sizes and from the GPU that code is made for.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netlang.backends.common.element import BYTES, register_name
-from netlang.backends.common.nest import Axis, Nest, Operand, code_of
+from netlang.backends.common.nest import SOURCES, Axis, Nest, Operand, code_of
 from netlang.backends.common.nest_build import row_major
 from netlang.backends.common.nest_pieces import Instead, loaded, partial_total, piece, usual
 from netlang.backends.common.steps import Number, Scratch
-from netlang.backends.common.sweeps import plan_sweeps
+from netlang.backends.common.sweeps import cone, plan_sweeps
 from netlang.backends.cuda.nest_shape import Tiling, length_of, units_of
 from netlang.backends.cuda.target import CudaTarget
 from netlang.ir.dims import Dim, size
@@ -60,11 +59,12 @@ def split(nest: Nest, chunks: int, scratch: Callable[[Number], Scratch]) -> list
 class _Split:
     def __init__(self, nest: Nest, chunks: int, scratch: Callable[[Number], Scratch]) -> None:
         self.nest, self.chunks, self.scratch = nest, chunks, scratch
-        self.plan = plan_sweeps(code_of(nest), expensive=())
+        self.code = code_of(nest)
+        self.plan = plan_sweeps(self.code, expensive=())
         self.kept = [i for i, a in enumerate(nest.axes) if not a.reduced]
         self.units = size(nest.axes[i].size for i in self.kept)
-        self.totals: dict[int, Operand] = {}
-        """What the reductions so far have come to, with strides along all axes."""
+        self.known: dict[int, Operand] = {}
+        """What has been computed for units so far, with strides along all axes."""
 
     def pieces(self) -> list[Piece]:
         found: list[Piece] = []
@@ -74,19 +74,25 @@ class _Split:
             partial = {r: self._operand(r, self.chunks) for r in reductions}
             found.append(self._chunks(partial))
             last = reductions is levels[-1]
-            kept = {} if last and not elements else {r: self._operand(r, 1) for r in reductions}
-            targets = [(o, r) for r, o in kept.items()]
+            kept = {i: self._operand(i, 1) for i in (self._asked(elements) if last else reductions)}
+            targets = [(o, i) for i, o in kept.items()]
             targets += [self.nest.stores[s] for s in self.plan.final] if last else []
             found.append(self._combined(partial, targets))
-            self.totals.update(kept)
+            self.known.update(kept)
         if elements:
             axes = [(Axis(a.size, False), i) for i, a in enumerate(self.nest.axes)]
-            found.append(Piece(piece(self.nest, axes, elements, self._read(self.totals))))
+            found.append(Piece(piece(self.nest, axes, elements, self._read(self.known))))
         return found
 
-    def _operand(self, reduction: int, chunks: int) -> Operand:
-        """Memory for so many results of every unit, chunk after chunk."""
-        dtype = register_name(self.nest.instructions[reduction].dtype)
+    def _asked(self, elements: Sequence[tuple[Operand, int]]) -> list[int]:
+        """What is computed once for a unit and results along its elements are made of directly."""
+        fixed = {i for i, is_fixed in enumerate(self.plan.fixed) if is_fixed}
+        found = cone(self.code, [i for _, i in elements], stop=fixed) & fixed
+        return sorted(i for i in found if self.nest.instructions[i].op not in SOURCES)
+
+    def _operand(self, position: int, chunks: int) -> Operand:
+        """Memory for so many of an instruction's values of every unit, chunk after chunk."""
+        dtype = register_name(self.nest.instructions[position].dtype)
         inner = iter(row_major([self.nest.axes[i].size for i in self.kept]))
         strides = tuple(0 if axis.reduced else next(inner) for axis in self.nest.axes)
         return Operand(self.scratch(self.units * chunks * BYTES[dtype]), dtype, strides)
@@ -95,12 +101,12 @@ class _Split:
         """Every chunk's results of some reductions."""
         axes = [(axis, i) for i, axis in enumerate(self.nest.axes)]
         targets = [(o, r) for r, o in partial.items()]
-        return Piece(piece(self.nest, axes, targets, self._read(self.totals)), self.chunks)
+        return Piece(piece(self.nest, axes, targets, self._read(self.known)), self.chunks)
 
     def _combined(self, partial: Mapping[int, Operand], targets: Sequence[tuple[Operand, int]]) -> Piece:
         """What is computed of the chunks' results."""
         axes = [(Axis(self.chunks, True), None), *((self.nest.axes[i], i) for i in self.kept)]
-        instead = self._read({r: self._of_units(o) for r, o in self.totals.items()})
+        instead = self._read({r: self._of_units(o) for r, o in self.known.items()})
         for r, o in partial.items():
             instead[r] = partial_total(self.nest.instructions[r], self._of_units(o, self.units))
         return Piece(piece(self.nest, axes, [(self._of_units(o), i) for o, i in targets], instead))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from netlang.backends.common.sweeps import frontier, plan_sweeps
 from netlang.backends.cuda.nest_shape import NestShape
@@ -128,22 +128,38 @@ class NestSource:
         reductions = plan.reductions[sweep]
         sums = {r: [w.let(identity(self.code.instructions[r]), "sum") for _ in lanes] for r in reductions}
         w.line("j = i32(begin + part)" if self.code.split else "j = part")
-        with w.block("while j < end"):
-            inner = unit.inner(self._divided_by_reduced())
-            for r, names in sums.items():
-                for lane, name in enumerate(names):
-                    value = values.value(self.code.instructions[r].inputs[0], lane, inner)
-                    kind = Term(name, value.dtype)
-                    w.line(f"{name} = {accumulated(self.code.instructions[r], kind, value)}")
-            values.store(plan.stores[sweep], inner)
-            w.line(f"j = i32(j + {self.tiling.reducers})")
+        # Several elements at a time, so that several loads are under way; then what is left.
+        together = plan.unroll if self.tiling.lanes == 1 else max(1, plan.unroll // 2)
+        for count in dict.fromkeys((together, 1)):
+            ahead = (count - 1) * self.tiling.reducers
+            with w.block(f"while j < {f'i32(end - {ahead})' if ahead else 'end'}"):
+                self._steps(sweep, unit, sums, count)
+                w.line(f"j = i32(j + {count * self.tiling.reducers})")
         for r, totals in self.combined.write(w, sums).items():
             for lane, total in enumerate(totals):
                 unit.known[values.slot(r, lane)] = total
 
-    def _divided_by_reduced(self) -> dict[int, str]:
+    def _steps(self, sweep: int, unit: Scope, sums: Mapping[int, Sequence[str]], count: int) -> None:
+        """One round of a sweep's loop: so many elements of this thread's, `reducers` apart."""
+        values, instructions = self.values, self.code.instructions
+        places = ["j"] + [self.w.let(f"i32(j + {i * self.tiling.reducers})", "j") for i in range(1, count)]
+        scopes = [unit.inner(self._reduced_places(place)) for place in places]
+        found = [
+            (r, name, values.value(instructions[r].inputs[0], lane, scope))
+            for scope in scopes
+            for r, names in sums.items()
+            for lane, name in enumerate(names)
+        ]
+        for r, name, value in found:
+            self.w.line(f"{name} = {accumulated(instructions[r], Term(name, value.dtype), value)}")
+        for scope in scopes:
+            values.store(self.plan.stores[sweep], scope)
+
+    def _reduced_places(self, number: str) -> dict[int, str]:
         reduced = self.shape.reduced
-        return {reduced[0]: "j"} if len(reduced) == 1 else self._divided(self.w.let("u32(j)"), reduced)
+        if len(reduced) == 1:
+            return {reduced[0]: number}
+        return self._divided(self.w.let(f"u32({number})"), reduced)
 
     def _final(self, unit: Scope) -> None:
         """Results of units, each written by one thread."""

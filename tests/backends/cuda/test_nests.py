@@ -8,13 +8,24 @@ import pytest
 
 from netlang import NetError
 from netlang.backends.common.nest import Axis, Nest, Operand
+from netlang.backends.common.nest_build import build_nest
 from netlang.backends.common.scalars import SCALAR_OPS
 from netlang.backends.common.steps import Scratch, evaluated
+from netlang.backends.cuda import toolchain, updates
+from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.division import reciprocal
+from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.nest_shape import Tiling
-from netlang.backends.cuda.nest_steps import nest_launch
+from netlang.backends.cuda.nest_steps import nest_launch, writes_in_place
 from netlang.backends.cuda.steps import Launch
+from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS
+from netlang.ir.graph import Graph, Value
+from netlang.ir.types import DType, TensorType
+from netlang.passes import fuse
+from tests.backends.compared import B, graph_of
+from tests.backends.cuda import needs
+from tests.backends.cuda.momentum import momentum
 
 X, Y, Z = Scratch(0), Scratch(0), Scratch(0)
 
@@ -94,21 +105,20 @@ def test_rows_are_summed_by_a_block_each() -> None:
     launch = nest_launch(summed([6, 1024], [False, True], [1024, 1], [1, 0]), Tiling(1, 64, 64), [])
     lines = source(launch).splitlines()
     assert lines[0] == "def kernel(units, length, s0_0, a0, a1):"
-    assert [line.split("(")[0].strip() for line in lines if "shuffle" in line or "sync" in line] == [
-        *["t7 = shuffle_xor_f32", "t9 = shuffle_xor_f32", "t11 = shuffle_xor_f32", "t13 = shuffle_xor_f32"],
-        *["t15 = shuffle_xor_f32", "sync", "t18 = shuffle_xor_f32"],
+    assert [line.strip() for line in lines if "while" in line or "j = " in line] == [
+        *["j = part", "while j < i32(end - 192):", "j = i32(j + 256)", "while j < end:", "j = i32(j + 64)"]
     ]
-    assert lines[-2:] == ["    if part == 0:", "        store_f32(a1, i64(o3) * 4, sum19)"]
+    met = [line.split("= ")[-1].split("(")[0].strip() for line in lines if "shuffle" in line or "sync" in line]
+    assert met == [*["shuffle_xor_f32"] * 5, "sync", "shuffle_xor_f32"]
+    assert [line.split(", sum")[0] for line in lines[-2:]] == ["    if part == 0:", "        store_f32(a1, i64(o3) * 4"]
     assert launch.kernel.shared == 4 * 2
     assert [evaluated(n, {}) for n in launch.grid] == [6, 1, 1]  # type: ignore[arg-type]
 
 
 def test_columns_are_summed_side_by_side() -> None:
     launch = nest_launch(summed([100, 64], [True, False], [64, 1], [0, 1]), Tiling(4, 2, 32), [0, 1])
-    assert "x8, x9, x10, x11 = load4_f32(a0, i64(o12) * 4)" in source(launch)
-    assert "if active and part == 0:\n        store4_f32(a1, i64(o3) * 4, (sum15, sum18, sum21, sum24))" in source(
-        launch
-    )
+    assert source(launch).count("load4_f32(a0, ") == 3
+    assert "if active and part == 0:\n        store4_f32(a1, i64(o3) * 4, (sum" in source(launch)
     assert launch.kernel.shared == 4 * 4 * 32
     assert [evaluated(n, {}) for n in launch.grid] == [1, 1, 1]  # type: ignore[arg-type]
 
@@ -127,3 +137,65 @@ def test_division_by_a_product(divisor: int) -> None:
     for n in (*multiples, (1 << 31) - 1, 123456789):
         if 0 <= n < 1 << 31:
             assert ((n * factor >> 32) + n) >> shift == n // divisor
+
+
+def test_what_results_may_be_written_over() -> None:
+    x, y, row = (B.input(n, TensorType(DType.F32, s)) for n, s in (("x", (6, 8)), ("y", (6, 8)), ("row", (6,))))
+
+    def allowed(*results: Value) -> set[str]:
+        graph = graph_of((x, y, row), *results)
+        nest = build_nest(LoweringContext(graph), {v: v for v in graph.inputs}, [(v, v) for v in results])
+        assert nest is not None
+        read = {o.buffer for o in nest.loads}
+        return {v.node.name for v in graph.inputs if v in read and writes_in_place(nest, v)}
+
+    assert allowed(B.add(x, y)) == {"x", "y"}
+    assert allowed(B.op("softmax", x, axis=1)) == {"x"}
+    sums = B.sum(B.mul(x, y), (1,))
+    assert allowed(B.add(sums, row)) == {"row"}
+    # The first sweep stores already, while others are still to read.
+    shifted = B.add(x, B.along(row, 2, 0))
+    assert allowed(shifted, B.sum(shifted, (1,))) == {"x"}
+    centred = B.sub(shifted, B.op("reduce_mean", shifted, axes=(1,), keepdims=True))
+    assert allowed(shifted, centred) == set()
+
+
+def tensor(name: str, *shape: int, dtype: DType = DType.F32) -> Value:
+    return B.input(name, TensorType(dtype, shape))
+
+
+def compiled() -> dict[str, Graph]:
+    """Loops of every kind."""
+    x, half, whole = tensor("x", 64, 256, 56, 56), tensor("x", 999, dtype=DType.F16), tensor("x", 99, dtype=DType.I64)
+    scale, rows, classes = tensor("s", 256), tensor("x", 512, 1000), tensor("t", 512, dtype=DType.I64)
+    key = tensor("k", 2, dtype=DType.I64)
+    kinds = (DType.I8, DType.BF16, DType.BOOL, DType.F64)
+    random = [B.op(op, key, shape=(999,), stream=1, dtype=DType.F32) for op in ("uniform", "normal")]
+    return {
+        "functions": graph_of((rows,), *(B.op(op, rows) for op in ("tanh", "erf", "sigmoid", "softplus", "log"))),
+        "powers": graph_of((rows,), B.op("pow", rows, rows), B.op("gelu", rows, approximate=True)),
+        "casts": graph_of((half, whole), *(B.op("cast", v, dtype=d) for v in (half, whole) for d in kinds)),
+        "random numbers": graph_of((key,), *random),
+        "softmax": graph_of((rows,), B.op("softmax", rows, axis=1)),
+        "columns": graph_of((rows,), B.op("reduce_max", rows, axes=(0,)), B.op("reduce_mean", rows, axes=(0,))),
+        "cross entropy": graph_of((rows, classes), B.op("cross_entropy", rows, classes)),
+        "statistics": graph_of((x, scale), *B.node("batchnorm_train", x, scale, scale, eps=1e-5).results),
+        "shuffled": graph_of((x,), B.op("transpose", x, perm=(0, 2, 3, 1))),
+        "updates": updates.run(fuse.run(momentum(((64, 64), (10,)), (0.0, 0.0)))),
+    }
+
+
+GRAPHS = compiled()
+ARCHITECTURES = {"75": ("casts", "statistics"), "80": tuple(GRAPHS), "90": ("updates",), "100": ("softmax", "casts")}
+
+
+@needs.compiler
+@pytest.mark.parametrize(("arch", "name"), [(arch, name) for arch, names in ARCHITECTURES.items() for name in names])
+def test_machine_code_without_spills(arch: str, name: str) -> None:
+    _, steps = lowered(GRAPHS[name], CudaTarget(arch))
+    kernels = {step.kernel.key: step.kernel for own in steps.values() for step in own}
+    assert kernels
+    for kernel in kernels.values():
+        made = toolchain.cubin(kernel, arch).resources
+        assert (made.stack, made.spills) == (0, 0), kernel.key
+        assert made.registers * kernel.threads <= 65536, kernel.key
