@@ -46,6 +46,7 @@ from netlang.runtime.artifact import write_artifact
 from netlang.runtime.artifact.deploying import Weights, net_content, source_content
 from netlang.runtime.family import Family
 from netlang.runtime.model import Model, batch_symbol, user_inputs
+from netlang.runtime.parameters import settle
 from netlang.runtime.samples import initial_params, random_inputs
 from netlang.runtime.trainer import Programs, Trainer
 from netlang.runtime.turns import Turns, phases_of
@@ -162,6 +163,7 @@ def write_nets(path: str | os.PathLike[str], models: Sequence[Model], backend: B
     for model in models:
         if not model.family.ready:
             raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
+    settle()
     weights, module = Weights(), models[0].module
     graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
     package = backend.package([Deployed(m.net, graphs[m.name], m.store) for m in models], request)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from typing import Any
 
 from netlang.backends.base import AheadOfTime, CodeFigures, Options
@@ -71,11 +70,6 @@ def kernels_of(graph: Graph, target: CudaTarget, options: Options) -> list[Kerne
     return list(dict.fromkeys(found))
 
 
-def source_digest(kernel: Kernel) -> str:
-    """What tells a kernel's source text from others."""
-    return sha256(kernel.source().encode()).hexdigest()
-
-
 def _copy(context: Context) -> Kernel:
     """What results are copied by that no step could compute in their place."""
     one, other = Scratch(16), Scratch(16)
@@ -86,7 +80,7 @@ def _copy(context: Context) -> Kernel:
 def _description(kernel: Kernel) -> dict[str, Any]:
     return {
         "key": kernel.key,
-        "source": source_digest(kernel),
+        "source": toolchain.identity(kernel).source,
         "arguments": kernel.arguments,
         "threads": kernel.threads,
         "shared": kernel.shared,

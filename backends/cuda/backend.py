@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import netlang.backends.cuda.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
-from netlang.backends.base import AheadOfTime, Options
+from netlang.backends.base import AheadOfTime, Deployed, Options, Package, Request
 from netlang.backends.common import cells
 from netlang.backends.common.homes import find_homes
 from netlang.backends.common.planning import plan_memory
@@ -65,6 +65,12 @@ class Cuda:
         from netlang.backends.cuda.ahead import ahead
 
         return ahead(graph, self.options, architectures)
+
+    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
+        """Nets as members of a file, as `netlang.backends.base.Packaging` describes it."""
+        from netlang.backends.cuda.packaging import package
+
+        return package(nets, request, self.options, self.passes)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from netlang import config, storage
 from netlang.backends.cuda import architecture, versions
@@ -61,12 +62,38 @@ class Cubin:
     resources: Resources
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What tells the code of a kernel from that of others, whoever compiles it: its source text by the SHA-256."""
+
+    source: str
+    arguments: str
+    threads: int
+    blocks_per_sm: int
+
+
+@cache
+def identity(kernel: Kernel) -> Identity:
+    """The identity of a kernel."""
+    source = sha256(kernel.source().encode()).hexdigest()
+    return Identity(source, kernel.arguments, kernel.threads, kernel.blocks_per_sm)
+
+
+_offered: dict[tuple[type, Identity, str], Any] = {}
+
+
+def offer(kernel: Identity, made: Ptx | Cubin) -> None:
+    """Take this for the code of a kernel for its architecture, in this process, and compile nothing."""
+    _offered[type(made), kernel, made.arch] = made
+
+
 def ptx(kernel: Kernel, arch: str) -> Ptx:
     """The PTX of a kernel for an architecture of `architecture.PTX_VERSIONS`.
 
     Raises NetError where numba-cuda is missing.
     """
-    return _ptx(kernel, arch, entry_name(kernel, arch))
+    offered: Ptx | None = _offered.get((Ptx, identity(kernel), arch)) if _offered else None
+    return offered or _ptx(kernel, arch, entry_name(kernel, arch))
 
 
 def cubin(kernel: Kernel, arch: str) -> Cubin:
@@ -74,6 +101,9 @@ def cubin(kernel: Kernel, arch: str) -> Cubin:
 
     Raises NetError where numba-cuda is missing.
     """
+    offered: Cubin | None = _offered.get((Cubin, identity(kernel), arch)) if _offered else None
+    if offered is not None:
+        return offered
     base = written_for(kernel, arch)
     entry = entry_name(kernel, base)
     place = _place(entry, f"{arch}.cubin")
@@ -114,6 +144,8 @@ def folder() -> Path:
 
 def is_kept(kernel: Kernel, arch: str) -> bool:
     """Whether a kernel's machine code for an architecture seems to be kept, or the PTX that it is made from."""
+    if _offered and (Cubin, identity(kernel), arch) in _offered:
+        return True
     entry = entry_name(kernel, written_for(kernel, arch))
     return any(_place(entry, suffix).exists() for suffix in (f"{arch}.cubin", "ptx"))
 

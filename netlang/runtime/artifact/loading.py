@@ -9,7 +9,10 @@ from typing import Any
 from netlang.diagnostics import NetError
 from netlang.runtime.artifact.container import Artifact, open_artifact
 
-RUNNERS = {"cpu": "netlang.backends.cpu.artifact.model:Loaded"}
+RUNNERS = {
+    "cpu": "netlang.backends.cpu.artifact.model:Loaded",
+    "cuda": "netlang.backends.cuda.loaded:Loaded",
+}
 """What carries out the nets of a file, by the target it was compiled for; imported when it is asked for."""
 
 

@@ -9,8 +9,9 @@ import pytest
 from netlang import NetError
 from netlang.backends.base import Options, Portable
 from netlang.backends.cuda import Cuda
-from netlang.backends.cuda.ahead import kernels_of, source_digest
+from netlang.backends.cuda.ahead import kernels_of
 from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.toolchain import identity
 from netlang.backends.reference import Reference
 from netlang.cli import main
 from netlang.driver import backend_for
@@ -34,10 +35,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NETLANG_CACHE", str(folder / "cache"))
         patch.delenv("NETLANG_BACKEND", raising=False)
-        out = str(folder / "bend.netc")
+        out = str(folder / "bend.code")
         command = ["compile", str(folder / "bend.net"), "--target", "cuda", "--arch", "sm_80,9.0a", "-o", out]
         assert main(command) == 0
-    return folder / "bend.netc"
+    return folder / "bend.code"
 
 
 def opened(made: Path) -> Artifact:
@@ -78,7 +79,7 @@ def test_who_loads_it_finds_the_kernels_of_the_graph_in_it(made: Path) -> None:
         assert target.arch == arch
         kernels = kernels_of(graph, target, Options())
         assert [(k["key"], k["source"], k["arguments"], k["threads"], k["shared"]) for k in found["kernels"]] == [
-            (k.key, source_digest(k), k.arguments, k.threads, k.shared) for k in kernels
+            (k.key, identity(k).source, k.arguments, k.threads, k.shared) for k in kernels
         ]
 
 
@@ -86,7 +87,7 @@ def test_who_loads_it_finds_the_kernels_of_the_graph_in_it(made: Path) -> None:
 def test_the_same_net_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETLANG_CACHE", str(tmp_path / "another"))
     monkeypatch.delenv("NETLANG_BACKEND", raising=False)
-    out = tmp_path / "again.netc"
+    out = tmp_path / "again.code"
     net = str(made.with_name("bend.net"))
     assert main(["compile", net, "--target", "cuda", "--arch", "sm_80,sm_90a", "-o", str(out)]) == 0
     assert out.read_bytes() == made.read_bytes()
