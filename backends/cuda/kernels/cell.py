@@ -11,7 +11,7 @@ from netlang.backends.common.element import BYTES
 from netlang.backends.common.steps import Arg, At, Buffer, Number, Sizes, evaluated
 from netlang.backends.cuda.lower import LoweringContext, lowering
 from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
-from netlang.backends.cuda.product_tiles import tiles
+from netlang.backends.cuda.product_tiles import few_tiles, tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.cell import CellKernel, TiledSums
 from netlang.backends.cuda.tiles.matrix_copies import Kind, padded
@@ -124,7 +124,8 @@ def _ways(context: LoweringContext, placed: _Placed, numbers: int) -> list[Way]:
         return Way(name, cost, lambda needed: [placed.launch(kernel)])
 
     made: list[Way] = []
-    for tile in tiles(context.target, context.precision):
+    offered = (tiles if isinstance(rows, int) else few_tiles)(context.target, context.precision)
+    for tile in offered:
         if tile.columns // padded(gates) < _LEAST_UNITS:
             continue
         sums = TiledSums(tile, wide, wide if placed.along else "columns")

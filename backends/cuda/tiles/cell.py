@@ -7,8 +7,7 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +18,11 @@ from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.block_tile import BlockTile
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS, wrapped
 from netlang.backends.cuda.tiles.gemm import multiply
+from netlang.backends.cuda.tiles.lines import Lines
 from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, padded
 from netlang.backends.cuda.tiles.text import Text
 from netlang.backends.cuda.tiles.thin import Thin, read_sum, write_sums
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, literal
 
 SIZES = ("rows", "units", "groups")
 """int32 arguments: rows, units, and groups of units, each of which is a block for some rows."""
@@ -150,25 +150,9 @@ def _thin(t: Text, cell: CellKernel, thin: Thin) -> None:
         t(f"place = i32(place + i32({thin.threads}))")
 
 
-class _Lines(Writer):
-    """Writes the lines of instructions into a text."""
-
-    def __init__(self, t: Text) -> None:
-        super().__init__(())
-        self._t = t
-
-    def line(self, text: str) -> None:
-        self._t(text)
-
-    @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        with self._t.block(f"{header}:"):
-            yield
-
-
 def _unit(t: Text, cell: CellKernel, sums: Sequence[str]) -> None:
     """What follows the sums of all gates of one unit: `unit` of `row`, if they are there."""
-    w, code = _Lines(t), cell.code
+    w, code = Lines(t), cell.code
     with t.block("if row < rows and unit < units:"):
         found: list[Term] = []
         for x in code.instructions:

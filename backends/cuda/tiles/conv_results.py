@@ -89,7 +89,7 @@ def _apply(
         elif step.kind == "tensor":
             others = _tensor(t, s, at.tensor, len(values), bytes)
         for value, other in zip(values, others, strict=True):
-            t(f"{value} = {result(step, value, other)}")
+            t(f"{value} = {result(t, step, value, other)}")
         at = at.after((step,))
 
 

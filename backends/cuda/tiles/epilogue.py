@@ -7,43 +7,17 @@ order of their steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from netlang.backends.common.epilogue import Epilogue, EpilogueStep, operands
+from netlang.backends.cuda.tiles.expressions import EXPRESSIONS
+from netlang.backends.cuda.tiles.lines import Lines
 from netlang.backends.cuda.tiles.text import Text
+from netlang.backends.cuda.tiles.writer import Term, literal
 
-_BINARY: Mapping[str, str] = {
-    "add": "f32({v} + {o})",
-    "sub": "f32({v} - {o})",
-    "rsub": "f32({o} - {v})",
-    "mul": "f32({v} * {o})",
-    "div": "f32({v} / {o})",
-    "rdiv": "f32({o} / {v})",
-    "max": "max_f32({v}, {o})",
-    "min": "min_f32({v}, {o})",
-    "prelu": "{v} if {v} > f32(0) else f32({v} * {o})",
-}
-_HALF, _SQRT_HALF = 0.5, 0.7071067811865476
-
-
-def _gelu(v: str, attrs: Mapping[str, Any]) -> str:
-    if attrs["approximate"]:
-        inner = f"f32(f32(0.7978845608028654) * f32({v} + f32(f32(0.044715) * f32({v} * f32({v} * {v})))))"
-        return f"f32(f32(f32({_HALF}) * {v}) * f32(f32(1) + tanh_f32({inner})))"
-    return f"f32(f32(f32({_HALF}) * {v}) * f32(f32(1) + erf_f32(f32({v} * f32({_SQRT_HALF})))))"
-
-
-_APPLY: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "relu": lambda v, attrs: f"max_f32({v}, f32(0))",
-    "leaky_relu": lambda v, attrs: f"{v} if {v} > f32(0) else f32({v} * f32({attrs['slope']!r}))",
-    "elu": lambda v, attrs: f"{v} if {v} > f32(0) else f32(f32({attrs['alpha']!r}) * expm1_f32({v}))",
-    "sigmoid": lambda v, attrs: f"f32(f32(1) / f32(f32(1) + exp_f32(f32(-{v}))))",
-    "tanh": lambda v, attrs: f"tanh_f32({v})",
-    "gelu": _gelu,
-    "softplus": lambda v, attrs: f"f32(max_f32({v}, f32(0)) + log1p_f32(exp_f32(f32(-abs_f32({v})))))",
-}
+_SWAPPED: Mapping[str, str] = {"rsub": "sub", "rdiv": "div"}
+"""Ops whose operand comes first."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +54,7 @@ def apply(
         elif step.kind == "tensor":
             others = _load(t, f"tensor{at.tensor}", f"i64(i64({element}) * i64(4))", len(values))
         for i, value in enumerate(values):
-            t(f"{value} = {result(step, value, others[i] if others else '')}")
+            t(f"{value} = {result(t, step, value, others[i] if others else '')}")
         at = at.after((step,))
 
 
@@ -91,18 +65,14 @@ def _load(t: Text, address: str, offset: str, width: int, fixed: bool = False) -
     return names
 
 
-def result(step: EpilogueStep, value: str, other: str) -> str:
-    """The expression of one step."""
+def result(t: Text, step: EpilogueStep, value: str, other: str) -> str:
+    """The expression of one step; it may need lines before."""
     attrs = dict(step.attrs)
-    if step.kind == "apply":
-        return _APPLY[step.op](value, attrs)
-    if step.kind == "number":
-        return _BINARY[step.op].format(v=value, o=_number(attrs["value"]))
     if step.op == "mask":
-        return f"{value} if {other} > {_number(attrs['above'])} else {_number(attrs['otherwise'])}"
-    return _BINARY[step.op].format(v=value, o=other)
-
-
-def _number(value: float) -> str:
-    """A float32 constant; infinities have no literal."""
-    return f"f32({float(value)!r})" if abs(value) != float("inf") else f"f32({'-' if value < 0 else ''}1e999)"
+        return f"{value} if {other} > {literal('f32', attrs['above'])} else {literal('f32', attrs['otherwise'])}"
+    if step.kind == "number":
+        other = literal("f32", attrs["value"])
+    values = [Term(text, "f32") for text in (value, other) if text]
+    if step.op in _SWAPPED:
+        values.reverse()
+    return EXPRESSIONS[_SWAPPED.get(step.op, step.op)](Lines(t), attrs, values)
