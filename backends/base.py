@@ -263,6 +263,15 @@ class Packaging(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """What a backend may offer besides: layers that the source puts on different devices run on different ones."""
+
+    def places(self) -> int:
+        """How many devices there are: with one, such layers may as well be joined."""
+        ...
+
+
 class Backend(Protocol):
     """A target of the compiler, found by name through the driver's table."""
 

@@ -26,6 +26,7 @@ from netlang.backends.base import (
     Observer,
     Options,
     Packaging,
+    Placing,
     Portable,
     Report,
     Request,
@@ -42,6 +43,7 @@ from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, recompute, training_pipeline
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
+from netlang.passes.tower_nodes import is_on_several
 from netlang.runtime.artifact import write_artifact
 from netlang.runtime.artifact.deploying import Weights, net_content, source_content
 from netlang.runtime.family import Family
@@ -191,7 +193,7 @@ class Maker:
     def model(self, net: str, family: Family) -> Model:
         """A model of a net, over these parameters."""
         graph = self.module.nets[net]
-        code = Code(graph, inference_pipeline(), self.backend, self.threads)
+        code = Code(graph, inference_pipeline(is_placed(graph, self.backend)), self.backend, self.threads)
         return Model(self.module, graph, code, self.backend.name, family, self)
 
     def trainer(self, phase: str, family: Family, seed: int, memory: int | None) -> Trainer | Turns:
@@ -212,17 +214,23 @@ def programs(
     module: Module, spec: TrainSpec, net: Graph, backend: Backend, threads: int | None, budget: Budget | None = None
 ) -> Programs:
     """What a trainer runs: the training step, within the budget if there is one, and the evaluation."""
-    step = training_step(spec)
+    placed = is_placed(spec.graph, backend)
+    step = training_step(spec, placed)
     return Programs(
         spec=spec,
         net=net,
         graph=step,
         step=Code(step, training_pipeline(), backend, threads, budget),
-        evaluation=Code(spec.evaluation, inference_pipeline(), backend, threads),
+        evaluation=Code(spec.evaluation, inference_pipeline(placed), backend, threads),
         replay=_replay,
         target=backend.name,
         source=module.fingerprint,
     )
+
+
+def is_placed(graph: Graph, backend: Backend) -> bool:
+    """Whether the source puts layers on several devices, and the backend has several."""
+    return is_on_several(graph) and isinstance(backend, Placing) and backend.places() > 1
 
 
 def stages(backend: Backend, train: bool) -> list[Pass]:

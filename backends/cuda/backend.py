@@ -15,42 +15,79 @@ from netlang.backends.common.steps import Step
 from netlang.backends.common.whole import lower_graph
 from netlang.backends.cuda import updates
 from netlang.backends.cuda.device import Device
-from netlang.backends.cuda.devices import default_device
+from netlang.backends.cuda.devices import default_device, further_devices
 from netlang.backends.cuda.executable import Executable
 from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.parts import split
+from netlang.backends.cuda.placed import Placed
 from netlang.backends.cuda.target import CudaTarget
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import MemoryPlan
+from netlang.passes.tower_nodes import is_on_several
 
 
 class Cuda:
-    """Implements `netlang.backends.base.Backend`. Without a `device` the first GPU is taken when code is to run."""
+    """Implements `netlang.backends.base.Backend`. Without a `device` the first GPU is taken when code is to run.
+
+    Layers that the source puts on devices run there, on `device` and the `further` ones or on all GPUs of the machine,
+    where there are several.
+    """
 
     name = "cuda"
 
-    def __init__(self, options: Options | None = None, device: Device | None = None) -> None:
+    def __init__(
+        self, options: Options | None = None, device: Device | None = None, further: Sequence[Device] = ()
+    ) -> None:
         self.options = options or Options()
-        self.passes: Sequence[Pass] = (cells.PASS, updates.PASS)
+        self.passes: Sequence[Pass] = (cells.PASS, Pass("updates", self._joined_updates))
         self._device = device
+        self._further = further if device is not None else None
 
     @property
     def device(self) -> Device:
-        """Where code runs. Raises NetError where there is no GPU that can."""
+        """Where code runs whose source does not say it. Raises NetError where there is no GPU that can."""
         if self._device is None:
             self._device = default_device()
         return self._device
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """All that code may run on. Raises NetError where there is no GPU, or one that cannot."""
+        first = self.device
+        if self._further is None:
+            self._further = further_devices()
+        return (first, *self._further)
+
+    def places(self) -> int:
+        """How many devices there are, as `netlang.backends.base.Placing` describes it."""
+        try:
+            return len(self.devices)
+        except NetError:
+            return 1
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph as this backend carries it out."""
         return PassManager().run(graph, self.passes)
 
-    def compile(self, graph: Graph, *, threads: int | None = None) -> Executable:
-        """Code for a prepared graph, on the device. Raises NetError, with the node's place, where an op is not
-        supported."""
-        context, steps = lowered(graph, self.device.target, self.options)
-        return Executable(graph, context, steps, self.device)
+    def compile(self, graph: Graph, *, threads: int | None = None) -> Executable | Placed:
+        """Code for a prepared graph, on the device, or on several. Raises NetError, with the node's place, where an op
+        is not supported."""
+        if self._is_placed(graph):
+            return Placed(graph, split(graph, len(self.devices)), self.devices, self._compiled)
+        return self._compiled(graph, self.device)
+
+    def _is_placed(self, graph: Graph) -> bool:
+        return is_on_several(graph) and self.places() > 1
+
+    def _joined_updates(self, graph: Graph) -> Graph:
+        """On several devices each part has updates of its own."""
+        return graph if self._is_placed(graph) else updates.run(graph)
+
+    def _compiled(self, graph: Graph, device: Device) -> Executable:
+        context, steps = lowered(graph, device.target, self.options)
+        return Executable(graph, context, steps, device)
 
     def here(self) -> Sequence[str]:
         """The architecture of the GPU; none where there is none that can run code."""

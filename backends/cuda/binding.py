@@ -57,6 +57,8 @@ class Binding:
             addresses = Addresses(context, homes, known, external, sizes, plan, places[-2], self._table)
             return device.record(addresses.launches(steps) + self._copies(homes, addresses, external, staging))
 
+        self.record = record
+        """Records the launches for inputs that are elsewhere than in the program's own memory."""
         self._recordings = Recordings(record, ALIGNMENT)
 
     def run(self, inputs: Mapping[str, Array | DeviceArray], pool: Pool) -> dict[str, Any]:
@@ -75,6 +77,18 @@ class Binding:
         # From here on the caller may write to his arrays, and other libraries may read ours, on any stream.
         self._device.synchronize()
         return left
+
+    def place(self, array: External) -> int:
+        """Where the program has an input or output."""
+        return self._places[array]
+
+    def type_of(self, array: External) -> tuple[tuple[int, ...], Any]:
+        """Shape and element type of an input or output."""
+        return self._types[array]
+
+    def bytes_of(self, array: External) -> int:
+        """How long an input or output is."""
+        return self._bytes(array)
 
     def _bring(self, arrays: Mapping[External, Array | DeviceArray]) -> None:
         for home, array in arrays.items():

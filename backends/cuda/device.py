@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from netlang.backends.base import Array
 from netlang.backends.cuda.kernel import Kernel
@@ -72,6 +72,10 @@ class Device(Protocol):
 
     def copy(self, target: int, source: int, bytes: int) -> None:
         """Copy from one place of the device to another."""
+        ...
+
+    def receive(self, target: int, device: Any, source: int, bytes: int) -> None:
+        """Copy from a place of another device of the same kind, after what that has been asked for so far."""
         ...
 
     def wait_for(self, stream: int) -> None:

@@ -52,10 +52,9 @@ class Executable:
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""
         with self._lock:
-            self._bring(params)
+            self.bring(params)
             binding = self._binding({name: array.shape for name, array in inputs.items()})
-            if self._homes.prologue:
-                self._prepare()
+            self.prepare()
             outputs = binding.run(inputs, self._pool)
             if self.graph.updates:
                 self._table.changed([self._residents[name] for name, _ in self.graph.updates], params)
@@ -97,23 +96,28 @@ class Executable:
             check_sizes(self.graph, sizes)
             while len(self._bindings) >= MOST_SIZES:
                 self._bindings.pop(next(iter(self._bindings))).release()
-            known = self._kept()
-            self._bindings[key] = Binding(
-                self._device, self._context, self._homes, self._steps, known, self._residents, sizes
-            )
+            self._bindings[key] = self.bound(sizes)
         return self._bindings[key]
 
-    def _bring(self, params: Mapping[str, Array]) -> None:
-        """Have the parameters on the device, as they are now."""
+    def bound(self, sizes: Mapping[str, int]) -> Binding:
+        """The program with memory of its own, for these sizes of the graph's symbols and the parameters where they
+        are."""
+        return Binding(self._device, self._context, self._homes, self._steps, self._kept(), self._residents, sizes)
+
+    def bring(self, params: Mapping[str, Array]) -> bool:
+        """Have the parameters on the device, as they are now. Whether any of them is somewhere else than it was: then
+        what was bound before is void."""
         version = getattr(params, "version", None)
         seen = (id(params), version, self._table.moves)
         if version is not None and seen == self._seen:
-            return
+            return False
         found = self._table.bring(params, [v.node.name for v in self.graph.params])
-        if any(found[name] is not resident for name, resident in self._residents.items()):
+        moved = any(found[name] is not resident for name, resident in self._residents.items())
+        if moved:
             self._forget()
         self._residents = found
         self._seen = (id(params), version, self._table.moves)
+        return moved
 
     def _forget(self) -> None:
         """Parameters are somewhere else now: programs hold their addresses."""
@@ -122,10 +126,10 @@ class Executable:
         self._bindings.clear()
         self._prepared = None
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Carry out the steps that follow from parameters alone, if any may have changed."""
         generations = tuple(resident.generation for resident in self._residents.values())
-        if generations == self._prepared:
+        if not self._homes.prologue or generations == self._prepared:
             return
         external = {External("param", name): resident.address for name, resident in self._residents.items()}
         addresses = Addresses(self._context, self._homes, self._kept(), external, {})

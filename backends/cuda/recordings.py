@@ -9,6 +9,7 @@ reads them where they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from netlang.backends.common.homes import External
@@ -22,14 +23,18 @@ Places = Mapping[External, int]
 
 
 class Recordings:
-    """`usual` is the one for the program's own places."""
+    """A recording for each choice of places, made when it is first needed."""
 
     def __init__(self, record: Callable[[Places], Recording], alignment: int) -> None:
         """`record` makes one with these inputs elsewhere; addresses must be multiples of `alignment` for it."""
         self._record, self._alignment = record, alignment
-        self.usual = record({})
         self._others: dict[tuple[tuple[External, int], ...], Recording] = {}
         self._met: dict[tuple[tuple[External, int], ...], None] = {}
+
+    @cached_property
+    def usual(self) -> Recording:
+        """The one for the program's own places."""
+        return self._record({})
 
     def reading(self, places: Places) -> Recording | None:
         """The recording that reads these inputs where they are; None where they have to be copied."""

@@ -50,6 +50,20 @@ class Residents:
         with self._lock:
             return {name: self._current(params[name], version) for name in names}
 
+    def find(self, array: Array) -> Resident | None:
+        """The copy of an array, if there is one."""
+        with self._lock:
+            found = self._found.get(id(array))
+            return found if found is not None and found.array() is array else None
+
+    def replaced(self, resident: Resident, upload: Array | None = None) -> None:
+        """A copy has been written over from elsewhere, or is now, with an array of the host."""
+        with self._lock:
+            if upload is not None:
+                self._there().upload(resident.address, upload)
+            resident.generation += 1
+            resident.ahead = False
+
     def changed(self, residents: Iterable[Resident], params: Mapping[str, Array]) -> None:
         """A program has changed these copies of arrays of `params`."""
         later = getattr(params, "version", None) is not None

@@ -24,7 +24,11 @@ ORIGIN = "updates"
 
 def run(graph: Graph) -> Graph:
     """`graph` with its updates in one node, where there are several."""
-    changed = {v for _, v in graph.updates} - {v for _, v in graph.outputs}
+    return joined(graph, {v for _, v in graph.updates} - {v for _, v in graph.outputs})
+
+
+def joined(graph: Graph, changed: set[Value]) -> Graph:
+    """`graph` with one node for what computes these results alone, where several do."""
     read = {v for node in graph.nodes for v in node.inputs}
     found = [n for n in graph.nodes if changed.issuperset(n.results) and read.isdisjoint(n.results) and _is_loop(n)]
     if len(found) < 2:

@@ -27,9 +27,9 @@ _CLEAN = (scans.PASS, hoist.PASS, fold.PASS, simplify.PASS, cse.PASS)
 _TAIL = (switches.PASS, simplify.PASS, cse.PASS, dce.PASS, global_pool.PASS, fuse.PASS, dce.PASS)
 
 
-def inference_pipeline() -> tuple[Pass, ...]:
-    """The passes for a graph that only computes outputs."""
-    return (*_CLEAN, towers.PASS, fold_batchnorm.PASS, *_TAIL)
+def inference_pipeline(placed: bool = False) -> tuple[Pass, ...]:
+    """The passes for a graph that only computes outputs. `placed`: what is on different devices stays there."""
+    return (*_CLEAN, *(() if placed else (towers.PASS,)), fold_batchnorm.PASS, *_TAIL)
 
 
 def training_pipeline() -> tuple[Pass, ...]:

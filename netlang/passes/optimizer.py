@@ -37,18 +37,19 @@ _SCALAR = TensorType(DType.F32, ())
 _ZERO = ("constant", 0.0)
 
 
-def training_step(spec: TrainSpec) -> Graph:
+def training_step(spec: TrainSpec, placed: bool = False) -> Graph:
     """One step of training: the inputs of `spec.graph` and `$lr`; its outputs; the updates of its buffers, of every
     weight that the loss depends on (as far as the section changes it: of others no gradient is computed), of the
     optimiser's state (`<weight>.<slot>`, role `state`, zero at first) and of
-    the counter `$step`.
+    the counter `$step`. `placed`: what is on different devices stays there.
 
     Raises NetError where the optimiser or the way of clipping is unknown, ShapeError where the loss is no float scalar.
     """
     rule = _rule(spec.optimizer)
     # Before differentiation, so that the backward graph has joined towers, only sees the maps after the pools, and has
     # the gradients of what can be done for all steps of a loop outside of the loop too.
-    graph = hoist.PASS.run(scans.PASS.run(chunks.run(commute(towers.run(_unchanged(spec))))))
+    graph = _unchanged(spec) if placed else towers.run(_unchanged(spec))
+    graph = hoist.PASS.run(scans.PASS.run(chunks.run(commute(graph))))
     loss = graph.output(LOSS)
     make = Builder((spec.optimizer.span,) if spec.optimizer.span else (), "", ORIGIN)
     rate = make.input(LEARNING_RATE, _SCALAR)

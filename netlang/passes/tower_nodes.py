@@ -17,6 +17,11 @@ Members = tuple[Node, ...]
 _LEAVES = frozenset({"input", "param", "const"})
 
 
+def is_on_several(graph: Graph) -> bool:
+    """Whether the source puts nodes on different devices."""
+    return len({n.device for n in graph.nodes if n.device is not None}) > 1
+
+
 def corresponding(graph: Graph) -> Iterator[Members]:
     """All that correspond to each other, each after what it reads."""
     towers = _towers(graph)

@@ -28,7 +28,7 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import opdef
 from netlang.ir.rewrite import replace_values, stamp
 from netlang.passes.manager import Pass
-from netlang.passes.tower_nodes import Members, corresponding, fixed_values, same
+from netlang.passes.tower_nodes import Members, corresponding, fixed_values, is_on_several, same
 
 ORIGIN = "towers"
 _POOLS = frozenset({"max_pool", "avg_pool", "sum_pool", "l2_pool"})
@@ -37,7 +37,7 @@ _REDUCTIONS = frozenset({"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"
 
 def run(graph: Graph) -> Graph:
     """`graph` with the layers of towers joined; the graph itself where it has no towers with layers to join."""
-    if len({n.device for n in graph.nodes if n.device is not None}) < 2:
+    if not is_on_several(graph):
         return graph
     towers = _Towers(graph)
     for members in corresponding(graph):

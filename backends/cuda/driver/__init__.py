@@ -19,6 +19,13 @@ def default_device() -> Gpu:
     return device(0)
 
 
+def further_devices() -> tuple[Gpu, ...]:
+    """The other GPUs that the driver shows. Raises NetError where one of them cannot run code."""
+    from netlang.backends.cuda.driver.api import Driver
+
+    return tuple(device(index) for index in range(1, int(Driver().call("cuDeviceGetCount"))))
+
+
 @cache
 def device(index: int) -> Gpu:
     """GPU `index`, the same object each time. Raises NetError where there is none that can run code."""

@@ -102,6 +102,12 @@ class Gpu:
             with self.current():
                 self.api.call("cuMemcpyDtoDAsync", target, source, bytes, self.stream)
 
+    def receive(self, target: int, device: Gpu, source: int, bytes: int) -> None:
+        """Copy from a place of another GPU, in the order of the work of both."""
+        from netlang.backends.cuda.driver.peers import copy_between  # which knows of GPUs
+
+        copy_between(device, source, self, target, bytes)
+
     def wait_for(self, stream: int) -> None:
         """Let later work wait for what another stream has been asked for so far."""
         with self.current():

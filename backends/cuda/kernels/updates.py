@@ -89,7 +89,7 @@ def _allow_in_place(context: LoweringContext, node: Node, loops: Sequence[_Loop]
         reading = [loop for loop in loops if value in loop.inputs]
         if value.node.op != "param" or len(reading) != 1:
             continue
-        own = any(changed[result] is value for result in reading[0].results)
+        own = any(changed.get(result) is value for result in reading[0].results)
         if own and context.writes_in_place(reading[0].nest, value):
             context.allow_in_place(i)
 

@@ -13,7 +13,7 @@ from netlang.backends.cuda.device import Launched
 from netlang.backends.cuda.kernel import ARGUMENT_BYTES, Kernel
 from netlang.backends.cuda.simulator.faults import SimulationError
 from netlang.backends.cuda.simulator.launch import run
-from netlang.backends.cuda.simulator.memory import Memory
+from netlang.backends.cuda.simulator.memory import START, Memory
 from netlang.backends.cuda.target import CudaTarget
 
 TARGET = CudaTarget("80", small=True)
@@ -23,12 +23,12 @@ TARGET = CudaTarget("80", small=True)
 class Simulator:
     """Implements `netlang.backends.cuda.device.Device`. Everything is done at once."""
 
-    index = 0
     stream_number = 0
 
-    def __init__(self, target: CudaTarget = TARGET) -> None:
-        self.target = target
-        self.memory = Memory()
+    def __init__(self, target: CudaTarget = TARGET, index: int = 0) -> None:
+        """Addresses of devices with different numbers differ."""
+        self.target, self.index = target, index
+        self.memory = Memory(START + (index << 40))
         self._sources: dict[Kernel, str] = {}
 
     def build(self, kernels: Sequence[Kernel]) -> None:
@@ -59,6 +59,11 @@ class Simulator:
         """Copy from one place of the device to another."""
         byte = np.dtype(np.uint8)
         self.memory.view(target, byte, (bytes,))[...] = self.memory.view(source, byte, (bytes,))
+
+    def receive(self, target: int, device: Simulator, source: int, bytes: int) -> None:
+        """Copy from a place of another device."""
+        byte = np.dtype(np.uint8)
+        self.memory.view(target, byte, (bytes,))[...] = device.memory.view(source, byte, (bytes,))
 
     def wait_for(self, stream: int) -> None:
         """There is nothing to wait for."""
@@ -105,3 +110,8 @@ class Recorded:
 def default_device() -> Simulator:
     """A device with memory of its own."""
     return Simulator()
+
+
+def further_devices() -> tuple[Simulator, ...]:
+    """There is one device."""
+    return ()

@@ -21,7 +21,7 @@ from netlang.backends.cuda.simulator.faults import AccessError
 ALIGNMENT = 256
 """Of every allocation, as on a GPU."""
 POISON = 0xFF
-_START, _GAP = 0x7F_0000_0000, 1 << 20
+START, _GAP = 0x7F_0000_0000, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Allocation:
 class Memory:
     """Allocations by address."""
 
-    def __init__(self, start: int = _START) -> None:
+    def __init__(self, start: int = START) -> None:
         self._next = start
         self._starts: list[int] = []
         self._allocations: list[Allocation] = []

@@ -56,3 +56,14 @@ def test_gpus_that_are_not_connected_copy_through_the_host() -> None:
     copy_between(one, one.allocate(4), other, other.allocate(4), 4)
     copy_between(one, one.allocate(4), other, other.allocate(4), 0)
     assert not driver.made("cuCtxEnablePeerAccess") and len(driver.made("cuMemcpyPeerAsync")) == 1
+
+
+def test_a_gpu_receives_from_another() -> None:
+    _, one, other = two()
+    values = np.arange(16, dtype=np.float32)
+    source, target = one.allocate(64), other.allocate(64)
+    one.upload(source, values)
+    other.receive(target, one, source, 64)
+    found = np.empty_like(values)
+    other.download(target, found)
+    np.testing.assert_array_equal(found, values)
