@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from netlang.backends.common.nest import Axis, Nest, Operand, collapsed
 from netlang.backends.common.nest_build import row_major
@@ -12,7 +13,11 @@ from netlang.backends.cuda.copy_bytes import copy_bytes
 from netlang.backends.cuda.nest_shape import Tiling
 from netlang.backends.cuda.nest_split import split
 from netlang.backends.cuda.nest_steps import nest_launch
+from netlang.ir.graph import Value
+from tests.backends.compared import feed_of, graph_of
+from tests.backends.cuda.simulated import against_reference
 from tests.backends.cuda.simulated.nest_runs import Array, carried_out
+from tests.backends.fused_loops import fused, loops
 
 WALKING = [Tiling(1, r, t) for r, t in ((1, 32), (4, 32), (32, 32), (32, 64), (64, 64), (64, 128))]
 STANDING = [Tiling(1, r, t) for r, t in ((1, 32), (2, 32), (8, 64), (32, 32))]
@@ -40,7 +45,7 @@ def expected(values: Array, reduced: tuple[bool, ...]) -> tuple[Array, Array]:
     return centred, np.asarray((centred**2).sum(axes))
 
 
-def check(shape: tuple[int, ...], reduced: tuple[bool, ...], tiling: Tiling) -> None:
+def normalise(shape: tuple[int, ...], reduced: tuple[bool, ...], tiling: Tiling) -> None:
     x, y, z = (Scratch(0) for _ in range(3))
     nest = normalised(shape, reduced, x, y, z)
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
@@ -56,16 +61,16 @@ def check(shape: tuple[int, ...], reduced: tuple[bool, ...], tiling: Tiling) -> 
 @pytest.mark.parametrize("tiling", WALKING, ids=str)
 def test_the_last_axis_is_reduced(tiling: Tiling, lanes: int) -> None:
     tiling = Tiling(lanes, tiling.reducers, tiling.threads)
-    check((5, 44), (False, True), tiling)
-    check((3, 4, 20), (True, False, True), tiling)
+    normalise((5, 44), (False, True), tiling)
+    normalise((3, 4, 20), (True, False, True), tiling)
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
 @pytest.mark.parametrize("tiling", STANDING, ids=str)
 def test_the_last_axis_is_kept(tiling: Tiling, lanes: int) -> None:
     tiling = Tiling(lanes, tiling.reducers, tiling.threads)
-    check((19, 12), (True, False), tiling)
-    check((2, 7, 3, 8), (False, True, True, False), tiling)
+    normalise((19, 12), (True, False), tiling)
+    normalise((2, 7, 3, 8), (False, True, True, False), tiling)
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
@@ -107,3 +112,11 @@ def test_long_units_are_cut_into_chunks(shape: tuple[int, ...], reduced: tuple[b
     found = carried_out(steps, {x: values, y: np.zeros_like(values), z: np.zeros_like(squares)})
     np.testing.assert_allclose(found[y], want, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[z], squares, rtol=1e-4)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(loops())
+def test_random_loops(case: tuple[list[Value], list[Value], list[Array]]) -> None:
+    inputs, results, arrays = case
+    node = fused(inputs, results)
+    against_reference.check(graph_of(node.inputs, *node.results), feed_of(arrays), 1e-4)
