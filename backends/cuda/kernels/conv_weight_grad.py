@@ -75,10 +75,11 @@ def tiled_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     pixels = images * (problem.out[0] * problem.out[1])
     blocks, usual = (_blocks(problem, *shape) for shape in ((tile.rows, tile.columns), _USUAL_TILE))
 
+    most = max(1, min(_ENOUGH_BLOCKS // usual, _MOST_BYTES // (count * FLOAT)))
+
     def part_steps(sizes: Sizes) -> int:
         steps = -(-evaluated(pixels, sizes) // DEPTH)
-        most = min(_ENOUGH_BLOCKS // usual, steps // _LEAST_STEPS, _MOST_BYTES // (count * FLOAT))
-        return max(1, -(-steps // max(1, most)))
+        return max(1, -(-steps // max(1, min(most, steps // _LEAST_STEPS))))
 
     def parts(sizes: Sizes) -> int:
         return max(1, -(-evaluated(pixels, sizes) // (DEPTH * part_steps(sizes))))
@@ -89,7 +90,7 @@ def tiled_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     args = tuple(numbers[name] for name in ARGUMENTS)
     work = pixels * count
     fill = Launch(_structure(problem, tile).kernel, args, (sums,), work, grid=(blocks, parts, 1))
-    return [fill, add_parts(context, sums, context.buffer(node.out), count, parts)]
+    return [fill, add_parts(context, sums, context.buffer(node.out), count, parts, most)]
 
 
 def _numbers(context: LoweringContext, node: Node, problem: GradientProblem, tile: BlockTile) -> dict[str, Arg]:

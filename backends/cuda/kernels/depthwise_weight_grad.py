@@ -63,9 +63,10 @@ def depthwise_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     cells, count = images * (down * across), whole_number(node.out.type.size)
     blocks = count // shape.taps
 
+    most = max(1, min(-(-_ENOUGH_BLOCKS // blocks), _MOST_BYTES // (count * _FLOAT)))
+
     def parts(sizes: Sizes) -> int:
-        most = evaluated(cells, sizes) // (_LEAST_CELLS * shape.threads)
-        return max(1, min(-(-_ENOUGH_BLOCKS // blocks), most, _MOST_BYTES // (count * _FLOAT)))
+        return max(1, min(most, evaluated(cells, sizes) // (_LEAST_CELLS * shape.threads)))
 
     sums = context.scratch(lambda sizes: count * parts(sizes) * _FLOAT)
     numbers: dict[str, Arg] = {
@@ -89,4 +90,4 @@ def depthwise_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     }
     work = images * (problem.out[0] * problem.out[1] * count)
     fill = Launch(shape.code(), tuple(numbers[name] for name in ARGUMENTS), (sums,), work, grid=(blocks, parts, 1))
-    return [fill, add_parts(context, sums, context.buffer(node.out), count, parts)]
+    return [fill, add_parts(context, sums, context.buffer(node.out), count, parts, most)]

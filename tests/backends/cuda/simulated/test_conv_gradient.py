@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from netlang.backends.base import Options
+from netlang.backends.cuda.kernels import split_sums
+from netlang.backends.cuda.simulator import Memory, SimulationError, run
 from netlang.backends.cuda.simulator.device import TARGET
 from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.tiles import weight_gradient
+from netlang.backends.cuda.tiles.part_sums import part_sums
 from netlang.passes import fuse
 from tests.backends.compared import B, feed_of, graph_of, inputs_like
-from tests.backends.cuda.simulated.convolutions import check, geometry, integers, normal, problem, simulated
+from tests.backends.cuda.simulated.convolutions import Array, check, geometry, integers, normal, problem, simulated
 
 SAME = ((1, 1), (1, 1))
 NONE = ((0, 0), (0, 0))
@@ -36,8 +40,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_weight_gradient(case: Any, target: CudaTarget) -> None:
     x, w, attrs = case
-    keys = check(problem("conv_weight_grad", x, w, attrs), "weight_gradient:float32", target)
-    assert keys[1].startswith("split_sum:")
+    check(problem("conv_weight_grad", x, w, attrs), "weight_gradient:float32", target)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +55,12 @@ def test_weight_gradient_on_tensor_cores(precision: Any, target: CudaTarget) -> 
 LARGE = ((3, 2, 9, 10), (3, 2, 3, 3), geometry((1, 1), SAME, (1, 1)))
 
 
-def test_several_parts_of_the_pixels() -> None:
+@pytest.mark.parametrize(("few", "adding"), [(16, "part_sums:"), (1000, "split_sum:")])
+def test_several_parts_of_the_pixels(few: int, adding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """270 pixels are nine stages, in two parts; the last one ends in the middle of a stage."""
     x, w, attrs = LARGE
-    check(problem("conv_weight_grad", x, w, attrs), "weight_gradient:")
+    monkeypatch.setattr(split_sums, "_FEW", few)
+    assert check(problem("conv_weight_grad", x, w, attrs), "weight_gradient:")[1].startswith(adding)
 
 
 def test_the_same_bits_in_every_run_and_in_every_tile() -> None:
@@ -65,6 +70,49 @@ def test_the_same_bits_in_every_run_and_in_every_tile() -> None:
     (first, keys), (second, _), (third, other_keys) = runs
     assert keys[0] != other_keys[0]
     assert first["y0"].tobytes() == second["y0"].tobytes() == third["y0"].tobytes()
+
+
+def test_many_parts_are_added_up_in_slices() -> None:
+    """Eleven parts by eight warps: some have one part, some two; 70 results are more than two blocks' worth."""
+    memory, (count, parts) = Memory(), (70, 11)
+    source, out = memory.allocate(parts * count * 4), memory.allocate(count * 4)
+    numbers = integers(0, (parts, count))
+    memory.view(source, np.float32, numbers.shape)[...] = numbers
+    for slices in (1, 8):
+        kernel = part_sums(32 * slices)
+        run(kernel.source(), (source, out, count, parts), (3, 1, 1), kernel.threads, memory, kernel.shared)
+        np.testing.assert_array_equal(memory.view(out, np.float32, (count,)), numbers.sum(0))
+
+
+MISTAKES = {
+    "a row below the image": ("< u32(height)", "<= u32(height)"),
+    "a column beside the image": ("< u32(width)", "<= u32(width)"),
+    "a pixel too many": ("< u32(total)", "<= u32(total)"),
+    "the image before": ("i64(image) * a_image", "i64(image - 1) * a_image"),
+    "an output channel too many": ("row <= a_last", "row <= i32(a_last + 1)"),
+    "a weight too many": ("column <= b_last", "column <= i32(b_last + 1)"),
+    "a tap of the next row": ("i32(row + down)", "i32(row + across)"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = MISTAKES[name]
+    source = weight_gradient._source
+
+    def mistaken(structure: Any) -> str:
+        text = source(structure)
+        assert right in text
+        return text.replace(right, wrong)
+
+    monkeypatch.setattr(weight_gradient, "_source", mistaken)
+    given = problem("conv_weight_grad", (2, 3, 5, 3), (5, 3, 3, 3), geometry((1, 1), SAME, (1, 1)), positive)
+    with pytest.raises((AssertionError, SimulationError)):
+        check(given, "weight_gradient:")
+
+
+def positive(seed: int, shape: tuple[int, ...]) -> Array:
+    return integers(seed, shape) + 4
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from netlang.backends.cuda.simulator import SimulationError
+from netlang.backends.cuda.tiles import depthwise, depthwise_gradient
 from netlang.ir.graph import Graph, Value
 from netlang.passes import fuse
 from tests.backends.compared import B, feed_of, graph_of, inputs_like
 from tests.backends.cuda.simulated.convolutions import (
     OPS,
+    Array,
     check,
     geometry,
     integers,
@@ -49,7 +52,7 @@ def test_a_weight_gradient_of_several_parts_and_kernel_rows() -> None:
     attrs = geometry((1, 1), ((1, 1), (16, 16)), (1, 1), 2)
     given = problem("conv_weight_grad", (2, 2, 14, 80), (2, 1, 3, 33), attrs)
     keys = check(given, "depthwise_gradient:")
-    assert keys[1].startswith("split_sum:")
+    assert keys[1].startswith("part_sums:")
     rounded = problem("conv_weight_grad", (2, 2, 14, 80), (2, 1, 3, 3), geometry((1, 1), SAME, (1, 1), 2), normal)
     (first, _), (second, _) = simulated(rounded), simulated(rounded)
     assert first["y0"].tobytes() == second["y0"].tobytes()
@@ -77,3 +80,41 @@ def test_a_data_gradient_with_a_mask() -> None:
     zero = B.scalar(0, dx)
     result = B.op("where", B.op("gt", x, zero), dx, zero)
     check(fused(result, arrays=arrays, inputs=inputs), "depthwise:")
+
+
+MISTAKES = {
+    "conv": {
+        "a row below the image": ("u32(row) < u32(height)", "u32(row) <= u32(height)"),
+        "a column beside the image": ("< u32(width)", "<= u32(width)"),
+        "a cell too many": ("index >= u32(cells)", "index > u32(cells)"),
+        "a result beside the map": ("column < out_width", "column <= out_width"),
+        "the channel after": ("i64(group) * i64(per_in)", "i64(group + 1) * i64(per_in)"),
+    },
+    "conv_weight_grad": {
+        "a row below the image": ("u32(row) < u32(height)", "u32(row) <= u32(height)"),
+        "a column beside the image": ("< u32(width)", "<= u32(width)"),
+        "a column beside dy": ("< out_width", "<= out_width"),
+        "the same image for all": ("i64(image) * x_image", "i64(0) * x_image"),
+        "a lane left out": ("i32(16))", "i32(0))"),
+    },
+}
+
+
+@pytest.mark.parametrize(("op", "name"), [(op, name) for op, found in MISTAKES.items() for name in found])
+def test_a_mistake_is_found(op: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, (right, wrong) = {"conv": depthwise, "conv_weight_grad": depthwise_gradient}[op], MISTAKES[op][name]
+    source = module._source
+
+    def mistaken(structure: Any) -> str:
+        text = source(structure)
+        assert right in text
+        return text.replace(right, wrong)
+
+    monkeypatch.setattr(module, "_source", mistaken)
+    given = problem(op, (2, 3, 5, 6), (3, 1, 3, 3), geometry((1, 1), SAME, (1, 1), 3), positive)
+    with pytest.raises((AssertionError, SimulationError)):
+        check(given, KERNELS[op])
+
+
+def positive(seed: int, shape: tuple[int, ...]) -> Array:
+    return integers(seed, shape) + 4

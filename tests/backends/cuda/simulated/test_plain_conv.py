@@ -31,6 +31,14 @@ def test_a_window_that_reaches_nothing_but_padding_sums_to_zero(op: str) -> None
     check(problem(op, (1, 1, 2), (1, 1, 3), attrs, dtype=np.float64), "plain:")
 
 
+@pytest.mark.parametrize("op", OPS)
+def test_half_precision_is_computed_in_single(op: str) -> None:
+    """Every sum of such small numbers is one that float16 holds exactly."""
+    x, w, attrs = ONE_AXIS
+    keys = check(problem(op, x, w, attrs, dtype=np.float16), "")
+    assert len(keys) >= 4 and not any(key.startswith("plain:") for key in keys)
+
+
 # ---- unshared
 
 LOCAL_CASES = [
