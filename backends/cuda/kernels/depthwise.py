@@ -35,7 +35,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     """None where the node must be carried out another way."""
     chain = read_chain(node, CONVOLUTIONS, 1)
     problems = conv_problems(chain.main) if chain and chain.pool is None and not chain.out_layout else []
-    if chain is None or not problems or any(v.dtype != DType.F32 for v in chain.tensors):
+    if chain is None or not problems or any(v.dtype not in (DType.F32, DType.BOOL) for v in chain.tensors):
         return None
     first = problems[0]
     if min(*first.size, *first.whole, first.channels, first.out_channels) < 1 or first.groups == 1:
@@ -111,5 +111,6 @@ def _shape(context: LoweringContext, parts: _Parts) -> Depthwise:
         first.step,
         first.channels == first.groups,
         tuple(parts.chain.before),
+        tuple(v.dtype.value for v in parts.chain.tensors),
         32 if context.target.small else _THREADS,
     )

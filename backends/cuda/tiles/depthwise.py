@@ -62,6 +62,7 @@ class Depthwise:
     step      results from a place to the next: as many as there are phases on the axis
     single    groups have one channel of x
     after     what happens to the sums before they are stored
+    tensors   element types of its operands of the result's shape: f32 or bool
     """
 
     phases: tuple[Phase, ...]
@@ -70,6 +71,7 @@ class Depthwise:
     step: Pair
     single: bool
     after: Epilogue
+    tensors: tuple[str, ...]
     threads: int
 
     @cached_property
@@ -199,5 +201,5 @@ def _store(t: Text, s: Depthwise) -> None:
         t(f"row = {row}", f"column = {column}")
         with t.block("if row < out_height and column < out_width:"):
             t("element = i64(row) * i64(out_width) + i64(column)")
-            epilogue.apply(t, s.after, [f"s{number}"], "channel", "whole + element")
+            epilogue.apply(t, s.after, [f"s{number}"], "channel", "whole + element", types=s.tensors)
             t(f"store_f32(target, element * i64({_FLOAT}), s{number})")

@@ -39,18 +39,27 @@ def arguments(steps: Epilogue) -> list[str]:
 
 
 def apply(
-    t: Text, steps: Epilogue, values: Sequence[str], channel: str, element: str, first: Operands | None = None
+    t: Text,
+    steps: Epilogue,
+    values: Sequence[str],
+    channel: str,
+    element: str,
+    first: Operands | None = None,
+    types: Sequence[str] = (),
 ) -> None:
     """Carry steps out on the float32 variables `values`.
 
     channel   int32 expression: the number of the first one's channel
     element   int64 expression: where the first one is in tensors of the result's shape, in elements
+    types     element types of these tensors, where they are not all f32: f32 or bool, which is read as 1 and 0
     """
     at = first or Operands()
     for step in steps:
         others: Sequence[str] = ()
         if step.kind == "channel":
             others = _load(t, f"channel{at.channel}", f"i64(u64(u32({channel})) * u64(4))", len(values), fixed=True)
+        elif step.kind == "tensor" and types and types[at.tensor] == "bool":
+            others = _load_bits(t, f"tensor{at.tensor}", element, len(values))
         elif step.kind == "tensor":
             others = _load(t, f"tensor{at.tensor}", f"i64(i64({element}) * i64(4))", len(values))
         for i, value in enumerate(values):
@@ -62,6 +71,13 @@ def _load(t: Text, address: str, offset: str, width: int, fixed: bool = False) -
     names = [f"other{i}" for i in range(width)]
     word = f"load{width if width > 1 else ''}_{'fixed_' if fixed else ''}f32"
     t(f"{', '.join(names)} = {word}({address}, {offset})")
+    return names
+
+
+def _load_bits(t: Text, address: str, element: str, width: int) -> list[str]:
+    names = [f"other{i}" for i in range(width)]
+    for i, name in enumerate(names):
+        t(f"{name} = f32(1) if load_bool({address}, i64(i64({element}) + i64({i}))) else f32(0)")
     return names
 
 

@@ -132,3 +132,19 @@ def test_a_data_gradient_of_all_phases_with_a_mask() -> None:
     graph = fuse.run(graph_of(inputs, B.op("where", B.op("gt", x, zero), dx, zero)))
     keys = check((graph, feed_of(arrays)), "conv:")
     assert [("conv:" in key, "mask" in key) for key in keys if not key.startswith("conv_pack")] == [(True, True)] * 6
+
+
+def test_parts_of_a_concatenation_are_written_and_read_where_they_lie() -> None:
+    arrays = [integers(0, (2, 3, 4, 5)), integers(1, (3, 1, 3, 3)), integers(2, (4, 3, 3, 3))]
+    x, w1, w2 = inputs = inputs_like(arrays)
+    same = geometry((1, 1), SAME, (1, 1))
+    small, large = B.op("conv", x, w1, **{**same, "groups": 3}), B.op("conv", x, w2, **same)
+    whole = B.op("relu", B.op("concat", small, large, axis=1))
+    first, rest = (B.op("slice", whole, axis=1, start=a, stop=b) for a, b in ((0, 3), (3, 7)))
+    results = [
+        whole,
+        B.op("conv_weight_grad", x, first, kernel=(3, 3), **{**same, "groups": 3}),
+        B.op("conv_weight_grad", rest, x, kernel=(3, 3), **same),
+    ]
+    keys = check((graph_of(inputs, *results), feed_of(arrays)), "weight_gradient:")
+    assert not any("copy" in key for key in keys), keys

@@ -73,12 +73,14 @@ def test_what_follows_is_computed_before_anything_is_stored() -> None:
     check(fused(y, arrays=arrays, inputs=inputs), "depthwise:")
 
 
-def test_a_data_gradient_with_a_mask() -> None:
-    arrays = [integers(0, (2, 3, 3, 3)), integers(1, (3, 1, 3, 3)), integers(2, (2, 3, 6, 5))]
+@pytest.mark.parametrize("bits", [False, True], ids=["values", "bits"])
+def test_a_data_gradient_with_a_mask(bits: bool) -> None:
+    arrays: list[Array] = [integers(0, (2, 3, 3, 3)), integers(1, (3, 1, 3, 3)), integers(2, (2, 3, 6, 5))]
+    arrays[2] = arrays[2] > 0 if bits else arrays[2]
     dy, w, x = inputs = inputs_like(arrays)
     dx = B.op("conv_data_grad", dy, w, size=(6, 5), **geometry((2, 2), SAME, (1, 1), 3))
     zero = B.scalar(0, dx)
-    result = B.op("where", B.op("gt", x, zero), dx, zero)
+    result = B.op("where", x if bits else B.op("gt", x, zero), dx, zero)
     check(fused(result, arrays=arrays, inputs=inputs), "depthwise:")
 
 
