@@ -15,13 +15,12 @@ from netlang.backends.cuda.tiles.pixel_copies import Window
 from netlang.backends.cuda.tiles.weight_gradient import ARGUMENTS, WeightGradient
 from netlang.ir.graph import Node
 
-_ENOUGH_BLOCKS = 264
-"""Two for each multiprocessor of a large GPU."""
+_PARTS = ((264, 4), (1024, 32))
+"""Blocks, and stages of a part at least. With the first every multiprocessor of a large GPU has two blocks, however
+short they are; with the second all have about as much to do, but parts have to be worth their sums' way to memory."""
 _USUAL_TILE = (64, 128)
 """The tile that parts are counted for: they follow from sizes alone, so that float32 results are the same on all GPUs,
 whatever tile is best there."""
-_LEAST_STEPS = 4
-"""Stages of a part: fewer take longer to begin and end than to compute."""
 _MOST_BYTES = 1 << 26
 """Of the sums of all parts."""
 _MOST_PLANES = 1 << 31
@@ -41,7 +40,7 @@ def _blocks(problem: GradientProblem, rows: int, columns: int) -> int:
 
 def _tile(context: LoweringContext, problem: GradientProblem) -> BlockTile | None:
     """The one that is done first if there are parts enough; None where the GPU has no room for any."""
-    work = Work(problem.out_channels // problem.groups, _columns(problem), problem.groups * _ENOUGH_BLOCKS)
+    work = Work(problem.out_channels // problem.groups, _columns(problem), problem.groups * _PARTS[-1][0])
     precision, most = supported(context.precision, context.target), context.target.shared_bytes
     return conv_tile(context.target, precision, work, lambda tile: _structure(problem, tile).shared <= most)
 
@@ -75,11 +74,12 @@ def tiled_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     pixels = images * (problem.out[0] * problem.out[1])
     blocks, usual = (_blocks(problem, *shape) for shape in ((tile.rows, tile.columns), _USUAL_TILE))
 
-    most = max(1, min(_ENOUGH_BLOCKS // usual, _MOST_BYTES // (count * FLOAT)))
+    most = max(1, min(_PARTS[-1][0] // usual, _MOST_BYTES // (count * FLOAT)))
 
     def part_steps(sizes: Sizes) -> int:
         steps = -(-evaluated(pixels, sizes) // DEPTH)
-        return max(1, -(-steps // max(1, min(most, steps // _LEAST_STEPS))))
+        wanted = max(min(enough // usual, steps // least) for enough, least in _PARTS)
+        return max(1, -(-steps // max(1, min(most, wanted))))
 
     def parts(sizes: Sizes) -> int:
         return max(1, -(-evaluated(pixels, sizes) // (DEPTH * part_steps(sizes))))

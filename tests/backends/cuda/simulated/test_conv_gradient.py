@@ -55,7 +55,7 @@ def test_weight_gradient_on_tensor_cores(precision: Any, target: CudaTarget) -> 
 LARGE = ((3, 2, 9, 10), (3, 2, 3, 3), geometry((1, 1), SAME, (1, 1)))
 
 
-@pytest.mark.parametrize(("few", "adding"), [(16, "part_sums:"), (1000, "split_sum:")])
+@pytest.mark.parametrize(("few", "adding"), [(16, "part_sums:"), (2000, "split_sum:")])
 def test_several_parts_of_the_pixels(few: int, adding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """270 pixels are nine stages, in two parts; the last one ends in the middle of a stage."""
     x, w, attrs = LARGE
