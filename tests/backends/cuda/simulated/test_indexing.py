@@ -10,8 +10,10 @@ import pytest
 
 from netlang.backends.cpu import Cpu
 from netlang.ir.build import make_node
-from tests.backends.compared import Array, assert_same, feed_of, graph_of, inputs_like
-from tests.backends.cuda.simulated.against_reference import compiled
+from netlang.ir.dims import sym
+from netlang.ir.types import DType, TensorType
+from tests.backends.compared import Array, B, assert_same, feed_of, graph_of, inputs_like
+from tests.backends.cuda.simulated.against_reference import check, compiled
 from tests.backends.cuda.simulated.single_ops import check_op, check_sample, normal, samples, ties
 
 OPS = ("gather", "scatter_add", "take_along", "put_along", "topk", "argmax", "resample", "resample_grad")
@@ -90,6 +92,21 @@ def test_resampling(before: int, after: int, mode: str) -> None:
         other = (*shape[:axis], after, *shape[axis + 1 :])
         check_op("resample", [normal(0, *shape)], {"axis": axis, "size": after, "mode": mode})
         check_op("resample_grad", [normal(1, *other)], {"axis": axis, "size": before, "mode": mode})
+
+
+def test_sizes_known_when_it_is_called() -> None:
+    """Positions are computed with 64 bits where nothing is known of the sizes."""
+    n, h = sym("N"), sym("H")
+    x, i = B.input("x", TensorType(DType.F32, (n, h, 3))), B.input("i", TensorType(DType.I64, (h,)))
+    up, down = (B.op("resample", x, axis=1, size=2 * h, mode=mode) for mode in ("linear", "nearest"))
+    back = B.op("resample_grad", up, axis=1, size=h, mode="linear")
+    rows = B.op("gather", x, i, axis=1)
+    sums = B.op("scatter_add", rows, i, axis=1, size=h)
+    best = B.op("argmax", x, axis=1)
+    graph = graph_of([x, i], up, down, back, rows, sums, best)
+    for batch, height in ((1, 4), (2, 7)):
+        feed = {"x": normal(0, batch, height, 3), "i": np.arange(height)[::-1] // 2}
+        check(graph, {name: np.ascontiguousarray(array) for name, array in feed.items()})
 
 
 def test_nothing_to_pick() -> None:
