@@ -71,6 +71,7 @@ def program(source: str, filename: str) -> Program:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     if len(functions) != 1:
         raise SimulationError(f"the source of a kernel is one function, not {len(functions)}")
+    _check_literals(tree)
     words = {name for name, word in WORDS.items() if word.collective}
     for inner in ast.walk(functions[0]):
         if isinstance(inner, _INNER) and inner is not functions[0]:
@@ -81,3 +82,18 @@ def program(source: str, filename: str) -> Program:
     waiting = _Waiting(words)
     tree = ast.fix_missing_locations(waiting.visit(tree))
     return Program(functions[0].name, compile(tree, filename, "exec"), waiting.waits, names)
+
+
+def _check_literals(tree: ast.AST) -> None:
+    """Float literals are float64 on a GPU, and so would be all that is computed with them. Here NumPy adapts them to
+    what they meet, so that results would look right; unless a conversion or a word takes them, they are an error."""
+    converted = {
+        id(part)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("f32", "f64", *WORDS)
+        for argument in call.args
+        for part in ((argument, argument.operand) if isinstance(argument, ast.UnaryOp) else (argument,))
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float) and id(node) not in converted:
+            raise SimulationError(f"line {node.lineno}: {node.value} is a float64; write f32({node.value})")

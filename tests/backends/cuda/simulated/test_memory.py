@@ -116,6 +116,7 @@ def kernel(x, y):
         ("if thread() < 3: sync()\n    else: sync_warp()", r"3 at sync \(line 2\), 29 at sync_warp \(line 3\)"),
         ("while True: pass", "a loop that does not end"),
         ("x.nothing", "AttributeError"),
+        ("f32(x) * 0.5", r"line 2: 0\.5 is a float64; write f32\(0\.5\)"),
         ("f(1)", "NameError: name 'f'"),
         ("a = [sync() for i in range(3)]", "inside of an inner function"),
     ],
