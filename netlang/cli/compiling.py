@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlang.backends.base import Backend, Portable, Tunable, Tuning
+from netlang.backends.base import Backend, Packaging, Portable, Tunable, Tuning
 from netlang.cli.arguments import (
     Verbs,
     add_net,
@@ -20,6 +20,7 @@ from netlang.cli.arguments import (
     sizes_text,
     verb,
 )
+from netlang.cli.artifacts import SUFFIX, write
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
 from netlang.driver import assemble, choose, generate_ahead, tune_net
@@ -42,14 +43,20 @@ def add_verbs(verbs: Verbs) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help="write the graph as it is carried out to this file; with --target cuda, the code for every architecture",
+        help=f"a name that ends in {SUFFIX}: the code and the weights, for netlang.load; another: the graph as it is "
+        "carried out; with --target cuda, the code for every architecture",
+    )
+    new.add_argument("--weights", metavar="FILE", help=f"for a {SUFFIX} file: a safetensors file")
+    new.add_argument(
+        "--also", type=names, default=[], metavar="NET,...", help=f"for a {SUFFIX} file: other nets to be in it too"
     )
     new.add_argument(
         "--arch",
         type=names,
         default=[],
         metavar="NAME,...",
-        help="with --target cuda: the GPU architectures to generate code for, such as sm_80,sm_90a",
+        help=f"what to generate code for: with --target cuda, GPU architectures such as sm_80,sm_90a; for a {SUFFIX} "
+        "file, processors such as x86-64-v3,aarch64 (default: all that are known)",
     )
     add_net(new)
     add_target(new)
@@ -66,6 +73,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 def compile_net(args: argparse.Namespace) -> None:
     module, backend = module_of(args), backend_of(args)
+    if isinstance(backend, Packaging) and str(args.output).endswith(SUFFIX):
+        write(args, module, backend)
+        return
     if args.arch or (isinstance(backend, Portable) and not args.tune):
         compile_ahead(args, module, backend)
         return

@@ -1,0 +1,106 @@
+"""netc inspect, and what netc compile writes into a file that runs without a compiler."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from math import prod
+from typing import Any
+
+from netlang.backends.base import Backend, Request
+from netlang.cli.arguments import Verbs
+from netlang.cli.output import bytes_text, count, table
+from netlang.diagnostics import NetError
+from netlang.driver import assemble, write_nets
+from netlang.ir.module import Module
+from netlang.runtime.artifact import FORMAT, Artifact, open_artifact
+from netlang.runtime.artifact.signature import Signature
+from netlang.runtime.parameters import learned
+from netlang.runtime.ports import dtype_of
+
+SUFFIX = ".netc"
+"""What `netc compile -o` writes such a file for."""
+
+
+def add_verbs(verbs: Verbs) -> None:
+    text = "what is in a file that netc compile has written; every checksum is compared"
+    new = verbs.add_parser("inspect", help=text, description=text)
+    new.set_defaults(carry_out=inspect)
+    new.add_argument("file", metavar="MODEL.netc", help="the file")
+    new.add_argument("--source", action="store_true", help="print the text of the .net file that it was made of")
+
+
+def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
+    """Compile nets with their weights into one file."""
+    start = time.perf_counter()
+    model = assemble(module, backend, args.net, args.threads)
+    models = [model, *(model.nets[name] for name in args.also if name != model.name)]
+    if args.weights:
+        model.load_weights(args.weights)
+    elif learned(model.net):
+        raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
+    request = Request(tuple(args.arch), args.threads or 1, dict(args.size))
+    size = write_nets(args.output, models, backend, request)
+    print(f"{', '.join(m.name for m in models)} for {backend.name} in {time.perf_counter() - start:.2f} s")
+    print(f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}")
+
+
+def inspect(args: argparse.Namespace) -> None:
+    artifact = open_artifact(args.file)
+    artifact.check()
+    content = artifact.content
+    if args.source:
+        if "source" not in content:
+            raise NetError(f"{args.file} does not hold the text that it was made of")
+        print(content["source"]["text"], end="")
+        return
+    whole = sum(member.size for member in artifact.members.values())
+    made = f" by netlang {content['netlang']}" if "netlang" in content else ""
+    print(f"{args.file}: format {FORMAT}, made{made} for {content.get('target')}, {bytes_text(whole)} in all members")
+    if "source" in content:
+        print(f"source {content['source']['name']}, SHA-256 {content['source']['sha256']}")
+    if "nets" in content:
+        _show_nets(content)
+    if "levels" in content:
+        _show_levels(artifact)
+    print()
+    rows = [(name, count(member.size), member.digest.hex()) for name, member in artifact.members.items()]
+    table("", ("member", "bytes", "SHA-256"), rows)
+
+
+def _show_nets(content: dict[str, Any]) -> None:
+    rows = []
+    for name, said in content["nets"].items():
+        signature = Signature.of(said)
+        takes, gives = (", ".join(f"{p.name} {p.type}" for p in ports) for ports in _ports(signature))
+        rows.append((name, takes, gives, _sizes(said), bytes_text(_bytes(said))))
+    print()
+    table("", ("net", "inputs", "outputs", "sizes", "weights"), rows, text_columns=4)
+
+
+def _ports(signature: Signature) -> tuple[Any, Any]:
+    return signature.inputs, signature.outputs
+
+
+def _sizes(said: dict[str, Any]) -> str:
+    least, largest = said["least"], said["largest"]
+    parts = [f"{name} from {least.get(name, 0)} to {largest.get(name, 'any')}" for name in {**least, **largest}]
+    return ", ".join(parts) or "any"
+
+
+def _bytes(said: dict[str, Any]) -> int:
+    return sum(prod(shape) * dtype_of(dtype).itemsize for dtype, shape, _ in said["params"].values())
+
+
+def _show_levels(artifact: Artifact) -> None:
+    rows = []
+    for level in artifact.content["levels"]:
+        stored = artifact.members[f"code/{level['name']}"].size
+        rows.append((level["name"], ", ".join(level["needs"]), ", ".join(level["imports"]),
+                     count(level["bytes"]), count(stored)))  # fmt: skip
+    print()
+    table("", ("processor", "needs", "calls", "code", "stored"), rows, text_columns=3)
+
+
+def _weights(artifact: Artifact) -> int:
+    return artifact.members["weights"].size

@@ -1,0 +1,61 @@
+"""netc compile -o model.netc and netc inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netlang
+from netlang.cli import main
+from netlang.runtime.artifact import write_artifact
+from tests.artifact.conftest import BEST, SMALL, model_of
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with `small.net` and its weights, where commands are carried out."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.net").write_text(SMALL)
+    model_of(SMALL).save_weights("w.safetensors")
+    return tmp_path
+
+
+def test_compile_and_inspect(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["compile", "small.net", "--weights", "w.safetensors", "-o", "small.netc", "--arch", BEST[0]]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("small for cpu in ") and "small.netc: " in told
+    image = np.ones((2, 3, 9, 9), np.float32)
+    np.testing.assert_array_equal(netlang.load("small.netc")(image), model_of(SMALL)(image))
+    assert main(["inspect", "small.netc"]) == 0
+    told = capsys.readouterr().out
+    for part in ("made by netlang", "image f32[N, 3, 9, 9]", "probs f32[N, 5]", f"code/{BEST[0]}", "memset", "SHA-256"):
+        assert part in told
+    assert main(["inspect", "--source", "small.netc"]) == 0
+    assert capsys.readouterr().out == SMALL
+
+
+def test_faults(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command, told in (
+        (["compile", "small.net", "-o", "x.netc"], "net 'small' has weights to load"),
+        (["compile", "small.net", "--weights", "no", "-o", "x.netc"], "cannot read weights no"),
+        (
+            ["compile", "small.net", "--weights", "w.safetensors", "-o", "x.netc", "--arch", "x86-64-v33"],
+            "there is no kind of processor 'x86-64-v33'\n  hint: did you mean",
+        ),
+        (["compile", "small.net", "--weights", "w.safetensors", "-o", "x.netc", "--also", "big"], "has no net 'big'"),
+        (["inspect", "x.netc"], "cannot read x.netc"),
+        (["inspect", "small.net"], "small.net is no compiled network"),
+    ):
+        assert main(command) == 2
+        assert told in capsys.readouterr().err
+    assert not Path("x.netc").exists()
+
+
+def test_a_file_of_another_target(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_artifact("g.netc", {"target": "cuda", "net": "n"}, {"cuda/sm_90/conv": b"cubin"})
+    assert main(["inspect", "g.netc"]) == 0
+    assert "cuda/sm_90/conv" in capsys.readouterr().out
+    assert main(["inspect", "g.netc", "--source"]) == 2
