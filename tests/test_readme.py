@@ -46,7 +46,20 @@ net lenet5(classes = 10) {{
 
 def test_every_command_is_there() -> None:
     verbs = set(re.findall(r"^\| `netc (\w+)", README, re.MULTILINE))
-    assert verbs == {"check", "summary", "ir", "grad", "compile", "inspect", "profile", "bench", "train", "eval", "run", "env"}
+    assert verbs == {
+        "check",
+        "summary",
+        "ir",
+        "grad",
+        "compile",
+        "inspect",
+        "profile",
+        "bench",
+        "train",
+        "eval",
+        "run",
+        "env",
+    }
     known = parser().format_help()
     for verb in verbs:
         assert re.search(rf"^ +{verb}\b", known, re.MULTILINE), verb

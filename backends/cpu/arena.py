@@ -11,7 +11,7 @@ from netlang.backends.cpu.program import Claim, Program, Room
 from netlang.placement import align, place
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Arena:
     """Bytes of it, and how many bytes after its start each room begins."""
 

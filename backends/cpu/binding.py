@@ -9,7 +9,6 @@ from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netlang.backends.common.external import External
 from netlang.backends.common.numbers import Sizes, evaluated
@@ -19,7 +18,7 @@ from netlang.backends.cpu.program import CONSTANT, KEPT, Copied, Program, Room
 from netlang.backends.cpu.tables import Home, Table, make_table
 from netlang.backends.cpu.threads import Code, Pool
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 SERIAL_PROGRAM = 400_000
 """Programs of less work than this run on the calling thread alone: waking another may cost 60 microseconds."""

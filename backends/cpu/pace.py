@@ -19,7 +19,7 @@ WEIGHT, OUTLIER = 0.25, 2.0
 """Of the last call in the running mean of what a way takes, and how many times the mean a call counts at most."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Way:
     """What calls took that were carried out in one way, in nanoseconds."""
 
@@ -41,7 +41,7 @@ class Way:
         return self.usual > SLOWER * self.best
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Pace:
     """One program's choice between one thread and several.
 

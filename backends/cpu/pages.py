@@ -10,7 +10,6 @@ import mmap
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netlang.backends.cpu.threads import aligned
 from netlang.memory import machine_memory
@@ -20,7 +19,7 @@ HUGE = 2 << 20
 _ADVICE: int | None = getattr(mmap, "MADV_HUGEPAGE", None)
 
 
-def reserve(bytes: int) -> NDArray[np.uint8]:
+def reserve(bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Zeroed memory, aligned to 64 bytes at least, that goes back to the system with the array.
 
     Raises MemoryError where there is not enough.
@@ -31,12 +30,12 @@ def reserve(bytes: int) -> NDArray[np.uint8]:
     return _mapped(bytes) if bytes >= HUGE and hasattr(mmap, "MAP_ANONYMOUS") else aligned(bytes)
 
 
-def _mapped(bytes: int) -> NDArray[np.uint8]:
+def _mapped(bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     try:
         memory = mmap.mmap(-1, bytes + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as fault:
         raise MemoryError(bytes) from fault
-    whole: NDArray[Any] = np.frombuffer(memory, np.uint8)
+    whole: np.ndarray[Any, np.dtype[Any]] = np.frombuffer(memory, np.uint8)
     start = -whole.ctypes.data % HUGE
     if _ADVICE is not None:
         _advise(memory, start, bytes // HUGE * HUGE)

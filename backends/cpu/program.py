@@ -1,6 +1,8 @@
 """A lowered graph as data: what is carried out, in what memory, before sizes are known. Nothing here needs a compiler.
 
-`translation` makes it of steps; `arena` and `tables` evaluate it for the sizes of a call.
+`translation` makes it of steps; `arena` and `tables` evaluate it for the sizes of a call. Nothing here is changed once
+it is made. Classes are plain ones: what `dataclass` can add to them is compiled each time they are imported, and that
+is most of what a small program waits for.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from netlang.backends.common.numbers import Number
 CONSTANT, KEPT, ARENA = "constant", "kept", "arena"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Room:
     """Memory that is one tensor's or some tensors' together, or working memory.
 
@@ -30,7 +32,7 @@ class Room:
     bytes: Number
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Spot:
     """An address: so many bytes after the start of a room."""
 
@@ -38,14 +40,14 @@ class Spot:
     offset: Number = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Loop:
     """Lines that are carried out over and over: those that name it, which are neighbours, in each of its rounds."""
 
     rounds: Number
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Moving:
     """An address that moves with the rounds of a loop, as `netlang.backends.common.steps.Moving` says."""
 
@@ -57,7 +59,7 @@ class Moving:
 Arg = Spot | Moving | Number
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Use:
     """A room that a line reads, or writes. `part` narrows it to so many elements of each image: first and end."""
 
@@ -66,7 +68,7 @@ class Use:
     part: tuple[Number, Number] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Line:
     """One kernel call. Lines are carried out in order.
 
@@ -83,7 +85,7 @@ class Line:
     loops: tuple[Loop, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Claim:
     """A piece of the arena that is needed from time `start` to `end`, both included.
 
@@ -97,7 +99,7 @@ class Claim:
     lives: tuple[tuple[int, int] | None, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Result:
     """An output of a call, whose array is made for it."""
 
@@ -106,7 +108,7 @@ class Result:
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Copied:
     """After the last line: what is in a room is copied into an array of the caller's."""
 
@@ -116,7 +118,7 @@ class Copied:
     target: External
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Program:
     """prologue    the lines that are carried out once per set of parameters; their results are `kept` rooms
     lines       those of every call

@@ -38,7 +38,7 @@ for one that has lost its turn may be what takes longest."""
 _WORD = 8
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Table:
     """Argument tables of some lines in one array; `places` are where addresses of a home must still be written."""
 
@@ -80,7 +80,7 @@ def home_of(room: Room) -> Home:
     return room.home if isinstance(room.home, External) else room
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Region:
     """The tables of a loop's lines, words `start` to `stop`, behind which is its own. `own`: where copies begin."""
 
@@ -100,7 +100,7 @@ class _Region:
         return (control.COPY // _WORD + self.stop - self.start + line - 1) // line * line
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Entry:
     """One entry of a program: a line or an end of a loop, whose table begins at a word of a region."""
 

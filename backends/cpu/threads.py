@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netlang.backends.cpu import affinity, control
 from netlang.backends.cpu.kernel import Kernel, native
@@ -60,7 +59,7 @@ def can_sleep() -> bool:
     return sys.platform == "linux" and platform.machine().lower() in control.FUTEX_NUMBER
 
 
-def aligned(bytes: int, alignment: int = 64) -> NDArray[np.uint8]:
+def aligned(bytes: int, alignment: int = 64) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Zeroed memory that begins at a multiple of `alignment`, with room behind it for reads past the end."""
     raw = np.zeros(bytes + 2 * alignment, np.uint8)
     start = -raw.ctypes.data % alignment

@@ -39,6 +39,7 @@ class Translation:
     def __init__(self, context: Context, homes: Homes, steps: Sequence[Step]) -> None:
         self._context, self._homes = context, homes
         self._rooms: dict[Buffer, Room] = {}
+        self._known_uses: dict[tuple[Buffer, bool], Use] = {}
         self._loops: dict[symbolic.Loop, Loop] = {}
         self.constants: dict[Room, np.ndarray[Any, Any]] = {}
         graph = context.graph
@@ -106,7 +107,13 @@ class Translation:
         """What a step reads and writes; a buffer that it does both with is written."""
         written = {storage(b) if isinstance(b, Value) else b for b in step.writes}
         found = dict.fromkeys(buffers(step))
-        return tuple(Use(self.room(b), b in written, self._part(b)) for b in found)
+        return tuple(self._use(b, b in written) for b in found)
+
+    def _use(self, buffer: Buffer, written: bool) -> Use:
+        key = (buffer, written)
+        if key not in self._known_uses:
+            self._known_uses[key] = Use(self.room(buffer), written, self._part(buffer))
+        return self._known_uses[key]
 
     def _part(self, buffer: Buffer) -> tuple[Number, Number] | None:
         """Where a slice is in each image of its whole, in elements."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir import dims
 from netlang.ir.dims import Shape, shape_text
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _ELEMENTS = {
     "bool": np.dtype(np.bool_),

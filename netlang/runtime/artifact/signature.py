@@ -25,7 +25,7 @@ RNG = "$rng"
 """The input by which random nodes draw: the runtime supplies it."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Signature:
     """What the manifest says of a net. `bounds` are (input, size)."""
 
