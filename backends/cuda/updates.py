@@ -28,14 +28,16 @@ def run(graph: Graph) -> Graph:
 
 
 def joined(graph: Graph, changed: set[Value]) -> Graph:
-    """`graph` with one node for what computes these results alone, where several do."""
+    """`graph` with one node for what computes these results alone, where several on a device do."""
     read = {v for node in graph.nodes for v in node.inputs}
     found = [n for n in graph.nodes if changed.issuperset(n.results) and read.isdisjoint(n.results) and _is_loop(n)]
-    if len(found) < 2:
-        return graph
-    together = _together(found)
-    results = [v for node in found for v in node.results]
-    return replace_values(graph, dict(zip(results, together.results, strict=True)))
+    replaced: dict[Value, Value] = {}
+    for device in dict.fromkeys(node.device for node in found):
+        own = [node for node in found if node.device == device]
+        if len(own) > 1:
+            results = [v for node in own for v in node.results]
+            replaced.update(zip(results, _together(own).results, strict=True))
+    return replace_values(graph, replaced) if replaced else graph
 
 
 PASS = Pass("updates", run)
@@ -44,7 +46,7 @@ PASS = Pass("updates", run)
 def _is_loop(node: Node) -> bool:
     """Whether a node computes results of one shape, element by element, of tensors of that shape and of single
     numbers."""
-    if node.op != "fused" or node.attrs["kind"] != "loop" or node.device is not None:
+    if node.op != "fused" or node.attrs["kind"] != "loop":
         return False
     assert node.body is not None
     shape = node.out.shape
@@ -64,4 +66,5 @@ def _together(nodes: list[Node]) -> Node:
         inner = dict(zip(node.body.inputs, (leaves[v] for v in node.inputs), strict=True))
         results += [v for _, v in replace_values(node.body, inner).outputs]
     body = Graph(KIND, tuple(leaves.values()), (), tuple((f"r{i}", v) for i, v in enumerate(results)))
-    return make_node("fused", outer, {"kind": KIND}, spans=merged_spans(nodes), origin=ORIGIN, body=body)
+    spans, device = merged_spans(nodes), nodes[0].device
+    return make_node("fused", outer, {"kind": KIND}, spans=spans, origin=ORIGIN, body=body, device=device)

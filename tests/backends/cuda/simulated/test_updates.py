@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from netlang.backends.cuda import Cuda, updates
 from netlang.backends.cuda.kernels.updates import _LEAST
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.ir.graph import Graph, Value
+from netlang.ir.rewrite import replace_values
 from netlang.ir.types import DType, TensorType
 from netlang.passes import fuse
 from netlang.passes.manager import PassManager
@@ -54,6 +56,16 @@ def test_what_is_read_besides_keeps_its_own_node() -> None:
     shown = graph.replace(outputs=(("w", w),))
     assert updates.run(shown) is shown
     assert [n.attrs["kind"] for n in updates.run(graph).nodes if n.op == "fused"] == ["updates"]
+
+
+def test_updates_on_two_devices_stay_apart() -> None:
+    graph = PassManager().run(momentum(((8,), (9,), (10,), (11,)), [0.0] * 4), (fuse.PASS,))
+    loops = [n for n in graph.nodes if n.op == "fused"]
+    placed = {
+        v: r for i, n in enumerate(loops) for v, r in zip(n.results, replace(n, device=i // 2).results, strict=True)
+    }
+    found = [n for n in updates.run(replace_values(graph, placed)).nodes if n.op == "fused"]
+    assert [(n.attrs["kind"], n.device, len(n.results)) for n in found] == [("updates", 0, 4), ("updates", 1, 4)]
 
 
 def test_a_parameter_that_another_loop_reads_is_not_written_over() -> None:
