@@ -7,18 +7,19 @@ Convolutions in small groups have a kernel of their own (`depthwise`), and so ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netlang.backends.common.chain import Chain, OuterValues, read_chain, results_of, stored
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, At, Buffer, Number, Scratch, Sizes, Step, evaluated
-from netlang.backends.cuda.kernels.conv_plan import ConvPlan, fits, plan_conv
+from netlang.backends.cuda.kernels.conv_plan import ConvPlan, fits, plans_of
 from netlang.backends.cuda.kernels.conv_ways import Costs, ways
 from netlang.backends.cuda.lower import LoweringContext, lowering
-from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, FLOAT
+from netlang.backends.cuda.tiles.channels_last import ARGUMENTS as CHANNELS_LAST
+from netlang.backends.cuda.tiles.channels_last import WORDS, channels_last_kernel
 from netlang.backends.cuda.tiles.conv_gather import ENTRY_BYTES
 from netlang.backends.cuda.tiles.conv_kernel import conv_kernel
 from netlang.backends.cuda.tiles.conv_pack import ARGUMENTS, pack_kernel
@@ -50,8 +51,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
         pool = pool_problem(chain.pool, chain.pool.inputs[0].type, chain.pool.out.type)
         if pool is None or min(pool.out) < 1:
             return None
-    found = tiles(context.target, context.precision)
-    phases = [[p for t in found if (p := plan_conv(problem, pool, chain, t))] for problem in problems]
+    phases = [plans_of(problem, pool, chain, context.target, context.precision) for problem in problems]
     return _Parts(chain, pool, phases) if all(phases) else None
 
 
@@ -79,39 +79,55 @@ def tiled_conv(context: LoweringContext, node: Node) -> list[Step]:
 
 
 @dataclass(frozen=True)
+class _Prepared:
+    """What a kernel reads besides x, and the step that makes it."""
+
+    weights: Scratch
+    table: Scratch
+    pack: Launch
+
+
+@dataclass(frozen=True)
 class _Phase:
-    """One product of a node, or the one that it is."""
+    """One product of a node, or the one that it is. `prepared`: by how x is read."""
 
     context: LoweringContext
     node: Node
     parts: _Parts
     plans: list[ConvPlan]
+    prepared: dict[tuple[bool, str], _Prepared] = field(default_factory=dict)
 
     def steps(self) -> list[Step]:
         """Packing, and the launches of the best way, or of all that may be the best."""
-        plan, context, chain = self.plans[0], self.context, self.parts.chain
-        groups, k_padded = plan.problem.groups, plan.depth * DEPTH
-        packed = context.scratch(max(1, groups * self.pitch * k_padded) * FLOAT)
-        table = context.scratch((k_padded // plan.structure.run + 1) * ENTRY_BYTES)
-        weights = OuterValues(context, self.node)(chain.main.inputs[1])
-        pack = _pack(plan, self.pitch, weights, packed, table)
+        images = self.parts.chain.source.shape[0]
+        launches = best_way(
+            self.context, "conv", ways(Costs(self.context, images), self.plans, self._launches), [images]
+        )
+        return [*(prepared.pack for prepared in self.prepared.values()), *launches]
 
-        def launches(plan: ConvPlan, splits: Number, needed: Needed) -> list[Launch]:
-            return self._launches(plan, splits, needed, {"weights": packed, "table": table})
-
-        images = chain.source.shape[0]
-        found = ways(Costs(context, images), self.plans, launches)
-        return [pack, *best_way(context, "conv", found, [images])]
+    def _prepare(self, plan: ConvPlan) -> _Prepared:
+        """Weights and table, which plans share that read x alike."""
+        kind = (plan.structure.last, plan.format)
+        if kind not in self.prepared:
+            context, k_padded = self.context, plan.depth * DEPTH
+            packed = context.scratch(max(1, plan.problem.groups * self.pitch * k_padded) * FLOAT)
+            table = context.scratch((k_padded // plan.structure.run + 1) * ENTRY_BYTES)
+            weights = OuterValues(context, self.node)(self.parts.chain.main.inputs[1])
+            self.prepared[kind] = _Prepared(packed, table, _pack(plan, self.pitch, weights, packed, table))
+        return self.prepared[kind]
 
     @property
     def pitch(self) -> int:
         """Rows of packed weights in a group: whole tiles, whichever."""
         return max(plan.row_tiles * plan.structure.tile.rows for plan in self.plans)
 
-    def _launches(self, plan: ConvPlan, splits: Number, needed: Needed, prepared: Mapping[str, Buffer]) -> list[Launch]:
+    def _launches(self, plan: ConvPlan, splits: Number, needed: Needed) -> list[Launch]:
         s, groups = plan.structure, plan.problem.groups
-        args = {**self._arguments(plan, splits), **prepared}
+        args, before = self._arguments(plan, splits), []
         images = self.parts.chain.source.shape[0]
+        if s.last:
+            step, args["x"] = self._channels_last(plan, needed)
+            before.append(step)
         results = results_of(self.context, self.node, self.parts.chain)
         work = images * (plan.problem.out_channels * plan.columns[0] * max(1, plan.depth) * DEPTH)
 
@@ -123,29 +139,53 @@ class _Phase:
             return Launch(conv_kernel(s), given, writes, work, grid=(columns, rows, z))
 
         if splits == 1:
-            return [launch(s, plan.row_tiles, groups, results)]
+            return [*before, launch(s, plan.row_tiles, groups, results)]
         part = groups * self.pitch * s.tile.columns * FLOAT
         parts = self.context.scratch(needed(lambda sizes: evaluated(splits, sizes) * columns(sizes) * part))
         args["parts"] = parts
         rest = replace(s, role="rest")
         group_out = plan.problem.out_channels // groups
         return [
+            *before,
             launch(replace(s, role="parts"), plan.row_tiles, lambda sizes: evaluated(splits, sizes) * groups, (parts,)),
             launch(rest, -(-group_out // rest.rows), groups, results),
         ]
+
+    def _channels_last(self, plan: ConvPlan, needed: Needed) -> tuple[Launch, Scratch]:
+        """x as the kernel reads it."""
+        context, chain, threads = self.context, self.parts.chain, 32 if self.context.target.small else 256
+        x, images = OuterValues(context, self.node)(chain.source), chain.source.shape[0]
+        pixels = plan.problem.size[0] * plan.problem.size[1]
+        blocks, chunks = -(-pixels // threads), plan.words // WORDS
+        out = context.scratch(needed(images * (pixels * plan.pixel_bytes)))
+        numbers: dict[str, Arg] = {
+            "x": x,
+            "out": out,
+            "x_image": context.image_bytes(x, stored(chain.source).type),
+            "pixels": pixels,
+            "blocks": blocks,
+            "channels": plan.problem.channels,
+            "words": plan.words,
+        }
+        kernel = channels_last_kernel(plan.format, threads)
+        args = tuple(numbers[name] for name in CHANNELS_LAST)
+        return Launch(kernel, args, (out,), images * (pixels * plan.words), grid=(images * blocks, chunks, 1)), out
 
     def _arguments(self, plan: ConvPlan, splits: Number) -> dict[str, Arg]:
         """By the names of `ConvStructure.arguments`."""
         context, chain = self.context, self.parts.chain
         outer = OuterValues(context, self.node)
         results = results_of(context, self.node, chain)
-        x, images = outer(chain.source), chain.source.shape[0]
+        x, images, prepared = outer(chain.source), chain.source.shape[0], self._prepare(plan)
         assert chain.result is not None
         numbers: dict[str, Arg] = dict(_geometry(plan.problem, self.parts.pool))
         numbers |= {"x": x, "out": results[0], "switches": results[-1], "groups": plan.problem.groups}
         numbers |= {"total": images * plan.columns[0], "depth": plan.depth, "pitch": self.pitch, "splits": splits}
         numbers |= {"split_depth": lambda sizes: -(-plan.depth // evaluated(splits, sizes))}
-        numbers |= {"x_image": context.image_bytes(x, stored(chain.source).type)}
+        pixels = plan.problem.size[0] * plan.problem.size[1]
+        packed, image = pixels * plan.pixel_bytes, context.image_bytes(x, stored(chain.source).type)
+        numbers |= {"x_image": packed if plan.structure.last else image, "pixel_bytes": plan.pixel_bytes}
+        numbers |= {"weights": prepared.weights, "table": prepared.table}
         numbers |= {"out_image": context.image_bytes(results[0], chain.result.type)}
         numbers |= {f"channel{i}": outer(v) for i, v in enumerate(chain.channels)}
         return numbers | {f"tensor{i}": outer(v) for i, v in enumerate(chain.tensors)}
@@ -193,19 +233,20 @@ def _pack(plan: ConvPlan, pitch: int, weights: Buffer, packed: Scratch, table: S
         "in_stride": inner,
         "down_stride": down,
         "across_stride": across,
-        "plane": problem.size[0] * problem.size[1] * FLOAT,
+        "channel_bytes": FLOAT if s.last else problem.size[0] * problem.size[1] * FLOAT,
         "rows": rows,
         "pitch": pitch,
         "group_out": problem.out_channels // problem.groups,
-        "depth": taps * problem.channels // problem.groups,
+        "per_group": problem.channels // problem.groups,
+        "depth": plan.k,
         "k_padded": k_padded,
         "taps": taps,
         "taps_across": problem.kernel[1],
-        "down_bytes": problem.dilation[0] * problem.size[1] * FLOAT,
-        "across_bytes": problem.dilation[1] * FLOAT,
+        "down_bytes": problem.dilation[0] * problem.size[1] * plan.pixel_bytes,
+        "across_bytes": problem.dilation[1] * plan.pixel_bytes,
         "dilation_down": problem.dilation[0],
         "dilation_across": problem.dilation[1],
     }
     grid = (rows + 1, max(1, -(-(k_padded + 1) // _PACK_THREADS)), 1)
-    kernel = pack_kernel(s.run, _PACK_THREADS)
+    kernel = pack_kernel(s.run, plan.format, _PACK_THREADS)
     return Launch(kernel, tuple(numbers[name] for name in ARGUMENTS), (packed, table), rows * k_padded, grid=grid)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from netlang.backends.common.chain import Chain
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
-from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, BlockTile
+from netlang.backends.cuda.product_tiles import effective, group_tiles, tiles
+from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, BlockTile, Precision
+from netlang.backends.cuda.tiles.channels_last import words_of
 from netlang.backends.cuda.tiles.conv_gather import NO_TAP
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure, TilePool
 
@@ -22,14 +25,33 @@ _MOST_RECOMPUTED = 2.0
 class ConvPlan:
     """columns    pixels or patches of one image, and how many a tile has
     row_tiles    tiles of a group's channels
-    depth        stages of k
+    words        of k for each tap: channels of a group, or what they are packed in
     """
 
     structure: ConvStructure
     problem: ConvProblem
     columns: tuple[int, int]
     row_tiles: int
-    depth: int
+    words: int
+
+    @property
+    def format(self) -> Precision:
+        return format_of(self.structure.tile)
+
+    @property
+    def k(self) -> int:
+        """Words of all taps."""
+        return self.words * self.problem.kernel[0] * self.problem.kernel[1]
+
+    @property
+    def depth(self) -> int:
+        """Stages of k."""
+        return -(-self.k // DEPTH)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """From a pixel of x to the next, as the kernel reads it."""
+        return self.words * FLOAT if self.structure.last else FLOAT
 
     def column_tiles(self, images: int) -> int:
         each, together = self.columns
@@ -44,23 +66,35 @@ def fits(problem: ConvProblem) -> bool:
     """Whether the numbers of a problem fit into those of the kernel, and there is anything to compute."""
     if min(*problem.out, *problem.size, problem.channels, problem.out_channels) < 1:
         return False
-    group = problem.channels // problem.groups * problem.size[0] * problem.size[1] * FLOAT
+    # With room for chunks of a pixel that are not full.
+    group = (problem.channels // problem.groups + 7) * problem.size[0] * problem.size[1] * FLOAT
     reach = max(k * d for k, d in zip(problem.kernel, problem.dilation, strict=True))
     plane = problem.whole[0] * problem.whole[1] * FLOAT
     return max(group, plane) < 1 << 31 and reach < NO_TAP // 2 and problem.groups <= _MOST_GROUPS
 
 
-def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: BlockTile) -> ConvPlan | None:
-    """The plan for a tile; None where it is none for this kernel, or does not hold a window of the pool."""
+def plans_of(
+    problem: ConvProblem, pool: PoolProblem | None, chain: Chain, target: CudaTarget, precision: str
+) -> list[ConvPlan]:
+    """The plans for all tiles that this kernel can use and that hold a window of the pool."""
+    ways = [(tile, False) for tile in tiles(target, precision)]
+    if problem.groups == 1 and effective(target, precision) != "float32":
+        ways += [(tile, True) for tile in (*tiles(target, precision), *group_tiles(target, precision))]
+    found = [_plan(problem, pool, chain, tile, last) for tile, last in ways]
+    return [plan for plan in found if plan is not None]
+
+
+def _plan(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: BlockTile, last: bool) -> ConvPlan | None:
     if tile.threads % tile.columns or CHUNKS * tile.columns % tile.threads:
         return None
     inside = tile_pool(pool, chain, tile.columns) if pool else None
     if pool is not None and inside is None:
         return None
     channels = problem.channels // problem.groups
+    words = words_of(channels, format_of(tile)) if last else channels
     structure = ConvStructure(
         tile,
-        _run(channels),
+        next(run for run in (DEPTH, _CHUNK, 1) if words % run == 0),
         vector=not pool and not problem.phased and problem.out[0] * problem.out[1] % _CHUNK == 0,
         strided=problem.phased,
         before=tuple(chain.before),
@@ -68,20 +102,20 @@ def plan_conv(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile
         tensors=tuple("f32" if v.dtype.is_float else "bool" for v in chain.tensors),
         pool=inside,
         switch="" if chain.switch is None else str(chain.switch.dtype),
+        last=last,
     )
     if inside is None:
         columns = (problem.out[0] * problem.out[1], tile.columns)
     else:
         assert pool is not None
         columns = (-(-pool.out[0] // inside.patch[0]) * -(-pool.out[1] // inside.patch[1]), structure.patches)
-    k = channels * problem.kernel[0] * problem.kernel[1]
     row_tiles = -(-(problem.out_channels // problem.groups) // tile.rows)
-    return ConvPlan(structure, problem, columns, row_tiles, -(-k // DEPTH))
+    return ConvPlan(structure, problem, columns, row_tiles, words)
 
 
-def _run(channels: int) -> int:
-    """`ConvStructure.run` for so many input channels of a group."""
-    return next(run for run in (DEPTH, _CHUNK, 1) if channels % run == 0)
+def format_of(tile: BlockTile) -> Precision:
+    """How factors lie in the tile: wgmma reads them there in their own format, others round what they read."""
+    return tile.precision if tile.groups else "float32"
 
 
 def tile_pool(pool: PoolProblem, chain: Chain, columns: int) -> TilePool | None:

@@ -43,10 +43,14 @@ class Costs:
         blocks = plan.tiles(evaluated(self.images, sizes)) * splits
         together = resident(target, tile)
         busy = min(together, ceil(blocks / target.multiprocessors))
-        gather = 4 * tile.columns + tile.rows
+        gather = (1 if plan.structure.last else 4) * tile.columns + tile.rows
         stage = max(_STAGE, busy * (stage_cycles(target, tile) + gather))
         waves = ceil(blocks / (target.multiprocessors * together))
         seconds = waves * (ceil(plan.depth / splits) * stage + _START) / CLOCK + _LAUNCH
+        if plan.structure.last:
+            problem = plan.problem
+            moved = problem.size[0] * problem.size[1] * (problem.channels * FLOAT + plan.pixel_bytes)
+            seconds += evaluated(self.images, sizes) * moved / target.memory_bandwidth + _LAUNCH
         if splits == 1:
             return seconds
         parts = blocks * tile.rows * tile.columns * FLOAT
@@ -74,7 +78,7 @@ def ways(costs: Costs, plans: Sequence[ConvPlan], launches: Launches) -> list[Wa
 
 
 def _ways(costs: Costs, plan: ConvPlan, launches: Launches) -> Iterator[Way]:
-    name = plan.structure.tile.key
+    name = f"{plan.structure.tile.key}{'/last' if plan.structure.last else ''}"
     yield Way(name, lambda sizes: costs.seconds(plan, 1, sizes), lambda needed: launches(plan, 1, needed))
     if plan.depth >= 2:
         yield Way(

@@ -6,13 +6,15 @@ of k, which are neighbouring channels of one tap:
 
     bytes from the pixel under tap (0, 0) of channel 0;   rows and columns of x from there;   0
 
+Where the channels of a pixel lie side by side, whole chunks are copied.
+
 Weights lie packed in memory, a row for each output channel with k in the order of the table, and are copied as they
 are.
 """
 
 from __future__ import annotations
 
-from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, ROW_BYTES, swizzle
+from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, FLOAT, ROW_BYTES
 from netlang.backends.cuda.tiles.conv_pixels import find_pixel
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
 from netlang.backends.cuda.tiles.stages import copy
@@ -48,12 +50,13 @@ class Gather:
             t(f"from_y = i32({NO_PIXEL})")
         t(
             "pixel = u64(x + u64(i64(i64(i64(n) * x_image) + i64(i64(group) * group_x))))",
-            f"pixel = u64(pixel + u64(i64(i64(i64(i64(from_y) * i64(width)) + i64(from_x)) * i64({FLOAT}))))",
-            f"to_pixel = u32(i32(column * i32({ROW_BYTES})) + i32(i32({swizzle('column')} ^ chunk) << i32(4)))",
+            "pixel = u64(pixel + u64(i64(i64(i64(i64(from_y) * i64(width)) + i64(from_x)) * i64(pixel_bytes))))",
+            f"to_pixel = u32(i32(column * i32({ROW_BYTES})) + i32(i32({tile.swizzle('column')} ^ chunk) << i32(4)))",
             f"to_pixel = u32(base + u32(to_pixel + u32({tile.rows * ROW_BYTES})))",
         )
         if s.run == DEPTH:
-            t(f"pixel = u64(pixel + u64(i64(i64(i32(chunk * i32({_CHUNK}))) * plane)))", "entry = u64(table)")
+            further = f"i64(chunk) * i64({CHUNK_BYTES})" if s.last else f"i64(i32(chunk * i32({_CHUNK}))) * plane"
+            t(f"pixel = u64(pixel + u64(i64({further})))", "entry = u64(table)")
             self._begin_part(t)
             self._next_entry(t)
         else:
@@ -80,7 +83,7 @@ class Gather:
         )
         for i in range(self._swizzles):
             row = f"i32(weight_row + i32({i * self.rows_at_once}))"
-            t(f"chunk = i32(k_chunk ^ {swizzle(row)})")
+            t(f"chunk = i32(k_chunk ^ {tile.swizzle(row)})")
             t(f"to_weight{i} = u32(base + u32(i32(i32({row} * i32({ROW_BYTES})) + i32(chunk << i32(4)))))")
 
     @property
@@ -126,6 +129,10 @@ class Gather:
         if s.run == _CHUNK:
             self._entry(t, i)
             t("at = u64(pixel + u64(i64(offset)))")
+        if s.last:
+            copy(t, s.tile, CHUNK_BYTES, "to_chunk", "at", "inside")
+            t(f"at = u64(at + u64({CHUNK_BYTES}))")
+            return
         if s.run == 1:
             # All entries of a chunk are read now, and no earlier, which would take more registers than there are.
             for e in range(_CHUNK):

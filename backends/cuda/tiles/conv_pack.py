@@ -1,7 +1,9 @@
 """The kernel that prepares a convolution: its weights in the order of k, and the table of what k means.
 
-k goes over blocks of `run` input channels, in each over all taps, in those over the channels of the block: taps that
-read about the same pixels follow each other. Behind the last k there are zeros, up to a whole number of stages.
+The numbers of k are words: numbers, or pairs of channels in 16 bits (see `channels_last`).
+
+k goes over blocks of `run` words of input channels, in each over all taps, in those over the words of the block: taps
+that read about the same pixels follow each other. Behind the last k there are zeros, up to a whole number of stages.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from functools import partial
 
 from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.tiles.block_tile import Precision
+from netlang.backends.cuda.tiles.channels_last import numbers_of_word, word
 from netlang.backends.cuda.tiles.conv_gather import ENTRY_BYTES, NO_TAP
 from netlang.backends.cuda.tiles.text import Text
 
@@ -21,11 +25,12 @@ ARGUMENTS = {
     "in_stride": "l",  # an input channel,
     "down_stride": "l",  # a tap
     "across_stride": "l",
-    "plane": "l",  # bytes of a channel of x
+    "channel_bytes": "l",  # of x, from a channel (or word) to the next
     "rows": "i",  # groups * pitch
     "pitch": "i",
     "group_out": "i",
-    "depth": "i",  # k: taps * channels of a group
+    "per_group": "i",  # input channels
+    "depth": "i",  # k: taps * words of a group
     "k_padded": "i",
     "taps": "i",
     "taps_across": "i",
@@ -36,17 +41,18 @@ ARGUMENTS = {
 }
 
 
-def pack_kernel(run: int, threads: int) -> Kernel:
+def pack_kernel(run: int, format: Precision, threads: int) -> Kernel:
     """A block for `threads` of k of each row of weights: (row, part of k), and one more row of blocks for the table."""
-    return Kernel(f"conv_pack:{run}:{threads}", partial(_source, run, threads), "".join(ARGUMENTS.values()), threads)
+    key = f"conv_pack:{run}:{format}:{threads}"
+    return Kernel(key, partial(_source, run, format, threads), "".join(ARGUMENTS.values()), threads)
 
 
-def _source(run: int, threads: int) -> str:
+def _source(run: int, format: Precision, threads: int) -> str:
     t = Text()
     t.open(f"def kernel({', '.join(ARGUMENTS)}):")
     t("row = block_x()", f"k = i32(i32(block_y() * i32({threads})) + thread())")
     with t.block("if row < rows:"):
-        _weights(t, run)
+        _weights(t, run, format)
     with t.block(f"elif k <= i32(div_u32(u32(k_padded), u32({run}))):"):
         t(f"k = i32(k * i32({run}))")
         _entry(t, run)
@@ -67,22 +73,26 @@ def _meaning(t: Text, run: int) -> None:
     )
 
 
-def _weights(t: Text, run: int) -> None:
+def _weights(t: Text, run: int, format: Precision) -> None:
     t(
         "group = i32(div_u32(u32(row), u32(pitch)))",
         "out = i32(row - i32(group * pitch))",
-        "value = f32(0)",
     )
+    values = [f"e{i}" for i in range(numbers_of_word(format))]
+    for value in values:
+        t(f"{value} = f32(0)")
     with t.block("if k < depth and out < group_out:"):
         _meaning(t, run)
         t(
             "at = i64(i64(i64(group) * group_stride) + i64(i64(out) * out_stride))",
-            "at = i64(at + i64(i64(i64(channel) * in_stride) + i64(i64(r) * down_stride)))",
-            "at = i64(at + i64(i64(s) * across_stride))",
-            "value = load_f32(weights, i64(at * i64(4)))",
+            "at = i64(at + i64(i64(i64(r) * down_stride) + i64(i64(s) * across_stride)))",
         )
+        for i, value in enumerate(values):
+            number = f"i32(i32(channel * i32({len(values)})) + i32({i}))"
+            with t.block(f"if {number} < per_group:"):
+                t(f"{value} = load_f32(weights, i64(i64(at + i64(i64({number}) * in_stride)) * i64(4)))")
     with t.block("if k < k_padded:"):
-        t("store_f32(packed, i64(i64(i64(i64(row) * i64(k_padded)) + i64(k)) * i64(4)), value)")
+        t(f"store_u32(packed, i64(i64(i64(i64(row) * i64(k_padded)) + i64(k)) * i64(4)), {word(format, values)})")
 
 
 def _entry(t: Text, run: int) -> None:
@@ -90,7 +100,7 @@ def _entry(t: Text, run: int) -> None:
     with t.block("if k < depth:"):
         _meaning(t, run)
         t(
-            "offset = i32(i64(i64(channel) * plane))",
+            "offset = i32(i64(i64(channel) * channel_bytes))",
             "offset = i32(offset + i32(i32(r * down_bytes) + i32(s * across_bytes)))",
             "dy = i32(r * dilation_down)",
             "dx = i32(s * dilation_across)",

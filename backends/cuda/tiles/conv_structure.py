@@ -21,12 +21,13 @@ NUMBERS = {
     "x_image": "l",  # bytes from an image to the next
     "out_image": "l",
     "group_x": "l",  # bytes from a group's first input channel to the next group's
-    "plane": "l",  # bytes of a channel of x,
+    "plane": "l",  # bytes of a channel of x, where it is in planes,
     "out_plane": "l",  # of the result,
     "map_plane": "l",  # and of what the convolution computes
     "groups": "i",
     "splits": "i",  # parts of k
     "split_depth": "i",  # stages of each
+    "pixel_bytes": "i",  # of x, from a pixel to the next
     "total": "i",  # pixels or patches of all images, whichever the columns are
     "depth": "i",  # how many stages of k
     "pitch": "i",  # rows of packed weights in a group
@@ -88,7 +89,8 @@ class TilePool:
 @dataclass(frozen=True)
 class ConvStructure:
     """role    `whole`, or one of the two kernels of a split: `parts` and `rest`
-    run        how many of k at a time are neighbouring channels of one tap: 32 (a stage), 4 (a chunk) or 1
+    run        how many of k at a time are neighbouring words of one tap: 32 (a stage), 4 (a chunk) or 1
+    last       the channels of a pixel lie side by side in x, in words (`channels_last`); else x is in planes
     vector     four columns are neighbouring pixels of a plane of the result, aligned to 16 bytes
     strided    the result is some of the pixels of a plane: see `ConvProblem.phase`
     tensors    element types (f32, bool) of the operands of the map's shape
@@ -105,6 +107,7 @@ class ConvStructure:
     pool: TilePool | None = None
     switch: str = ""
     role: Role = "whole"
+    last: bool = False
 
     @property
     def rows(self) -> int:
@@ -129,9 +132,10 @@ class ConvStructure:
     def key(self) -> str:
         """All that code depends on."""
         steps = ";".join(map(str, self.before)) + "|" + ";".join(map(str, self.after))
-        flags = f"run{self.run}{'v' * self.vector}{'s' * self.strided}"
+        run = f"run{self.run}{'l' * self.last}"
+        flags = f"{run}{'v' * self.vector}{'s' * self.strided}"
         if self.role == "parts":
-            return f"conv_parts:{self.tile.key}:run{self.run}:{self.pool or ''}"
+            return f"conv_parts:{self.tile.key}:{run}:{self.pool or ''}"
         role = "conv" if self.role == "whole" else "conv_rest"
         return f"{role}:{self.tile.key}:{flags}:{steps}:{','.join(self.tensors)}:{self.switch}:{self.pool or ''}"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
 import pytest
 
 from netlang.backends.common.epilogue import EpilogueStep
 from netlang.backends.cuda.tiles.block_tile import BlockTile, Precision
+from netlang.backends.cuda.tiles.channels_last import channels_last_kernel
 from netlang.backends.cuda.tiles.conv_kernel import conv_kernel
 from netlang.backends.cuda.tiles.conv_pack import pack_kernel
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure, Role, TilePool
@@ -64,6 +65,26 @@ def test_machine_code(precision: Precision, run: int, pool: TilePool | None, arc
         assert sass.uses(code, "LDGSTS") > 0
 
 
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_products_of_warp_groups(precision: Precision) -> None:
+    tile = BlockTile(precision, 128, 128, 2, 1, 3, groups=True)
+    made = cubin(conv_kernel(ConvStructure(tile, 32, before=BIAS_RELU, pool=POOL, last=True)), "90a")
+    assert (made.resources.spills, made.resources.stack) == (0, 0)
+    loop = sass.inner_loop(sass.instructions(made.code))
+    assert sass.uses(loop, "HGMMA") == 4
+    assert sass.uses(loop, "LDGSTS.128") >= 4
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_channels_last(precision: Precision) -> None:
+    structure = ConvStructure(large(precision, "80"), 32, vector=True, before=BIAS_RELU, last=True)
+    made = cubin(conv_kernel(structure), "80")
+    assert (made.resources.spills, made.resources.stack) == (0, 0)
+    assert sass.uses(sass.instructions(made.code), "HMMA") > 0
+    packing = cubin(channels_last_kernel(precision, 256), "80").resources
+    assert (packing.spills, packing.stack) == (0, 0)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_split_sums(precision: Precision) -> None:
     whole = ConvStructure(large(precision, "80"), 32, before=BIAS_RELU, pool=OVERLAPPING, switch="i8")
@@ -73,6 +94,6 @@ def test_split_sums(precision: Precision) -> None:
 
 
 def test_packing() -> None:
-    for run in (1, 4, 32):
-        resources = cubin(pack_kernel(run, 128), "80").resources
+    for run, form in ((1, "float32"), (4, "tf32"), (32, "bf16")):
+        resources = cubin(pack_kernel(run, cast(Precision, form), 128), "80").resources
         assert (resources.spills, resources.stack) == (0, 0)

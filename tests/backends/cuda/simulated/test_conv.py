@@ -80,8 +80,14 @@ GEOMETRIES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] =
 }
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", GEOMETRIES)
+ROUNDED = ("groups", "all taps of a pixel in the padding", "chunks of channels", "1x1")
+"""Geometries that tensor cores are tried with: what differs there is the products."""
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((name, "float32") for name in GEOMETRIES), *((name, p) for name in ROUNDED for p in PRECISIONS[1:])],
+)
 def test_any_geometry(name: str, precision: str) -> None:
     x, w, attrs = GEOMETRIES[name]
     keys = check(lambda b, v: {"y": conv(b, v, **attrs)}, {"x": integers(0, *x), "w": integers(1, *w)}, precision)
@@ -164,8 +170,14 @@ def pooled(op: str, attrs: Mapping[str, Any]) -> Make:
     return make
 
 
-@pytest.mark.parametrize("op", ["max_pool", "max_pool_switch", "sum_pool", "avg_pool"])
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        *((name, op) for name in POOLS for op in ("max_pool_switch", "avg_pool")),
+        ("overlapping", "max_pool"),
+        ("2x2 padded", "sum_pool"),
+    ],
+)
 def test_any_pool(name: str, op: str) -> None:
     size, attrs = POOLS[name]
     arrays = {"x": integers(0, 2, 3, *size), "w": integers(1, 5, 3, 3, 3), "bias": integers(2, 5)}
@@ -244,6 +256,25 @@ def test_split_sums_with_all_that_follows_them() -> None:
     arrays = {"x": integers(0, 2, 9, 4, 5), "w": integers(1, 5, 9, 3, 3), "residual": integers(2, 2, 5, 4, 5)}
     keys = check(make, arrays | {"bias": integers(3, 5)})
     assert [key.split(":")[0] for key in keys] == ["conv_parts", "conv_rest"]
+
+
+@pytest.mark.parametrize("name", ["stride and uneven padding", "chunks of channels", "1x1"])
+def test_channels_last(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conv_ways.Costs, "seconds", lambda self, plan, splits, sizes: splits - plan.structure.last)
+    x, w, attrs = GEOMETRIES[name]
+    pack, _ = check(lambda b, v: {"y": conv(b, v, **attrs)}, {"x": integers(0, *x), "w": integers(1, *w)}, "tf32")
+    assert pack.startswith("conv_channels_last:float32")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS[1:])
+def test_products_of_warp_groups(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        conv_ways.Costs, "seconds", lambda self, plan, splits, sizes: splits - plan.structure.tile.groups
+    )
+    size, attrs = POOLS["overlapping"]
+    arrays = {"x": integers(0, 2, 5, *size), "w": integers(1, 5, 5, 3, 3), "bias": integers(2, 5)}
+    pack, key = check(pooled("max_pool_switch", attrs), arrays, precision, arch="90a")
+    assert pack.startswith(f"conv_channels_last:{precision}") and "g:" in key
 
 
 @pytest.mark.parametrize("batch", [None, 2], ids=["any batch", "about two"])
