@@ -21,7 +21,8 @@ def take_along(context: LoweringContext, node: Node) -> list[Step]:
     kernel = along.take_kernel(x.dtype.size, indices.dtype.value, threads(context, rows.THREADS))
     count = indices.shape[axis]
     args = (x, indices, out, x.shape[axis], inner, count)
-    return [rows.launch(kernel, args, outer, count * inner, (out,), size(out.shape))]
+    line = x.shape[axis] * inner
+    return [rows.launch(kernel, args, outer, count * inner, (out,), size(out.shape), (line,))]
 
 
 @lowering("put_along")
@@ -31,7 +32,7 @@ def put_along(context: LoweringContext, node: Node) -> list[Step]:
     count, length = indices.shape[axis], node.attrs["size"]
     kernel = along.put_kernel(out.dtype.value, indices.dtype.value, False, threads(context, rows.THREADS))
     args = (updates, indices, out, length, inner, count)
-    return [rows.launch(kernel, args, outer, length * inner, (out,), size(out.shape) * count)]
+    return [rows.launch(kernel, args, outer, length * inner, (out,), size(out.shape) * count, (count * inner,))]
 
 
 @lowering("resample", "resample_grad")
@@ -45,4 +46,5 @@ def resample(context: LoweringContext, node: Node) -> list[Step]:
     make = along.resample_kernel if node.op == "resample" else along.resample_grad_kernel
     kernel = make(out.dtype.value, linear, wide, threads(context, rows.THREADS))
     n, m = (before, after) if node.op == "resample" else (after, before)
-    return [rows.launch(kernel, (given, out, n, inner, m), outer, after * inner, (out,), size(out.shape) * 2)]
+    args = (given, out, n, inner, m)
+    return [rows.launch(kernel, args, outer, after * inner, (out,), size(out.shape) * 2, (before * inner,))]

@@ -54,7 +54,8 @@ def scatter_add(context: LoweringContext, node: Node) -> list[Step]:
         return _by_tiles(context, node, outer, inner)
     kernel = along.put_kernel(out.dtype.value, indices.dtype.value, True, threads(context, rows.THREADS))
     args = (updates, indices, out, node.attrs["size"], inner, size(indices.shape))
-    return [rows.launch(kernel, args, outer, node.attrs["size"] * inner, (out,), size(out.shape))]
+    line = size(indices.shape) * inner
+    return [rows.launch(kernel, args, outer, node.attrs["size"] * inner, (out,), size(out.shape), (line,))]
 
 
 def _by_tiles(context: LoweringContext, node: Node, outer: Dim, inner: Dim) -> list[Step]:
@@ -103,6 +104,6 @@ def _best(context: LoweringContext, x: Value, axis: int, count: int, results: tu
     args = (x, *results, length, inner, count)
     work = size(x.shape) * count
     if not by_warp:
-        return rows.launch(kernel, args, outer, inner, results, work)
-    blocks = _up(outer * inner, of_block // WARP)
-    return Launch(kernel, (*args, outer * inner), results, work, grid=(blocks, 1, 1))
+        return rows.launch(kernel, args, outer, inner, results, work, (length * inner,))
+    blocks, lines = _up(outer * inner, of_block // WARP), rows.countable(outer * inner, (length * inner,))
+    return Launch(kernel, (*args, lines), results, work, grid=(blocks, 1, 1))

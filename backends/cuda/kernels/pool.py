@@ -55,7 +55,8 @@ def pool(context: LoweringContext, node: Node) -> list[Step]:
     args: list[Arg] = [*places, *written[1:], *map_.shape[2:], *pooled.shape[2:]]
     args += _slices(context, source, out) if structure.sliced else []
     work = size(pooled.shape) * structure.geometry.taps
-    return [rows.launch(kernel, args, size(out.shape[:2]), size(out.shape[2:]), written, work)]
+    planes = size(map_.shape[2:]), size(pooled.shape[2:])
+    return [rows.launch(kernel, args, size(out.shape[:2]), size(out.shape[2:]), written, work, planes)]
 
 
 def pool_structure(context: LoweringContext, node: Node) -> Pool:

@@ -13,10 +13,13 @@ from netlang.backends.common.steps import Arg, Buffer, Number, Sizes, evaluated
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.text import Text
+from netlang.diagnostics import NetError
+from netlang.ir.dims import Dim
 
 THREADS = 256
 _NAMES = ("rows", "width", "together", "chunks")
 ARGUMENTS = "i" * len(_NAMES)
+_MOST = (1 << 31) - 1
 
 
 def head(t: Text, names: Sequence[str], threads: int) -> None:
@@ -33,9 +36,15 @@ def head(t: Text, names: Sequence[str], threads: int) -> None:
 
 
 def launch(
-    kernel: Kernel, args: Sequence[Arg], rows: Number, width: Number, writes: Sequence[Buffer], work: Number
+    kernel: Kernel,
+    args: Sequence[Arg],
+    rows: Number,
+    width: Number,
+    writes: Sequence[Buffer],
+    work: Number,
+    within: Sequence[Dim] = (),
 ) -> Launch:
-    """The step of a kernel whose text begins with `head`."""
+    """The step of a kernel whose text begins with `head`. `within`: see `countable`."""
     threads = kernel.threads
 
     def together(sizes: Sizes) -> int:
@@ -47,5 +56,22 @@ def launch(
     def blocks(sizes: Sizes) -> int:
         return -(-evaluated(rows, sizes) // together(sizes)) * chunks(sizes)
 
-    numbers: tuple[Arg, ...] = (rows, width, together, chunks)
+    numbers: tuple[Arg, ...] = (countable(rows, within), width, together, chunks)
     return Launch(kernel, (*args, *numbers), tuple(writes), work, grid=(blocks, 1, 1))
+
+
+def countable(number: Number, within: Sequence[Dim]) -> Number:
+    """A number that raises NetError where one of `within` is more than 32 bits can count: elements in which a thread
+    finds its way by int32, such as those of a plane."""
+
+    def checked(sizes: Sizes) -> int:
+        for elements in within:
+            found = evaluated(elements, sizes)
+            if found > _MOST:
+                raise NetError(
+                    f"{found:,} elements in one line or plane of a tensor are more than a kernel on a GPU can count",
+                    hint=f"up to {_MOST:,} can be; the whole tensor may have more",
+                )
+        return evaluated(number, sizes)
+
+    return checked if within else number

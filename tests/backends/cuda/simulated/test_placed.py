@@ -14,7 +14,7 @@ from netlang.backends.cuda.placed import Placed
 from netlang.backends.cuda.simulator import SimulationError
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.reference import Reference
-from netlang.driver import is_placed
+from netlang.driver import assemble, is_placed
 from netlang.frontend import load
 from netlang.ir.graph import Graph
 from netlang.passes import inference_pipeline, training_pipeline
@@ -126,6 +126,20 @@ def test_training_leaves_the_parameters_on_the_devices() -> None:
     np.testing.assert_array_equal(store[name], start[name])
     settle()
     assert_same(store, expected, 1e-4)
+
+
+def test_models_and_trainers_run_on_several_devices() -> None:
+    """As users come by them: a call, a step of training with the weights left on the devices, and a call after that."""
+    ours, wanted = (assemble(load(TOWERS), backend).init(seed=1) for backend in (two(), Reference()))
+    inputs = random_inputs(load(TOWERS).net, {"N": 2})
+    for model in (ours, wanted):
+        assert model(**inputs) is not None
+    labels = np.array([0, 2])
+    losses = [model.trainer(seed=3)(**inputs, label=labels) for model in (ours, wanted)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    np.testing.assert_allclose(ours(**inputs), wanted(**inputs), rtol=1e-4)
+    for name, array in wanted.parameters.items():
+        np.testing.assert_allclose(ours.parameters[name], array, rtol=1e-4, atol=1e-6)
 
 
 def test_each_part_has_its_memory_on_its_device_alone() -> None:
