@@ -11,12 +11,15 @@ _SINCE_80: dict[str, Precision] = {"tf32": "tf32", "bf16": "bf16"}
 _THREADS = 1536
 """Of a multiprocessor at a time, on most GPUs."""
 _REGISTERS = 65536
+_SHARED_OF_75 = 64 * 1024
+"""Bytes of shared memory that a block can have on Turing, and all blocks of a multiprocessor."""
 
 
 def tiles(target: CudaTarget, precision: str) -> list[BlockTile]:
     """The tiles for products whose factors are rounded to this precision, as far as the GPU can."""
     found = effective(target, precision)
-    fits = [tile for tile in _all(target, found) if tile.shared <= target.shared_bytes]
+    shared = min(target.shared_bytes, _SHARED_OF_75) if target.capability < 80 else target.shared_bytes
+    fits = [tile for tile in _all(target, found) if tile.shared <= shared]
     return fits[:1] if target.small else fits
 
 
@@ -70,6 +73,6 @@ def group_tiles(target: CudaTarget, precision: str) -> list[BlockTile]:
 def resident(target: CudaTarget, tile: BlockTile) -> int:
     """Blocks of a tile on a multiprocessor at a time."""
     shared = (228 if target.capability in (90, 100, 103) else 164 if target.capability == 80 else 100) * 1024
-    shared = 64 * 1024 if target.capability < 80 else shared
+    shared = _SHARED_OF_75 if target.capability < 80 else shared
     by_registers = _REGISTERS // (128 * tile.threads)
     return max(1, min(shared // (tile.shared + 1024), _THREADS // tile.threads, by_registers, 16))

@@ -47,6 +47,7 @@ def compiled(kernel: Kernel, arch: str) -> toolchain.Cubin:
 def test_the_largest_tile_stays_in_registers_and_multiplies(precision: str, arch: str, a: Kind, b: Kind) -> None:
     tile = tiles(CudaTarget(arch), precision)[0]
     assert (tile.rows, tile.columns) == (128, 128)
+    assert tile.shared <= (64 if arch == "75" else 99) * 1024
     made = compiled(Gemm(tile, a, b, 4, BIAS_RELU).kernel, arch)
     code = sass.instructions(made.code)
     loop = Counter(i.name for i in sass.inner_loop(code))
