@@ -119,8 +119,9 @@ def positive(seed: int, shape: tuple[int, ...]) -> Array:
 def test_data_gradient(case: Any) -> None:
     """A product for each phase of the stride, with the weights read backwards."""
     x, w, attrs = case
-    keys = check(problem("conv_data_grad", x, w, attrs), "conv:")
-    assert sum(key.startswith("conv:") for key in keys) <= np.prod(attrs["stride"])
+    keys = check(problem("conv_data_grad", x, w, attrs), "conv")
+    # In one launch each, or in parts that a second one adds up.
+    assert 1 <= sum(key.startswith(("conv:", "conv_parts:")) for key in keys) <= np.prod(attrs["stride"])
 
 
 def test_a_data_gradient_of_all_phases_with_a_mask() -> None:
