@@ -5,11 +5,14 @@ Before                                                            After
     %3, %4 = fused(%m2, %d2, %$lr, %w2) {kind = "loop"} {...}                 %m2, %d2, %w2) {kind = "updates"} {...}
     update w1 = %1 ...                                                update w1 = %1 ...
 
-An optimiser has a loop for every parameter, most of them short; on a GPU each would cost a launch. All of them are
-carried out after the last gradient, which until then has to be kept. Nothing is computed in another way.
+An optimiser has a loop for every parameter, most of them short, and so have the running means of normalisations; on a
+GPU each would cost a launch. All of them are carried out after the last gradient, which until then has to be kept.
+Nothing is computed in another way.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from netlang.ir.build import Builder, make_node
 from netlang.ir.graph import Graph, Node, Value
@@ -45,14 +48,13 @@ PASS = Pass("updates", run)
 
 def _is_loop(node: Node) -> bool:
     """Whether a node computes results of one shape, element by element, of tensors of that shape and of single
-    numbers."""
-    if node.op != "fused" or node.attrs["kind"] != "loop":
+    numbers: a fused loop, or an op alone."""
+    if node.op == "fused" and node.attrs["kind"] != "loop":
         return False
-    assert node.body is not None
-    shape = node.out.shape
-    values = [v for n in node.body.nodes for v in n.results]
-    alike = all(v.shape in ((), shape) for v in values)
-    return alike and all("elementwise" in opdef(n.op).traits or n.op in ("input", "const") for n in node.body.nodes)
+    nodes = node.body.nodes if node.body is not None else (node,)
+    values = [*node.inputs, *(v for n in nodes for v in n.results)]
+    alike = all(v.shape in ((), node.out.shape) for v in values)
+    return alike and all("elementwise" in opdef(n.op).traits or n.op in ("input", "const") for n in nodes)
 
 
 def _together(nodes: list[Node]) -> Node:
@@ -60,11 +62,16 @@ def _together(nodes: list[Node]) -> Node:
     b = Builder(origin=ORIGIN)
     outer = list(dict.fromkeys(v for node in nodes for v in node.inputs))
     leaves = {v: b.input(f"a{i}", v.type) for i, v in enumerate(outer)}
-    results: list[Value] = []
-    for node in nodes:
-        assert node.body is not None
-        inner = dict(zip(node.body.inputs, (leaves[v] for v in node.inputs), strict=True))
-        results += [v for _, v in replace_values(node.body, inner).outputs]
+    results = [v for node in nodes for v in _inside(node, leaves)]
     body = Graph(KIND, tuple(leaves.values()), (), tuple((f"r{i}", v) for i, v in enumerate(results)))
     spans, device = merged_spans(nodes), nodes[0].device
     return make_node("fused", outer, {"kind": KIND}, spans=spans, origin=ORIGIN, body=body, device=device)
+
+
+def _inside(node: Node, leaves: Mapping[Value, Value]) -> Sequence[Value]:
+    """The results of a node in the body of the new one."""
+    inputs = [leaves[v] for v in node.inputs]
+    if node.body is None:
+        return node.with_inputs(inputs).results
+    inner = replace_values(node.body, dict(zip(node.body.inputs, inputs, strict=True)))
+    return [v for _, v in inner.outputs]

@@ -58,6 +58,22 @@ def test_what_is_read_besides_keeps_its_own_node() -> None:
     assert [n.attrs["kind"] for n in updates.run(graph).nodes if n.op == "fused"] == ["updates"]
 
 
+def test_single_ops_are_loops_too() -> None:
+    kind = TensorType(DType.F32, (40,))
+    taken = B.input("taken", TensorType(DType.BOOL, ()))
+    old = [B.param(f"m{i}", kind, "state", ("constant", 0.0)) for i in range(3)]
+    new = [B.input(f"x{i}", kind) for i in range(3)]
+    changed = tuple((v.node.name, B.op("where", taken, x, v)) for v, x in zip(old, new, strict=True))
+    prepared = updates.run(Graph("g", (taken, *new), tuple(old), (), changed))
+    program = Cuda(device=Simulator()).compile(prepared)
+    assert len(program.steps) == 1
+    for flag in (True, False):
+        params, inputs = arrays(old, 1), {**arrays(new, 2), "taken": np.array(flag)}
+        want = inputs if flag else {f"x{i}": params[f"m{i}"].copy() for i in range(3)}
+        program.run(inputs, params)
+        assert all(np.array_equal(params[f"m{i}"], want[f"x{i}"]) for i in range(3))
+
+
 def test_updates_on_two_devices_stay_apart() -> None:
     graph = PassManager().run(momentum(((8,), (9,), (10,), (11,)), [0.0] * 4), (fuse.PASS,))
     loops = [n for n in graph.nodes if n.op == "fused"]
