@@ -102,6 +102,7 @@ class Pool:
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
         """A new array, not initialised. Raises NetError where there is not enough memory."""
+        dlpack.collect()
         size = max(1, prod(shape) * dtype.itemsize)
         spare = self._spare[size]
         address = spare.pop() if spare else self._device.allocate(size)

@@ -15,6 +15,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from netlang.backends.cuda.dlpack_native import functions
+
 CUDA = 2
 """The kind of device that a GPU's memory is (kDLCUDA)."""
 _NAME, _USED = b"dltensor", b"used_dltensor"
@@ -51,14 +53,22 @@ class _Managed(ctypes.Structure):
 
 
 _api = ctypes.pythonapi
-_Destructor = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
-_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, _Destructor)(("PyCapsule_New", _api))
+_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(("PyCapsule_New", _api))
 _is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_IsValid", _api))
 _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_GetPointer", _api))
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(("PyCapsule_SetName", _api))
 
-_handed_over: dict[int, tuple[Any, ...]] = {}
-"""Tensors that others hold, by the address of their structure: it, its shape, and what keeps the memory."""
+
+@dataclass(frozen=True, eq=False)
+class _HandedOver:
+    """A tensor that others hold. `done` becomes 1 when they let it go, which may be at a time when no Python runs."""
+
+    managed: _Managed
+    done: ctypes.c_int64
+    kept: tuple[Any, ...]
+
+
+_handed_over: list[_HandedOver] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +86,17 @@ def exported(address: int, shape: tuple[int, ...], dtype: np.dtype[Any], index: 
     sizes = (ctypes.c_int64 * max(1, count))(*shape)
     strides = (ctypes.c_int64 * max(1, count))(*(prod(shape[i + 1 :]) for i in range(count)))
     tensor = _Tensor(address, _Device(CUDA, index), count, _described(dtype), sizes, strides, 0)
-    managed = _Managed(tensor, None, _release)
-    place = ctypes.addressof(managed)
-    _handed_over[place] = (managed, sizes, strides, owner)
-    return _new(place, _NAME, _dropped)
+    done = ctypes.c_int64(0)
+    deleter, destructor = functions(_Managed.manager.offset)
+    managed = _Managed(tensor, ctypes.addressof(done), _Deleter(deleter))
+    collect()
+    _handed_over.append(_HandedOver(managed, done, (sizes, strides, owner)))
+    return _new(ctypes.addressof(managed), _NAME, destructor)
+
+
+def collect() -> None:
+    """Let go of what others are done with."""
+    _handed_over[:] = [tensor for tensor in _handed_over if not tensor.done.value]
 
 
 def imported(capsule: Any) -> Imported:
@@ -124,17 +141,3 @@ def _delete(deleter: Any, place: int) -> None:
     # The structure of whoever made it may have none: a pointer of C's that is null.
     if bool(deleter):
         deleter(place)
-
-
-def _forget(place: int) -> None:
-    """Whoever had taken a tensor of ours is done with it."""
-    _handed_over.pop(place, None)
-
-
-def _forget_unused(capsule: int) -> None:
-    """A capsule goes away: with the tensor, if nobody has taken that."""
-    if _is_valid(capsule, _NAME):
-        _forget(_pointer(capsule, _NAME))
-
-
-_release, _dropped = _Deleter(_forget), _Destructor(_forget_unused)

@@ -111,10 +111,12 @@ def test_memory_comes_back_when_whoever_took_it_is_done(gpu: Gpu) -> None:
     unused = array[0].__dlpack__()
     del array
     gc.collect()
+    dlpack.collect()
     assert len(dlpack._handed_over) == 2
     assert pool.array((100,), np.dtype(np.float32)).address != address
     del taken, unused
     gc.collect()
+    dlpack.collect()
     assert not dlpack._handed_over
     assert address in {pool.array((100,), np.dtype(np.float32)).address for _ in range(2)}
 
@@ -149,7 +151,7 @@ class Foreign:
         self.stream = stream
         address = self.values.ctypes.data
         capsule = dlpack.exported(address, self.values.shape, self.values.dtype, 0, self)
-        managed = next(m for m, *_, owner in dlpack._handed_over.values() if owner is self)
+        managed = next(tensor.managed for tensor in dlpack._handed_over if tensor.kept[-1] is self)
         if "strides" in self.changes:
             for i, stride in enumerate(self.changes["strides"]):
                 managed.tensor.strides[i] = stride
@@ -191,6 +193,15 @@ def test_an_array_of_another_gpu_is_refused() -> None:
     driver = FakeDriver(gpus=2)
     with pytest.raises(NetError, match="an array is on GPU 1, and the code runs on GPU 0"):
         adopted(Gpu(driver, 0), filled(Gpu(driver, 1), VALUES))
+
+
+def test_a_capsule_goes_away_while_an_exception_is_on_its_way(gpu: Gpu) -> None:
+    """NumPy refuses memory of a GPU and drops the capsule before anybody could have handled that."""
+    array = filled(gpu, VALUES)
+    with pytest.raises((RuntimeError, BufferError), match="device"):
+        np.from_dlpack(array)
+    dlpack.collect()
+    assert not [tensor for tensor in dlpack._handed_over if tensor.kept[-1] is array]
 
 
 def test_torch_reads_the_capsule() -> None:
