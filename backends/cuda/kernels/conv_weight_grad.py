@@ -6,6 +6,7 @@ from netlang.backends.common.conv_problem import whole_number
 from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
+from netlang.backends.cuda.kernel import WARP
 from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tile, supported
 from netlang.backends.cuda.kernels.split_sums import add_parts
 from netlang.backends.cuda.lower import LoweringContext, lowering
@@ -49,7 +50,7 @@ def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:
     """Windows of one element side by side need no gathering."""
     plain = problem.kernel == problem.stride == (1, 1) and problem.size == problem.out
     window = None if plain else Window(problem.kernel, problem.dilation, problem.flip)
-    return WeightGradient(tile, window, problem.out[0] * problem.out[1] % 4 == 0)
+    return WeightGradient(tile, window, problem.out[0] * problem.out[1] % 4 == 0 and tile.threads > WARP)
 
 
 def _fits(context: LoweringContext, node: Node) -> bool:

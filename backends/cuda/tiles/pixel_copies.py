@@ -12,6 +12,8 @@ Rows past the edge are read as the last one again; pixels past the last one are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from netlang.backends.cuda.kernel import WARP
@@ -21,6 +23,8 @@ from netlang.backends.cuda.tiles.text import Text
 
 _ENTRY = 16
 """Bytes of an entry of the table: int32 bytes, rows and columns from the pixel's place, and nothing."""
+_TOGETHER = 4
+"""Copies of a thread that are written out in a loop over many of them."""
 _OUTSIDE = 1 << 29
 """Rows of x above its first one, where no tap reaches it: the place of a pixel past the last one."""
 
@@ -89,9 +93,23 @@ class PixelCopies(ABC):
     def _turns(self) -> int:
         return max(1, CHUNKS // self.warps)
 
-    def _to(self, q: int, stage: str) -> str:
-        """Where the number of a warp's row q goes."""
-        return f"u32(u32({self.name}_to{q % self._turns} + {stage}) + u32({q * self.warps * ROW_BYTES}))"
+    def _each_row(self, t: Text, stage: str, step: int, body: Callable[[int, str], None]) -> None:
+        """Have `body` written for every row of a thread, which are `step` apart; in a loop where that would be too much
+        code. It gets a number of rows, to which the variable `passed` (int32) is added, and the place (u32) of that
+        row, from that of the thread's first row on."""
+        count = self.rows // step
+        together = max(_TOGETHER, self._turns) if count > 2 * _TOGETHER else count
+        t("passed = i32(0)")
+        with t.block(f"while passed < i32({self.rows}):") if count > together else nullcontext():
+            t(f"there = u32({stage} + u32(i32(passed * i32({ROW_BYTES}))))")
+            for q in range(together):
+                body(q * step, f"u32(there + u32({q * step * ROW_BYTES}))")
+            if count > together:
+                t(f"passed = i32(passed + i32({together * step}))")
+
+    def _to(self, rows: int, place: str) -> str:
+        """Where this lane's number of its warp's row goes."""
+        return f"u32({self.name}_to{rows // self.warps % self._turns} + {place})"
 
 
 class PlaneCopies(PixelCopies):
@@ -102,6 +120,7 @@ class PlaneCopies(PixelCopies):
         self.wide = wide
         self.step = tile.threads // CHUNKS if wide else self.warps
         """Rows that are copied at once."""
+        assert not wide or self.step % 8 == 0, "a thread's rows have one swizzle"
 
     def begin(self, t: Text) -> None:
         n = self.name
@@ -121,15 +140,15 @@ class PlaneCopies(PixelCopies):
         n = self.name
         self._pixel(t)
         t(f"{n}_at = u64({n} + u64(i64(image) * {n}_image) + u64(pixel) * u64({FLOAT}))")
-        first = f"{n}_row" if self.wide else "warp()"
-        for q in range(self.rows // self.step):
-            row = f"u32(min_i32(i32(again_i32({first}) + i32({q * self.step})), {n}_last))"
+        first = f"again_i32({n}_row)" if self.wide else "again_i32(warp())"
+
+        def one(rows: int, place: str) -> None:
+            row = f"u32(min_i32(i32(i32({first} + passed) + i32({rows})), {n}_last))"
             source = f"u64({n}_at + u64({row}) * {n}_plane)"
-            if self.wide:
-                to = f"u32(u32({n}_to + {stage}) + u32({q * self.step * ROW_BYTES}))"
-                copy(t, self.tile, CHUNK_BYTES, to, source, f"{n}_held")
-            else:
-                copy(t, self.tile, FLOAT, self._to(q, stage), source, f"{n}_held")
+            to = f"u32({n}_to + {place})" if self.wide else self._to(rows, place)
+            copy(t, self.tile, CHUNK_BYTES if self.wide else FLOAT, to, source, f"{n}_held")
+
+        self._each_row(t, stage, self.step, one)
 
 
 class WindowCopies(PixelCopies):
@@ -179,9 +198,13 @@ class WindowCopies(PixelCopies):
         )
         with t.block(f"if not {n}_held:"):
             t(f"row = i32({-_OUTSIDE})")
-        for q in range(self.rows // self.warps):
+
+        def one(rows: int, place: str) -> None:
+            entry = f"i32(i32(passed * i32({_ENTRY})) + i32({rows * _ENTRY}))"
             t(
-                f"further, down, across, nothing = load4_shared_i32({n}_table, i32({q * self.warps * _ENTRY}))",
+                f"further, down, across, nothing = load4_shared_i32({n}_table, {entry})",
                 "inside = u32(i32(row + down)) < u32(height) and u32(i32(column + across)) < u32(width)",
             )
-            copy(t, self.tile, FLOAT, self._to(q, stage), f"u64({n}_at + u64(i64(further)))", "inside")
+            copy(t, self.tile, FLOAT, self._to(rows, place), f"u64({n}_at + u64(i64(further)))", "inside")
+
+        self._each_row(t, stage, self.warps, one)

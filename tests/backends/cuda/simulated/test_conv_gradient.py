@@ -46,8 +46,9 @@ def test_weight_gradient(case: Any, target: CudaTarget) -> None:
 @pytest.mark.parametrize(
     ("precision", "target"), [("tf32", TARGET), ("bf16", TARGET), ("f16", TARGET), ("f16", OLD)], ids=str
 )
-def test_weight_gradient_on_tensor_cores(precision: Any, target: CudaTarget) -> None:
-    x, w, attrs = CASES["strides and dilation"]
+@pytest.mark.parametrize("name", ["strides and dilation", "1 x 1, by chunks"])
+def test_weight_gradient_on_tensor_cores(name: str, precision: Any, target: CudaTarget) -> None:
+    x, w, attrs = CASES[name]
     options = Options(precision=precision)
     check(problem("conv_weight_grad", x, w, attrs), f"weight_gradient:{precision}", target, options)
 
