@@ -25,11 +25,11 @@ from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
 from netlang.driver import assemble, choose, generate_ahead, tune_net
 from netlang.ir.dims import evaluate
+from netlang.ir.graph import Graph
 from netlang.ir.module import Module
 from netlang.ir.opdef import opdef
 from netlang.ir.text import print_graph
 from netlang.passes import inference_pipeline
-from netlang.runtime.artifact import write_artifact
 from netlang.runtime.files import replacing
 
 TUNING = 30.0
@@ -44,7 +44,7 @@ def add_verbs(verbs: Verbs) -> None:
         "--output",
         metavar="OUT",
         help=f"a name that ends in {SUFFIX}: the code and the weights, for netlang.load; another: the graph as it is "
-        "carried out; with --target cuda, the code for every architecture",
+        "carried out",
     )
     new.add_argument("--weights", metavar="FILE", help=f"for a {SUFFIX} file: a safetensors file")
     new.add_argument(
@@ -98,8 +98,7 @@ def compile_net(args: argparse.Namespace) -> None:
     took = time.perf_counter() - start
     graph = model.compiled.graph
     if args.output:
-        with replacing(args.output) as temporary:
-            temporary.write_text(print_graph(graph), encoding="utf-8")
+        write_graph(args.output, graph)
     kernels = sum("leaf" not in opdef(n.op).traits and n.op not in ("reshape", "stop_gradient") for n in graph.nodes)
     sizes = sizes_of(args, model.net, args.batch or 1)
     working = model.compiled.planned_bytes(sizes)
@@ -111,7 +110,7 @@ def compile_net(args: argparse.Namespace) -> None:
 
 
 def compile_ahead(args: argparse.Namespace, module: Module, backend: Backend) -> None:
-    """Generate code for machines that need not be this one, and write it into an artifact where one is asked for."""
+    """Generate code for machines that need not be this one, and say what it takes of them."""
     start = time.perf_counter()
     wanted = args.arch
     if not wanted and not args.output and isinstance(backend, Portable):
@@ -119,8 +118,7 @@ def compile_ahead(args: argparse.Namespace, module: Module, backend: Backend) ->
     graph, code = generate_ahead(module, backend, args.net, wanted)
     took = time.perf_counter() - start
     if args.output:
-        content = {"target": backend.name, "net": graph.name, "graph": print_graph(graph), **code.content}
-        written = write_artifact(args.output, content, code.members)
+        write_graph(args.output, graph)
     sizes = sizes_of(args, graph, args.batch or 1)
     held = sum(evaluate(v.type.bytes, {}) for v in graph.params)
     working = backend.plan(graph, sizes).peak
@@ -131,8 +129,12 @@ def compile_ahead(args: argparse.Namespace, module: Module, backend: Backend) ->
     print(f"{graph.name} for {backend.name} in {took:.2f} s")
     table("", ("architecture", "kernels", "most registers", "stack", "bytes spilled", "machine code"), rows)
     print(f"parameters {bytes_text(held)}, working memory {bytes_text(working)} with {sizes_text(sizes)}")
-    if args.output:
-        print(f"{args.output}: {bytes_text(written)}")
+
+
+def write_graph(path: str, graph: Graph) -> None:
+    """Write the text form of a graph."""
+    with replacing(path) as temporary:
+        temporary.write_text(print_graph(graph), encoding="utf-8")
 
 
 def show_tuning(tuning: Tuning) -> None:
