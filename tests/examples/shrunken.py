@@ -80,6 +80,14 @@ def scalar_loss(net: Graph) -> Graph:
     return net.replace(outputs=((LOSS, total),) if total is not None else (), updates=())
 
 
+def losses(case: Case) -> list[tuple[str, Graph]]:
+    """The small copy's loss in each of its trainings; of its outputs where it has none."""
+    module = small(case)
+    net = chosen(module, case)
+    trained = [(spec.name, spec.graph) for spec in recipes(module, net)]
+    return trained or [("outputs", scalar_loss(net))]
+
+
 def held(graph: Graph) -> tuple[Graph, Graph]:
     """(graph whose outputs are what `stop_gradient` holds still, graph that takes those values as inputs).
 

@@ -32,8 +32,8 @@ from tests.examples.shrunken import (
     exact,
     gradient_graph,
     held,
+    losses,
     recipes,
-    scalar_loss,
     small,
     whole,
 )
@@ -60,14 +60,6 @@ def slope(
     step = length / np.sqrt(sum(float((d**2).sum()) for d in direction.values()))
     ends = [{**params, **{n: params[n] + s * step * d for n, d in direction.items()}} for s in (1, -1)]
     return float((at(ends[0]) - at(ends[1])) / (2 * step))
-
-
-def losses(case: Case) -> list[tuple[str, Graph]]:
-    """The small copy's loss in each of its trainings; of its outputs where it has none."""
-    module = small(case)
-    net = chosen(module, case)
-    trained = [(spec.name, spec.graph) for spec in recipes(module, net)]
-    return trained or [("outputs", scalar_loss(net))]
 
 
 # ---- the records

@@ -1,0 +1,72 @@
+"""The example family on the cuda backend: it compiles without a GPU, and small copies compute what the reference does.
+
+`python -m tests.backends.cuda.family` compiles all kernels of all nets for all architectures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import netlang.ops  # noqa: F401
+from netlang.backends.cuda import Cuda
+from netlang.backends.cuda.simulator.device import Simulator
+from netlang.backends.reference import evaluate
+from netlang.ir.graph import Graph
+from netlang.passes import inference_pipeline
+from netlang.passes.manager import PassManager
+from tests.backends.cuda import needs
+from tests.backends.cuda.family import faults, graphs, kernels
+from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gradient_graph, losses, small
+
+ARCHITECTURES = ("75", "80", "90", "100")
+COMPILED = ("lenet5", "recurrent", "resnet_cifar", "googlenet")
+"""Of these all kernels are compiled in the tests, in a precision other than float32."""
+
+
+def one_of_each() -> list[Case]:
+    """The last net of every family."""
+    return list({case.family.name: case for case in distinct()}.values())
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[case.name for case in CASES])
+def test_every_net_and_its_training_have_kernels(number: int) -> None:
+    """Each for one architecture, in turn."""
+    arch = ARCHITECTURES[number % len(ARCHITECTURES)]
+    for name, graph in graphs(CASES[number]):
+        assert list(kernels(graph, arch)), name
+
+
+@needs.compiler
+@pytest.mark.parametrize("family", COMPILED)
+@pytest.mark.parametrize(("arch", "precision"), [("80", "tf32"), ("75", "f16"), ("90a", "bf16")])
+def test_kernels_for_tensor_cores_do_not_spill(family: str, arch: str, precision: str) -> None:
+    number = next(i for i, case in enumerate(CASES) if f"/{family}" in case.name)
+    keys, bad = faults(number, arch, precision)
+    assert keys and not bad
+
+
+@pytest.mark.parametrize("case", distinct(), ids=lambda case: case.name)
+def test_a_small_copy_computes_what_the_reference_does(case: Case) -> None:
+    compared(chosen(small(case), case).replace(updates=()), case, "outputs")
+
+
+@pytest.mark.parametrize("case", one_of_each(), ids=lambda case: case.name)
+def test_gradients_of_a_small_copy_are_those_of_the_reference(case: Case) -> None:
+    """Of every loss of one net of each family."""
+    for name, graph in losses(case):
+        gradient = gradient_graph(graph)
+        if gradient.outputs:
+            compared(gradient, case, name)
+
+
+def compared(graph: Graph, case: Case, what: str) -> None:
+    """A graph in the simulator, within 1e-4 of the largest value of the reference's results."""
+    inputs, params = data_for(graph, case.net.small)
+    wanted = evaluate(graph, inputs, params)[0]
+    backend = Cuda(device=Simulator())
+    prepared = PassManager().run(graph, [*inference_pipeline(), *backend.passes])
+    got = backend.compile(prepared).run(inputs, params)
+    largest = max((float(np.abs(a).max(initial=0)) for a in wanted.values()), default=0.0) or 1.0
+    for key, value in wanted.items():
+        np.testing.assert_allclose(got[key] / largest, value / largest, rtol=0, atol=1e-4, err_msg=f"{what} {key}")
