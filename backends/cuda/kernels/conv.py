@@ -25,10 +25,12 @@ from netlang.backends.cuda.tiles.conv_kernel import conv_kernel
 from netlang.backends.cuda.tiles.conv_pack import ARGUMENTS, pack_kernel
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
 from netlang.backends.cuda.ways import Needed, best_way
+from netlang.diagnostics import error
 from netlang.ir.graph import Node
 
 CONVOLUTIONS = frozenset({"conv", "conv_data_grad"})
 _PACK_THREADS = 128
+_MOST_COLUMNS = (1 << 31) - 1024
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,12 @@ class _Phase:
         assert chain.result is not None
         numbers: dict[str, Arg] = dict(_geometry(plan.problem, self.parts.pool))
         numbers |= {"x": x, "out": results[0], "switches": results[-1], "groups": plan.problem.groups}
-        numbers |= {"total": images * plan.columns[0], "depth": plan.depth, "pitch": self.pitch, "splits": splits}
+        numbers |= {
+            "total": _total(self.node, images, plan),
+            "depth": plan.depth,
+            "pitch": self.pitch,
+            "splits": splits,
+        }
         numbers |= {"split_depth": lambda sizes: -(-plan.depth // evaluated(splits, sizes))}
         pixels = plan.problem.size[0] * plan.problem.size[1]
         packed, image = pixels * plan.pixel_bytes, context.image_bytes(x, stored(chain.source).type)
@@ -189,6 +196,19 @@ class _Phase:
         numbers |= {"out_image": context.image_bytes(results[0], chain.result.type)}
         numbers |= {f"channel{i}": outer(v) for i, v in enumerate(chain.channels)}
         return numbers | {f"tensor{i}": outer(v) for i, v in enumerate(chain.tensors)}
+
+
+def _total(node: Node, images: Number, plan: ConvPlan) -> Number:
+    """Columns of all images, an int32 in the kernel with room for the last tile."""
+
+    def total(sizes: Sizes) -> int:
+        found = evaluated(images, sizes) * plan.columns[0]
+        if found > _MOST_COLUMNS:
+            hint = f"at most {_MOST_COLUMNS // plan.columns[0]} images of this size can be computed in one call"
+            raise error(f"a convolution of {found} pixels at once is too large", *node.spans, hint=hint)
+        return found
+
+    return total
 
 
 def _geometry(problem: ConvProblem, pool: PoolProblem | None) -> Mapping[str, int]:

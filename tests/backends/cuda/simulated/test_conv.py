@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netlang import NetError
 from netlang.backends.base import Array, Options
 from netlang.backends.cuda import Cuda
+from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.kernels import conv_ways
 from netlang.backends.cuda.simulator import SimulationError
 from netlang.backends.cuda.simulator.device import TARGET, Simulator
@@ -287,6 +289,18 @@ def test_an_open_number_of_images(batch: int | None) -> None:
     for images in (1, 5):
         feed = {"x": integers(images, images, 8, 3, 3), "w": integers(1, 5, 8, 3, 3)}
         assert_same(made.run(feed, {}), Reference().compile(graph).run(feed, {}), 0.0)
+
+
+def test_more_pixels_than_a_kernel_can_count() -> None:
+    b = Builder()
+    x, w = b.input("x", TensorType(DType.F32, (sym("N"), 2, 9, 9))), b.input("w", TensorType(DType.F32, (2, 2, 1, 1)))
+    graph = Graph("g", inputs=(x, w), outputs=(("y", b.op("conv", x, w, **VALID)),))
+    _, steps = lowered(graph, TARGET)
+    launch = next(s for own in steps.values() for s in own if s.kernel.key.startswith("conv:"))
+    (total,) = (a for a in launch.args if callable(a) and getattr(a, "__name__", "") == "total")
+    assert total({"N": 1 << 20}) == 81 << 20
+    with pytest.raises(NetError, match="too large"):
+        total({"N": 1 << 26})
 
 
 def test_branches_write_into_their_concatenation() -> None:
