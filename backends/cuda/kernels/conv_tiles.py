@@ -1,4 +1,4 @@
-"""Which tile a convolution is computed in."""
+"""Which tile the gradient of a convolution by its weights is computed in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tiles.block_tile import BlockTile, Precision
 
 _FFMA = ((128, 128, 16, 16), (64, 128, 8, 16), (64, 64, 8, 8), (32, 128, 8, 16), (32, 64, 8, 8), (64, 256, 8, 32))
-"""Rows (channels), columns (pixels), threads down and across."""
+"""Rows (output channels), columns (weights of each), threads down and across."""
 _MMA = ((128, 128, 2, 4), (64, 128, 1, 4), (64, 64, 2, 2), (32, 128, 1, 4), (32, 64, 1, 2), (64, 256, 2, 4))
 """The same with warps instead of threads."""
 _SMALL = {True: (16, 32, 8, 8), False: (16, 32, 1, 1)}
@@ -24,7 +24,7 @@ ring, and the epilogue."""
 
 @dataclass(frozen=True)
 class Work:
-    """channels and pixels of one of the `groups` products of matrices."""
+    """channels (rows) and pixels (columns) of one of the `groups` products of matrices."""
 
     channels: int
     pixels: int
