@@ -1,13 +1,13 @@
 # make demo    trains LeNet-5 on handwritten digits, compiles it and classifies three of them
 # make test    runs every test; those in Numba's CUDA simulator need a process that starts with it
-# Both make a virtual environment first and install into it; all they need is Python 3.11 or later with its venv module.
+# All need Python 3.11 or later; the first two its venv module too: they make a virtual environment and install into it.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES := pyproject.toml $(shell find netlang backends grammar -name '*.py' -o -name '*.net' -o -name '*.lark')
 
-.PHONY: demo test clean
+.PHONY: demo test runtime clean
 
 demo: $(VENV)/installed-digits
 	$(BIN)/netc train examples/lenet5.net --data digits --out run/demo
@@ -17,6 +17,9 @@ demo: $(VENV)/installed-digits
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n auto
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest tests/backends/cuda/simulated/test_in_numba.py
+
+runtime:
+	$(PYTHON) -m netlang.runtime.artifact.wheel dist
 
 # An old build folder would put files back that are gone from the tree.
 $(VENV)/installed-%: $(SOURCES) | $(BIN)/pip

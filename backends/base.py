@@ -237,11 +237,15 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a file: code for which kinds of machines (none: all that the backend knows), by how many
-    processes it may be compiled, and the largest sizes of symbolic dims where the code must be told."""
+    """What is asked of a file.
+
+    machines   kinds of machines to generate code for; none: all that the backend knows
+    threads    for how many work is cut up; None: as many as this machine has
+    largest    sizes of symbolic dims that are planned for, where code must be told
+    """
 
     machines: tuple[str, ...] = ()
-    processes: int = 1
+    threads: int | None = None
     largest: Mapping[str, int] = field(default_factory=dict)
 
 

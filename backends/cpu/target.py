@@ -11,6 +11,7 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+from netlang.backends.cpu.threads import available
 from netlang.diagnostics import NetError, did_you_mean
 
 X86, ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})
@@ -21,7 +22,8 @@ X86, ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})
 class Target:
     """cpu, features and triple are LLVM's; vector_bytes and registers describe the widest vector registers.
 
-    needs    LLVM's names of the features that a machine of this architecture must have to run the code
+    needs       LLVM's names of the features that a machine of this architecture must have to run the code
+    processors  how many threads tasks are cut for, and have working memory of their own in kernels that need it
     """
 
     cpu: str
@@ -31,6 +33,7 @@ class Target:
     registers: int
     triple: str = field(default_factory=llvm.get_process_triple)
     needs: frozenset[str] = frozenset()
+    processors: int = field(default_factory=available)
 
     def lanes(self, element_bytes: int) -> int:
         """How many elements of this size one vector register holds."""

@@ -39,7 +39,7 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
         model.load_weights(args.weights)
     elif learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
-    request = Request(tuple(args.arch), args.threads or 1, dict(args.size))
+    request = Request(tuple(args.arch), args.threads, dict(args.size))
     size = write_nets(args.output, models, backend, request)
     print(f"{', '.join(m.name for m in models)} for {backend.name} in {time.perf_counter() - start:.2f} s")
     print(f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}")

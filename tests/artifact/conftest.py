@@ -35,10 +35,12 @@ def model_of(text: str, net: str | None = None) -> Model:
     return assemble(load(text), backend_for("cpu"), net, 2).init(1)
 
 
-def write(path: Path, *models: Model, levels: list[str] | None = None, **largest: int) -> Path:
+def write(
+    path: Path, *models: Model, levels: list[str] | None = None, threads: int | None = None, **largest: int
+) -> Path:
     """A file for the best level of this machine, or for these."""
     wanted = tuple(BEST if levels is None else levels)
-    write_nets(path, models, backend_for("cpu"), Request(wanted, 1, largest))
+    write_nets(path, models, backend_for("cpu"), Request(wanted, threads, largest))
     return path
 
 

@@ -87,7 +87,7 @@ def test_the_same_bits(tmp_path: Path, text: str) -> None:
     model = model_of(text)
     loaded = netlang.load(write(tmp_path / "n.netc", model), threads=2)
     assert loaded.inputs == model.inputs and loaded.outputs == model.outputs
-    for batch, length in ((1, 1), (2, 3), (5, 2), (1, 9), (33, 7), (130, 4)):
+    for batch, length in ((1, 1), (0, 3), (2, 3), (5, 2), (1, 9), (33, 7), (130, 4)):
         sizes = {"N": batch, "T": length}
         arrays = given(model, sizes)
         assert same(loaded(**arrays), model(**arrays)), sizes
@@ -277,3 +277,14 @@ def test_a_file_says_what_it_is(small: Small) -> None:
     assert content["source"]["text"] == SMALL and json.dumps(content)
     assert isinstance(netlang.load(path), Loaded) and repr(netlang.load(path)).startswith("<Loaded small(image: f32[N")
     assert set(content["nets"]["small"]["params"]) <= set(model.parameters)
+
+
+def test_work_is_cut_up_for_as_many_threads_as_are_asked_for(small: Small, tmp_path: Path) -> None:
+    """More than this machine has, and fewer; results are the same, and any number of threads may carry it out."""
+    model, path = small
+    image = given(model, {"N": 6})["image"]
+    for threads in (1, 16):
+        place = write(tmp_path / "n.netc", model, threads=threads)
+        assert place.read_bytes() != path.read_bytes()
+        for used in (1, 2, 5):
+            assert same(netlang.load(place, threads=used)(image), model(image))

@@ -21,7 +21,7 @@ MOST_PATHS = 1024
 """Answers that a function may make a difference by, and still be written down with all of them."""
 LARGEST = 1024
 """What is tabulated is tabulated up to this size where nobody says more."""
-_TRIED = (1, 2, 3, 5, 16, 33, 100, 257)
+_TRIED = (0, 1, 2, 3, 5, 16, 33, 100, 257)
 
 
 class Recording:
@@ -93,7 +93,7 @@ class Recording:
 
 
 def _samples(symbols: list[str]) -> Iterator[dict[str, int]]:
-    count = len(_TRIED) if len(symbols) == 1 else 3
+    count = len(_TRIED) if len(symbols) == 1 else 4
     for sizes in product(_TRIED[:count], repeat=len(symbols)):
         yield dict(zip(symbols, sizes, strict=True))
 

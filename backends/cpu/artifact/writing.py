@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from zlib import compress
 
@@ -25,7 +26,7 @@ from netlang.backends.cpu.build import compile_missing
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import LEVELS, Target
-from netlang.backends.cpu.threads import ALONE, WAKE_UP, WORKER, together
+from netlang.backends.cpu.threads import ALONE, WAKE_UP, WORKER, available, together
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.passes.manager import PassManager
 
@@ -40,9 +41,9 @@ def package(nets: Sequence[Deployed], request: Request, options: Options) -> Pac
     ranges = {deployed.net.name: size_ranges(deployed.graph) for deployed in nets}
     levels, members = [], {}
     for name in _levels(request.machines):
-        backend = Cpu(options, LEVELS[name])
+        backend = Cpu(options, replace(LEVELS[name], processors=request.threads or available()))
         programs = {d.net.name: _program(backend, d) for d in nets}
-        linked, places = _linked(list(programs.values()), request.processes, backend.target)
+        linked, places = _linked(list(programs.values()), available(), backend.target)
         for net, program in programs.items():
             symbols = next(d.graph.symbols for d in nets if d.net.name == net)
             found = packed(program, list(symbols), places.__getitem__, constants, request.largest)

@@ -23,7 +23,6 @@ from netlang.backends.cpu.kernels.depthwise import (
 from netlang.backends.cpu.kernels.depthwise_phases import plan_phases
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_kernel import emit_conv
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.depthwise_phases import emit_phases
@@ -165,7 +164,7 @@ def _steps(context: LoweringContext, node: Node, parts: _Parts, problems: Sequen
     ]
     if by_lanes(problems[0], context.target):
         packing = [with_lane_packing(step, plan) for step in packing]
-    slots = available()
+    slots = context.target.processors
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
     results = results_of(context, node, chain)
     numbers: dict[T, Arg] = dict(plan.numbers)

@@ -9,7 +9,6 @@ from netlang.backends.common.choices import Candidate, Pick, cheapest
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
 from netlang.backends.cpu.kernels.conv_tasks import chunks, cut, map_rows, strip_rows
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.conv_table import ConvStructure
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
@@ -76,7 +75,7 @@ def plan_conv(
     numbers |= geometry_numbers(problem, pool)
     if structure.x_blocked:
         numbers |= _blocked_input(problem, numbers, lanes)
-    tasks = cut(problem, pool, structure.tile.rows, groups, vectors * lanes, available())
+    tasks = cut(problem, pool, structure.tile.rows, groups, vectors * lanes, target.processors)
     numbers |= slot_numbers(problem, pool, structure, tasks.rows)
     numbers |= {T.ROWS: tasks.rows, T.ROW_TASKS: tasks.row_tasks}
     return ConvPlan(

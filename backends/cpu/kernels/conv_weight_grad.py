@@ -14,7 +14,6 @@ from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.conv_plan import odd_lines
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.broadcast_tile import BroadcastTile
 from netlang.backends.cpu.tiles.shapes import channel_vectors, most_pixels
 from netlang.backends.cpu.tiles.weight_gradient import emit_sum, emit_weight_gradient
@@ -175,7 +174,7 @@ def tiled_weight_gradient(context: LoweringContext, node: Node) -> list[Step]:
     images: Dim = node.inputs[0].shape[0]
     slack = tile.lanes * tile.lanes * _FLOAT
     sums = context.scratch(lambda s: plan.parts(evaluated(images, s)) * plan.numbers[T.SUMS_PART] + slack)
-    slots = available()
+    slots = context.target.processors
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
     numbers: dict[T, Arg] = dict(plan.numbers)
     numbers |= {

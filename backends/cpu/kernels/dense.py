@@ -82,7 +82,7 @@ def tiled_product(context: LoweringContext, node: Node) -> list[Step]:
         T.A_BATCH: product.a_batch,
         T.HEIGHT: lambda s: _height(product, structure, s),
         T.PANEL_BATCH: lambda s: (
-            _panel_bytes(product, structure, s) // evaluated(product.batch, s) * bool(product.a_batch)
+            _panel_bytes(product, structure, s) // max(1, evaluated(product.batch, s)) * bool(product.a_batch)
         ),
         T.B_BATCH: _packed_batch(product, tile, groups) if tile.w_ordered else product.b_batch,
         T.B_GROUP: product.inner * group_bytes if tile.w_ordered else group_bytes,

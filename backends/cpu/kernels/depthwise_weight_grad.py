@@ -11,7 +11,6 @@ from netlang.backends.cpu.kernels.conv_plan import odd_lines
 from netlang.backends.cpu.kernels.conv_weight_grad import sum_step
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.depthwise_gradient import DepthwiseGradientStructure, emit_depthwise_gradient
 from netlang.backends.cpu.tiles.depthwise_gradient import DepthwiseGradientTable as T
 from netlang.backends.cpu.tiles.lane_strip import LaneSource
@@ -100,7 +99,7 @@ def depthwise_weight_gradient(context: LoweringContext, node: Node) -> list[Step
         return max(1, min(evaluated(images, sizes), -(-_ENOUGH_TASKS // plan[T.VECTORS])))
 
     sums = context.scratch(lambda s: parts(s) * plan[T.SUMS_PART] + lanes * lanes * _FLOAT)
-    slots = available()
+    slots = context.target.processors
     scratch = context.scratch(plan[T.SLOT_BYTES] * slots)
     numbers: dict[T, Arg] = dict(plan)
     numbers |= {

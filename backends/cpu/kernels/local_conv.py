@@ -7,7 +7,6 @@ from netlang.backends.common.steps import Arg, Step
 from netlang.backends.cpu.kernel import native
 from netlang.backends.cpu.kernels.plain_windows import window_numbers
 from netlang.backends.cpu.lower import LoweringContext, lowering
-from netlang.backends.cpu.threads import available
 from netlang.ir.dims import size
 from netlang.ir.graph import Node, Value
 
@@ -23,7 +22,7 @@ def _fits(context: LoweringContext, node: Node) -> bool:
 
 
 def _step(context: LoweringContext, node: Node, maker: str, x: Value, w: Value, y: Value) -> Step:
-    axes, slots = x.rank - 2, available()
+    axes, slots = x.rank - 2, context.target.processors
     kernel, patch = w.shape[x.rank :], size(w.shape[axes + 1 :])
     scratch = context.scratch(patch * (slots * _BLOCK * x.dtype.size))
     head: list[Arg] = [x, w, y, scratch, x.shape[0], x.shape[1], w.shape[axes], slots]

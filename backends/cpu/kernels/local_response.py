@@ -12,7 +12,6 @@ from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.pool import pool_sizes, pool_step
 from netlang.backends.cpu.lower import LoweringContext, lowering
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure
 from netlang.backends.cpu.tiles.pool_tile import pool_tile
@@ -123,13 +122,14 @@ def response_along_pixels(context: LoweringContext, node: Node) -> list[Step]:
     x, out = context.buffer(node.inputs[0]), context.buffer(node.out)
     images, channels, *spatial = node.out.shape
     slot = VECTORS * lanes * _FLOAT
-    scratch = context.scratch(lambda sizes: evaluated(channels, sizes) * slot * available() if gradient else 64)
+    slots = context.target.processors
+    scratch = context.scratch(lambda sizes: evaluated(channels, sizes) * slot * slots if gradient else 64)
     numbers: dict[R, Arg] = {
         R.X: x,
         R.DY: context.buffer(node.inputs[1]) if gradient else x,
         R.OUT: out,
         R.SCRATCH: scratch,
-        R.SLOTS: available(),
+        R.SLOTS: slots,
         R.IMAGES: images,
         R.CHANNELS: channels,
         R.PIXELS: size(spatial),

@@ -11,7 +11,6 @@ from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Scratch, Step
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable as T
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure, emit_pool
 from netlang.backends.cpu.tiles.pool_tile import pool_tile
@@ -103,8 +102,8 @@ def pool_step(
     numbers: dict[T, Arg] = dict.fromkeys(T, 0)
     numbers |= pool_sizes(problem, large, structure.tile.lanes, whole=bool(structure.backward))
     numbers |= {T.WEIGHTS: places[T.X], T.SWITCHES: places[T.OUT]} | places
-    scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * available())
-    numbers |= {T.SCRATCH: scratch, T.SLOTS: available(), T.IMAGES: large.shape[0]}
+    scratch = context.scratch(int(str(numbers[T.SLOT_BYTES])) * context.target.processors)
+    numbers |= {T.SCRATCH: scratch, T.SLOTS: context.target.processors, T.IMAGES: large.shape[0]}
     writes = [places[T.OUT]] + ([places[T.SWITCHES]] if structure.switch and not structure.backward else [])
     buffers = tuple(b for b in (*writes, scratch) if isinstance(b, Value | Scratch))
     args = tuple(numbers[entry] for entry in T if entry is not T.COUNT)

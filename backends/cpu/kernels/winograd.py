@@ -15,7 +15,6 @@ from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_plan import plan_winograd
 from netlang.backends.cpu.kernels.winograd_steps import Places, compute_step, pool_of_map, transform_step
 from netlang.backends.cpu.lower import LoweringContext, lowering
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
 from netlang.ir.graph import Node
 from netlang.ir.types import TensorType
@@ -63,7 +62,7 @@ def _parts(context: LoweringContext, node: Node) -> _Parts | None:
     result = pool.out if pool and within else problem.out
     count, apart = _expected_images(context, chain), None if within else pool
     changing = bool(context.graph.updates)
-    given = Circumstances(result, count, available(), within, apart is not None, changing)
+    given = Circumstances(result, count, context.target.processors, within, apart is not None, changing)
     m = choose(problem, given, context.target, partial(context.pick, "algorithm"))
     return _Parts(chain, problem, result, apart, count, m) if m else None
 

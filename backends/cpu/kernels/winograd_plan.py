@@ -9,7 +9,6 @@ from netlang.backends.common.conv_problem import ConvProblem
 from netlang.backends.cpu.kernels.winograd_choice import NARROW_CHANNELS, most_patches
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, tile_patches, with_chunks, work_of
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, WinogradStructure
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
 
@@ -25,6 +24,7 @@ class WinogradPlan:
     numbers: dict[T, int]
     weight_bytes: int
     work: Work
+    processors: int
 
     def patches(self, images: int) -> int:
         return images * self.numbers[T.DOWN] * self.numbers[T.ACROSS]
@@ -34,7 +34,7 @@ class WinogradPlan:
         if not images:
             return 1
         work = replace(self.work, patches=self.patches(images))
-        return with_chunks(work, self.numbers[T.GROUP_PATCHES], available()).chunks
+        return with_chunks(work, self.numbers[T.GROUP_PATCHES], self.processors).chunks
 
     def tasks(self, images: int) -> int:
         return -(-self.patches(images) // self.numbers[T.GROUP_PATCHES]) * self.chunks(images)
@@ -55,7 +55,7 @@ def plan_winograd(
     step = m // 2 if chain.pool else m
     down, across = (-(-size // step) for size in result)
     work = work_of(problem, result, images, target, m, chain.pool is not None)
-    group = best_cut(work, most_patches(problem), available()).group
+    group = best_cut(work, most_patches(problem), target.processors).group
     structure = _structure(problem, chain, lanes, m, tile_patches(group, work.most), blocked)
     narrow = problem.channels <= NARROW_CHANNELS
     numbers = _sizes(problem, result, lanes) | {
@@ -70,7 +70,8 @@ def plan_winograd(
     else:
         numbers |= {T.WEIGHT_POSITION: position, T.WEIGHT_GROUP: group_bytes}
     numbers[T.BATCH] = 1 if narrow else numbers[T.GROUPS]
-    return WinogradPlan(structure, numbers | _slot(structure, numbers), position * structure.positions, work)
+    whole = numbers | _slot(structure, numbers)
+    return WinogradPlan(structure, whole, position * structure.positions, work, target.processors)
 
 
 def _structure(

@@ -13,7 +13,6 @@ from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels.pool import pool_step
 from netlang.backends.cpu.kernels.winograd_plan import WinogradPlan
 from netlang.backends.cpu.lower import LoweringContext
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.conv_table import ConvTable
 from netlang.backends.cpu.tiles.pool_kernel import PoolStructure
 from netlang.backends.cpu.tiles.pool_tile import pool_tile
@@ -67,7 +66,7 @@ def compute_step(
     """Input transform, products and output transform, of so many images, into `out`: one every `out_image` bytes."""
 
     def slots(sizes: Sizes) -> int:
-        return min(available(), plan.tasks(evaluated(images, sizes)))
+        return max(1, min(context.target.processors, plan.tasks(evaluated(images, sizes))))
 
     scratch = context.scratch(lambda sizes: plan.numbers[T.SLOT_BYTES] * slots(sizes))
     numbers: dict[T, Arg] = dict(plan.numbers)

@@ -10,7 +10,6 @@ from netlang.backends.common.steps import Arg, Step, evaluated
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
-from netlang.backends.cpu.threads import available
 from netlang.backends.cpu.tiles.winograd_gradient import emit_gradient
 from netlang.backends.cpu.tiles.winograd_gradient_sum import emit_gradient_sum
 from netlang.backends.cpu.tiles.winograd_gradient_table import SIZE, VECTORS, GradientStructure
@@ -163,7 +162,7 @@ def winograd_weight_gradient(context: LoweringContext, node: Node) -> list[Step]
     assert problem is not None
     plan = plan_winograd_gradient(problem, m, context.target)
     structure, images = plan.structure, node.inputs[0].shape[0]
-    slots = available()
+    slots = context.target.processors
     line = structure.lanes * _FLOAT
     sums = context.scratch(lambda s: plan.parts(evaluated(images, s)) * plan.numbers[T.SUMS_PART])
     scratch = context.scratch(plan.numbers[T.SLOT_BYTES] * slots)
