@@ -45,7 +45,7 @@ class Executable:
         translation = Translation(context, self._homes, self._steps)
         self._program = translation.program
         code = partial(loader.address, target=context.target)
-        self._runner = Runner(self._program, code, pool(), threads, self._sizes)
+        self._runner = Runner(self._program, code, pool(), threads, partial(_sizes, graph))
         self._prologue = Prologue(context, self._homes, translation.room, self._runner)
         self._prepared: Prepared | None = None
         build([step.kernel for step in (*self._homes.prologue, *self._steps)], threads, context.target)
@@ -110,11 +110,6 @@ class Executable:
         """The steps done once per set of parameters."""
         return self._homes.prologue
 
-    def _sizes(self, shapes: Shapes) -> Sizes:
-        sizes = bind_sizes(self.graph.inputs, shapes)
-        check_sizes(self.graph, sizes)
-        return sizes
-
     def _prepare(self, binding: Binding, params: Mapping[str, Array]) -> None:
         prepared = self._prepared
         if prepared is None or not prepared.fits(params, self._prologue.names):
@@ -123,6 +118,13 @@ class Executable:
             for room, memory in prepared.memory.items():
                 binding.table.place(room, memory.ctypes.data)
             binding.prepared = prepared
+
+
+def _sizes(graph: Graph, shapes: Shapes) -> Sizes:
+    """Of symbolic dims. A method would tie the executable to itself, and its memory would go late."""
+    sizes = bind_sizes(graph.inputs, shapes)
+    check_sizes(graph, sizes)
+    return sizes
 
 
 def called(graph: Graph, homes: Homes, steps: Mapping[Node, Sequence[Step]]) -> list[Step]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +187,21 @@ def test_dump_shows_steps_and_new_kernels(tmp_path: Path, monkeypatch: pytest.Mo
     assert "exp" in once
     assert "add" in each
     assert any("0.123456" in p.read_text() for p in (tmp_path / "kernels").glob("*.ll"))
+
+
+def test_memory_goes_with_the_last_reference() -> None:
+    """Without waiting for the garbage collector: a net's weights, packed, may be hundreds of megabytes."""
+    x, w = np.ones((1, 40), np.float32), np.ones((30, 40), np.float32)
+    values = inputs_like([x])
+    weight = B.param("w", TensorType(DType.F32, w.shape), "weight", ("constant", 0.0))
+    product = B.op("matmul", values[0], weight, transpose_b=True)
+    graph = fuse.run(Graph("g", tuple(values), (weight,), (("y", product),)))
+    gc.disable()
+    try:
+        compiled = Cpu().compile(graph, threads=1)
+        compiled.run(feed_of([x]), {"w": w})
+        left = weakref.ref(compiled)
+        del compiled
+        assert left() is None
+    finally:
+        gc.enable()
