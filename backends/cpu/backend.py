@@ -17,9 +17,9 @@ from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
 from netlang.backends.common.whole import lower_graph
 from netlang.backends.cpu import layout, prologue, remembered
-from netlang.backends.cpu import threads as pool
 from netlang.backends.cpu.executable import Executable, called
 from netlang.backends.cpu.lower import LoweringContext
+from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.translation import Translation
@@ -105,7 +105,7 @@ class Cpu:
 
 
 def _count(threads: int | None) -> int:
-    return int(threads or config.get("NETLANG_THREADS") or pool.available())
+    return int(threads or config.get("NETLANG_THREADS") or available())
 
 
 def lowered(

@@ -11,7 +11,7 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
-from netlang.backends.cpu.threads import available
+from netlang.backends.cpu.processors import available
 from netlang.diagnostics import NetError, did_you_mean
 
 X86, ARM = frozenset({"x86_64", "amd64"}), frozenset({"aarch64", "arm64"})

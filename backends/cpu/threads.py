@@ -20,21 +20,13 @@ import numpy as np
 
 from netlang.backends.cpu import affinity, control
 from netlang.backends.cpu.kernel import Kernel, native
+from netlang.backends.cpu.processors import MOST
 
 Code = Callable[[Any], int]
 """From a kernel to the address of its machine code, which stays where it is."""
 
-MOST = 256
-"""More threads than this are never started."""
-
 _ALONE, _TOGETHER, _WORKER = "void(int64)", "void(int64, int64, int64)", "int64(int64)"
 """Signatures of the walker's entry points."""
-
-
-def available() -> int:
-    """How many processors this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, MOST)
 
 
 ALONE = native("walker", "alone", signature="void(int64)")

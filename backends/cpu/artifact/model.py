@@ -15,10 +15,10 @@ from netlang.backends.cpu.artifact.code import Code, chosen_level, code_of, unpa
 from netlang.backends.cpu.artifact.formulas import Evaluated
 from netlang.backends.cpu.artifact.unpacking import unpacked
 from netlang.backends.cpu.binding import Binding, address_of
+from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import KEPT, Line, Program, Room
 from netlang.backends.cpu.runner import Memory, Runner, Shapes, memory_of
 from netlang.backends.cpu.tables import Home
-from netlang.backends.cpu.threads import available
 from netlang.diagnostics import NetError
 from netlang.runtime.artifact.container import Artifact
 from netlang.runtime.ports import Array, Port, sizes_of

@@ -24,9 +24,10 @@ from netlang.backends.cpu.artifact.ranges import Range, size_ranges
 from netlang.backends.cpu.backend import Cpu
 from netlang.backends.cpu.build import compile_missing
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import LEVELS, Target
-from netlang.backends.cpu.threads import ALONE, WAKE_UP, WORKER, available, together
+from netlang.backends.cpu.threads import ALONE, WAKE_UP, WORKER, together
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.passes.manager import PassManager
 

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 
 import netlang.ops  # noqa: F401
-from netlang.backends.cuda import Cuda
+from netlang.backends.base import Options
+from netlang.backends.cuda import Cuda, toolchain
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.reference import evaluate
 from netlang.ir.graph import Graph
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
 from tests.backends.cuda import needs
-from tests.backends.cuda.family import faults, graphs, kernels
+from tests.backends.cuda.family import graphs, kernels
 from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gradient_graph, losses, small
 
 ARCHITECTURES = ("75", "80", "90", "100")
-COMPILED = ("lenet5", "recurrent", "resnet_cifar", "googlenet")
-"""Of these all kernels are compiled in the tests, in a precision other than float32."""
+LENET = next(case for case in CASES if case.name == "lenet5/../lenet5.net")
+SAMPLED = 4
+"""About so many kernels of a net are compiled in the tests."""
 
 
 def one_of_each() -> list[Case]:
@@ -38,12 +40,15 @@ def test_every_net_and_its_training_have_kernels(number: int) -> None:
 
 
 @needs.compiler
-@pytest.mark.parametrize("family", COMPILED)
 @pytest.mark.parametrize(("arch", "precision"), [("80", "tf32"), ("75", "f16"), ("90a", "bf16")])
-def test_kernels_for_tensor_cores_do_not_spill(family: str, arch: str, precision: str) -> None:
-    number = next(i for i, case in enumerate(CASES) if f"/{family}" in case.name)
-    keys, bad = faults(number, arch, precision)
-    assert keys and not bad
+def test_kernels_for_tensor_cores_do_not_spill(arch: str, precision: str) -> None:
+    """Some of LeNet-5's: large tiles take seconds each to compile."""
+    options = Options(precision=precision)
+    graph = dict(graphs(LENET, options))["inference"]
+    found = {kernel.key: kernel for kernel in kernels(graph, arch, options)}
+    for kernel in list(found.values())[:: max(1, len(found) // SAMPLED)]:
+        made = toolchain.cubin(kernel, arch).resources
+        assert made.stack == made.spills == 0, kernel.key
 
 
 @pytest.mark.parametrize("case", distinct(), ids=lambda case: case.name)
