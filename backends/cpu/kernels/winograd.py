@@ -9,6 +9,7 @@ from netlang.backends.common.chain import Chain, OuterValues, read_chain, result
 from netlang.backends.common.context import storage_bytes
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem, conv_problems, pool_problem
 from netlang.backends.common.steps import At, Step
+from netlang.backends.common.winograd_choice import suitable
 from netlang.backends.cpu.kernels.conv import CONVOLUTIONS, sliceable
 from netlang.backends.cpu.kernels.conv_plan import kernel_fits
 from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
@@ -73,12 +74,6 @@ def _expected_images(context: LoweringContext, chain: Chain) -> int:
     if isinstance(images, int):
         return images
     return context.options.batch or (TRAINED_IMAGES if context.graph.updates else 1)
-
-
-def suitable(problem: ConvProblem) -> bool:
-    """Whether it is a convolution of the kind that Winograd's transforms are for."""
-    plain = problem.stride == problem.dilation == (1, 1) and problem.groups == 1 and not problem.phased
-    return plain and problem.kernel in ((3, 3), (5, 5))
 
 
 def _within(pool: PoolProblem, chain: Chain) -> bool:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import sqrt
 
 from netlang.backends.common.choices import Candidate, Pick, cheapest
 from netlang.backends.common.conv_problem import ConvProblem
+from netlang.backends.common.winograd_choice import ERROR, exact_enough
 from netlang.backends.cpu.kernels.winograd_cost import Work, best_cut, work_of
 from netlang.backends.cpu.target import Target
 from netlang.backends.cpu.tiles.shapes import channel_vectors, pixel_block
 from netlang.backends.cpu.tiles.winograd_table import VECTORS
 
-MOST_ERROR = 5e-5
-"""Relative to the largest result, what a transform's rounding may be expected to cost."""
-ERROR = {(2, 3): 6e-8, (4, 3): 1.1e-6, (2, 5): 8e-7}
-"""Measured for F(m, taps) on 16 to 2048 channels with inputs normal, after a ReLU and all positive: the largest error
-of a layer is at most this times sqrt(input channels). (Of the direct kernel: about 1e-7; F(2, 3) is more exact.)"""
 NARROW_CHANNELS = 512
 """Up to this many input channels the products of one channel group are transformed while they are in the cache."""
 GROUP_PATCHES = {True: 28, False: 56}
@@ -63,11 +58,6 @@ def choose(problem: ConvProblem, given: Circumstances, target: Target, pick: Pic
     names = {f"winograd {m}": m for m in able}
     costs = [Candidate(name, winograd_cost(problem, given, target, m) * _GAIN) for name, m in names.items()]
     return names.get(pick([Candidate("direct", direct_cost(problem, given, target)), *costs]), 0)
-
-
-def exact_enough(problem: ConvProblem, m: int) -> bool:
-    """Whether F(m x m, taps x taps) is expected to round little enough."""
-    return ERROR[m, problem.kernel[0]] * sqrt(problem.channels) <= MOST_ERROR
 
 
 @lru_cache(maxsize=_KNOWN)

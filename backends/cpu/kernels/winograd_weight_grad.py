@@ -7,6 +7,7 @@ from functools import partial
 
 from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.steps import Arg, Step, evaluated
+from netlang.backends.common.winograd_choice import MOST_ERROR
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
@@ -22,8 +23,6 @@ _FLOAT = 4
 _CHANNELS = 8
 """Input channels of the tile of the products where there are 32 registers."""
 _POSITIONS = SIZE * SIZE
-MOST_ERROR = 5e-5
-"""Relative to the largest result, what a transform's rounding may be expected to cost."""
 ERROR = {4: 5e-6, 2: 8e-6}
 """Measured by m on x and dy normal, after a ReLU and all positive, on 1000 to 50000 pixels: the largest error of a
 layer. (Of the direct kernel: about 4e-7.) Channels and pixels do not change it."""

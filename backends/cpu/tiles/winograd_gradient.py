@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from netlang.backends.common.winograd import gradient_axis, input_axis
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Condition, Frame, Number, raw
+from netlang.backends.cpu.tiles.winograd_arithmetic import Vectors
 from netlang.backends.cpu.tiles.winograd_gradient_table import SIZE, VECTORS, GradientStructure
 from netlang.backends.cpu.tiles.winograd_gradient_table import GradientTable as T
 from netlang.backends.cpu.tiles.winograd_patches import PatchSource, PatchTransform
-from netlang.backends.cpu.tiles.winograd_transform import gradient_axis, input_axis
 
 UNROLL = 4
 """Patches at a time in the sum."""
@@ -52,10 +53,10 @@ class GradientKernel:
     def _transform(self, slot: Number, start: Number, stop: Number, low: Number, high: Number) -> None:
         """V of all input channels and U of the groups from `low` to `high`."""
         f, e = self.f, self.e
-        x = PatchTransform(e, f, self._x(slot), partial(input_axis, e), f[T.V_POSITION])
+        x = PatchTransform(e, f, self._x(slot), partial(input_axis, Vectors(e)), f[T.V_POSITION])
         with f.each(0, (f[T.IN_CHANNELS] + (e.lanes - 1)) // e.lanes) as block:
             x.emit(slot + block * f[T.V_BLOCK], block, start, stop, e.line)
-        dy = PatchTransform(e, f, self._dy(slot), partial(gradient_axis, e), f[T.U_POSITION])
+        dy = PatchTransform(e, f, self._dy(slot), partial(gradient_axis, Vectors(e)), f[T.U_POSITION])
         vectors = (f[T.OUT_CHANNELS] + (e.lanes - 1)) // e.lanes
         with f.each(low * VECTORS, (high * VECTORS).at_most(vectors)) as vector:
             group, v = vector // VECTORS - low, vector % VECTORS

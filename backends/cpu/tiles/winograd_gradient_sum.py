@@ -11,13 +11,14 @@ from typing import Any
 
 from llvmlite import ir
 
+from netlang.backends.common.winograd import both_axes, weight_gradient_axis
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Condition, Frame, Number, raw
+from netlang.backends.cpu.tiles.winograd_arithmetic import Vectors
 from netlang.backends.cpu.tiles.winograd_exact import not_finite
 from netlang.backends.cpu.tiles.winograd_gradient_table import SIZE, VECTORS, GradientStructure
 from netlang.backends.cpu.tiles.winograd_gradient_table import GradientSumTable as T
-from netlang.backends.cpu.tiles.winograd_transform import both_axes, weight_gradient_axis
 
 
 class GradientSumKernel:
@@ -64,7 +65,7 @@ class GradientSumKernel:
                 guarded=True,
             )[0]
 
-        axis = partial(weight_gradient_axis, e, self.s.m)
+        axis = partial(weight_gradient_axis, Vectors(e), self.s.m)
         weights = [w for row in both_axes(axis, (SIZE, SIZE), load) for w in row]
         (pointer,) = e.pointers(raw(to))
         for i, weight in enumerate(weights):

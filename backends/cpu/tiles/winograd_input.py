@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from netlang.backends.common.winograd import input_axis
 from netlang.backends.cpu.tiles.emitter import Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number
+from netlang.backends.cpu.tiles.winograd_arithmetic import Vectors
 from netlang.backends.cpu.tiles.winograd_patches import PatchSource, PatchTransform
 from netlang.backends.cpu.tiles.winograd_table import WinogradStructure
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
-from netlang.backends.cpu.tiles.winograd_transform import input_axis
 
 
 def emit_input(e: Emitter, f: Frame, structure: WinogradStructure, slot: Number, first: Number, last: Number) -> None:
@@ -30,6 +31,6 @@ def emit_input(e: Emitter, f: Frame, structure: WinogradStructure, slot: Number,
         step=structure.m,
         blocked=structure.x_blocked,
     )
-    transform = PatchTransform(e, f, source, partial(input_axis, e), f[T.V_POSITION])
+    transform = PatchTransform(e, f, source, partial(input_axis, Vectors(e)), f[T.V_POSITION])
     with f.each(0, (f[T.IN_CHANNELS] + (e.lanes - 1)) // e.lanes) as block:
         transform.emit(slot + block * f[T.V_BLOCK], block, first, last, e.line)

@@ -8,14 +8,15 @@ from functools import partial
 from typing import Any
 
 from netlang.backends.common.epilogue import Epilogue
+from netlang.backends.common.winograd import both_axes, output_axis
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.emitter import Emitter
 from netlang.backends.cpu.tiles.epilogue import apply
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
+from netlang.backends.cpu.tiles.winograd_arithmetic import Vectors
 from netlang.backends.cpu.tiles.winograd_exact import ExactPatch, not_finite
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, WinogradStructure
 from netlang.backends.cpu.tiles.winograd_table import WinogradTable as T
-from netlang.backends.cpu.tiles.winograd_transform import both_axes, output_axis
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class OutputTransform:
         def load(i: int, j: int) -> Any:
             return e.load(products, raw(position * (i * self.s.size + j)))
 
-        y = both_axes(partial(output_axis, e, m), (self.s.size, self.s.size), load)
+        y = both_axes(partial(output_axis, Vectors(e), m), (self.s.size, self.s.size), load)
         y = self._checked(slot, place, y)
         (to,) = e.pointers(raw(out))
         sources = e.pointers(*map(raw, tensors))

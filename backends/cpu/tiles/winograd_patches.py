@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netlang.backends.common.winograd import Axis, both_axes
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Condition, Frame, Number, raw
-from netlang.backends.cpu.tiles.winograd_transform import Axis, both_axes
 
 
 @dataclass(frozen=True)

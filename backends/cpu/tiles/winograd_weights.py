@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from netlang.backends.common.winograd import both_axes, weight_axis
 from netlang.backends.cpu.tiles import moving
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
 from netlang.backends.cpu.tiles.numbers import Frame, Number, raw
+from netlang.backends.cpu.tiles.winograd_arithmetic import Vectors
 from netlang.backends.cpu.tiles.winograd_table import VECTORS, TransformStructure
 from netlang.backends.cpu.tiles.winograd_table import TransformTable as T
-from netlang.backends.cpu.tiles.winograd_transform import both_axes, weight_axis
 
 
 class WeightKernel:
@@ -45,7 +46,7 @@ class WeightKernel:
             return e.gather(raw(place), step, mask)
 
         at = f[T.PACKED] + group * f[T.WEIGHT_GROUP] + channel * (VECTORS * e.line) + v * e.line
-        for row in both_axes(partial(weight_axis, e, size), (taps, taps), load):
+        for row in both_axes(partial(weight_axis, Vectors(e), size), (taps, taps), load):
             for value in row:
                 e.store(value, *e.pointers(raw(at)))
                 at = at + f[T.WEIGHT_POSITION]

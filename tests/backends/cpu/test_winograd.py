@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from netlang.backends.base import Array, Options
 from netlang.backends.common.conv_problem import ConvProblem
+from netlang.backends.common.winograd_choice import ERROR
 from netlang.backends.cpu import Cpu, layout
 from netlang.backends.cpu.compile import compile_kernel
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.kernels import winograd
-from netlang.backends.cpu.kernels.winograd_choice import ERROR, Circumstances, choose
+from netlang.backends.cpu.kernels.winograd_choice import Circumstances, choose
 from netlang.backends.cpu.kernels.winograd_cost import best_cut, work_of
 from netlang.backends.cpu.profile import kernel_text
 from netlang.backends.cpu.target import host
