@@ -56,7 +56,7 @@ NUMBERS = st.lists(st.integers(-99, 99), min_size=11, max_size=11)
 
 
 @pytest.mark.parametrize(("m", "taps"), TRANSFORMS)
-@settings(max_examples=20, derandomize=True)
+@settings(max_examples=20, derandomize=True, deadline=None)
 @given(numbers=NUMBERS)
 def test_results_are_those_of_the_convolution(m: int, taps: int, numbers: list[int]) -> None:
     size = m + taps - 1
@@ -66,7 +66,7 @@ def test_results_are_those_of_the_convolution(m: int, taps: int, numbers: list[i
 
 
 @pytest.mark.parametrize(("m", "taps"), [(4, 3), (2, 5)])
-@settings(max_examples=20, derandomize=True)
+@settings(max_examples=20, derandomize=True, deadline=None)
 @given(numbers=NUMBERS)
 def test_gradients_by_the_weights(m: int, taps: int, numbers: list[int]) -> None:
     d, dy = list(map(Fraction, numbers[:6])), list(map(Fraction, numbers[-m:]))
