@@ -7,7 +7,7 @@ A `kind` names what is chosen; a node may choose several kinds. Whatever is pick
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -74,13 +74,13 @@ class Remembered(Choices):
 
 @dataclass
 class Trial(Remembered):
-    """For all choices of one `kind` the candidate of some `rank` is taken, or the best one where there are fewer.
+    """For all choices of these `kinds` the candidate of some `rank` is taken, or the best one where there are fewer.
 
     offers    by problem, the candidates that are worth a measurement
     owners    by problem, the nodes that offered them
     """
 
-    kind: str = ""
+    kinds: Collection[str] = ()
     rank: int = 0
     offers: dict[str, list[str]] = field(default_factory=dict)
     owners: dict[str, set[Node]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Trial(Remembered):
     def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
         usual = super().pick(graph, node, kind, candidates)
         near = near_best(candidates)
-        if kind != self.kind or len(near) < 2:
+        if kind not in self.kinds or len(near) < 2:
             return usual
         problem = self.problem(graph, node, kind)
         self.offers[problem] = near

@@ -15,6 +15,7 @@ from netlang.backends.common.homes import find_homes
 from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
+from netlang.backends.common.tune import Tuner
 from netlang.backends.common.whole import lower_graph
 from netlang.backends.cpu import layout, prologue, remembered
 from netlang.backends.cpu.executable import Executable, called
@@ -23,7 +24,7 @@ from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.translation import Translation
-from netlang.backends.cpu.tune import tune
+from netlang.backends.cpu.tune import METHOD
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
@@ -92,16 +93,16 @@ class Cpu:
             context, steps = lowered(graph, self.target, self.options, trial)
             return Executable(graph, context, steps, count)
 
-        return tune(make, inputs, params, count, seconds, report)
+        return Tuner(METHOD, make, inputs, params, remembered.choices(count), report).tune(seconds)
 
     def remembered(self, threads: int | None = None) -> tuple[int, Path]:
         """How many choices compilations go by, and the file where choices are kept."""
         count = _count(threads)
-        return len(self._choices(count).table), remembered.place(count)
+        return len(self._choices(count).table), remembered.choices(count).place
 
     def _choices(self, threads: int) -> Remembered:
         ignored = self.options.deterministic or not config.get("NETLANG_TUNED")
-        return Remembered({} if ignored else remembered.table(remembered.load(threads)))
+        return Remembered({} if ignored else remembered.choices(threads).table())
 
 
 def _count(threads: int | None) -> int:

@@ -19,7 +19,7 @@ from netlang.backends.cpu import Cpu
 from netlang.backends.cpu.backend import lowered
 from netlang.backends.cpu.executable import Executable
 from netlang.backends.cpu.target import host
-from netlang.backends.cpu.tune import KINDS
+from netlang.backends.cpu.tune import METHOD
 from netlang.backends.reference import Reference
 from netlang.frontend import load
 from netlang.ir.graph import Graph
@@ -71,9 +71,9 @@ def test_every_candidate_computes_the_same(name: str) -> None:
     wanted_params = initial_params(graph)
     wanted = Reference().compile(graph).run(inputs, wanted_params)
     offered = 0
-    for kind in KINDS:
+    for kinds in METHOD.kinds:
         for rank in range(MOST):
-            trial = Trial({}, kind=kind, rank=rank)
+            trial = Trial({}, kinds=kinds, rank=rank)
             context, steps = lowered(graph, host(), choices=trial)
             if rank and not any(len(names) > rank for names in trial.offers.values()):
                 continue
@@ -81,9 +81,9 @@ def test_every_candidate_computes_the_same(name: str) -> None:
             params = initial_params(graph)
             got = Executable(graph, context, steps, 2).run(inputs, params)
             for output, expected in wanted.items():
-                assert_close(got[output], expected, f"{kind} {rank}: {output}", 1e-3)
+                assert_close(got[output], expected, f"{kinds} {rank}: {output}", 1e-3)
             for param, expected in wanted_params.items():
-                assert_close(params[param], expected, f"{kind} {rank}: {param}", 1e-3)
+                assert_close(params[param], expected, f"{kinds} {rank}: {param}", 1e-3)
     assert offered > 3
 
 
@@ -96,7 +96,7 @@ def test_the_model_takes_the_cheapest_and_the_first_of_several() -> None:
 
 def test_what_is_remembered_goes_before_the_model() -> None:
     graph = nets()["odd"]
-    trial = Trial({}, kind="tile")
+    trial = Trial({}, kinds=("tile",))
     lowered(graph, host(), choices=trial)
     problem, names = next(iter(trial.offers.items()))
     node = next(iter(trial.owners[problem]))
@@ -126,7 +126,7 @@ def test_problems_are_named_by_what_is_to_be_done() -> None:
 
 
 def test_a_choice_of_one_is_none() -> None:
-    trial = Trial({}, kind="rows")
+    trial = Trial({}, kinds=("rows",))
     graph = nets()["rows"]
     node = graph.outputs[0][1].node
     assert trial.pick(graph, node, "rows", [Candidate("only", 1.0)]) == "only"

@@ -11,8 +11,8 @@ import pytest
 
 import netlang
 from netlang.backends.base import Options, Tunable
+from netlang.backends.common.tune import LEAST_ROUNDS, MOST_ROUNDS, Samples, Times, compare, decide
 from netlang.backends.cpu import Cpu, remembered
-from netlang.backends.cpu.tune import LEAST_ROUNDS, MOST_ROUNDS, Samples, Times, compare, decide
 from netlang.cli import main
 from netlang.diagnostics import NetError
 from netlang.driver import tune_net
@@ -60,7 +60,7 @@ def test_variants_take_turns_until_the_time_is_over() -> None:
     machine = Machine(lambda r: {"a": 2.0 + (r == 1), "b": 1.0}, lambda r: {"a": 4.0 - (r == 2)})
     samples, whole, told = run(machine, 40.0)
     assert whole and samples.rounds == 6 and machine.calls == 12
-    assert samples.best == {"a": [2.0, 3.0], "b": [1.0, float("inf")]}
+    assert samples.times == {"a": [[2, 3, 2, 2, 2, 2], [4, 4, 3, 4, 4, 4]], "b": [[1.0] * 6, []]}
     assert told == sorted(told) and told[-1] == 1.0
 
 
@@ -72,14 +72,14 @@ def test_there_are_a_few_rounds_and_not_too_many(seconds: float, rounds: int) ->
 def test_an_interrupt_keeps_whole_rounds() -> None:
     machine = Machine(lambda r: {"a": 5.0 - r}, lambda r: {"a": 1.0 + r}, interrupted_after=7)
     samples, whole, _ = run(machine, 1e9)
-    assert not whole and samples.rounds == 3 and samples.best == {"a": [3.0, 1.0]}
+    assert not whole and samples.rounds == 3 and samples.times == {"a": [[5.0, 4.0, 3.0], [1.0, 2.0, 3.0]]}
 
 
 def test_only_what_is_clearly_faster_replaces_the_models_choice() -> None:
     offers = {"p": ["usual", "other", "third"], "q": ["usual", "other"]}
     samples = Samples()
     samples.add([{"p": 1.0, "q": 1.0}, {"p": 0.99, "q": 0.9}, {"p": 1.5}])
-    found = decide(offers, samples, {"p": "conv1", "q": "conv2"})
+    found = decide(offers, samples, {"p": "conv1", "q": "conv2"}, min)
     assert {k: v["choice"] for k, v in found.items()} == {"p": "usual", "q": "other"}
     assert found["p"]["seconds"] == {"usual": 1.0, "other": 0.99, "third": 1.5}
     assert found["q"] == {"choice": "other", "layer": "conv2", "seconds": {"usual": 1.0, "other": 0.9}}
@@ -96,13 +96,13 @@ def test_a_net_is_tuned_and_later_compilations_go_by_it() -> None:
     assert backend.remembered(1) == (len(tuning.layers), tuning.place)
     assert backend.remembered(2)[0] == 0
 
-    entries = remembered.load(1)
+    entries = remembered.choices(1).load()
     problem = next(p for p, e in entries.items() if p.startswith("tile") and e["layer"] == "conv2")
     for wanted in entries[problem]["seconds"]:
-        remembered.save(1, {problem: {**entries[problem], "choice": wanted}})
+        remembered.choices(1).save({problem: {**entries[problem], "choice": wanted}})
         rows, columns = wanted.split("x")
         assert f"rows={rows}, columns={columns}," in kernels()
-    assert len(remembered.load(1)) == len(entries)
+    assert len(remembered.choices(1).load()) == len(entries)
 
 
 def kernels(options: Options | None = None) -> str:
@@ -114,9 +114,9 @@ def kernels(options: Options | None = None) -> str:
 def test_choices_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = kernels()
     tune_net(load(NET).net, inference_pipeline(), Cpu(), {"N": 1}, 1, 0.01)
-    entries = remembered.load(1)
+    entries = remembered.choices(1).load()
     other = {p: {**e, "choice": list(e["seconds"])[-1]} for p, e in entries.items()}
-    remembered.save(1, other)
+    remembered.choices(1).save(other)
     assert kernels() != usual
     assert kernels(Options(deterministic=True)) == usual
     monkeypatch.setenv("NETLANG_TUNED", "0")
@@ -135,23 +135,23 @@ def test_choices_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_file_that_cannot_be_trusted_is_ignored(text: str, why: str) -> None:
-    place = remembered.save(1, {"tile x": {"choice": "1x2"}})
-    assert remembered.table(remembered.load(1)) == {"tile x": "1x2"}
+    place = remembered.choices(1).save({"tile x": {"choice": "1x2"}})
+    assert remembered.choices(1).table() == {"tile x": "1x2"}
     place.write_text(text)
     with pytest.warns(UserWarning, match=why):
-        assert remembered.load(1) == {}
+        assert remembered.choices(1).load() == {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        remembered.save(1, {"tile y": {"choice": "1x3"}})
-    assert remembered.table(remembered.load(1)) == {"tile y": "1x3"}
+        remembered.choices(1).save({"tile y": {"choice": "1x3"}})
+    assert remembered.choices(1).table() == {"tile y": "1x3"}
 
 
 @pytest.mark.parametrize("choices", [[], {"tile x": "1x2"}, {"tile x": {"choice": 3}}, {"tile x": {}}])
 def test_entries_of_another_form_are_ignored(choices: object) -> None:
-    place = remembered.save(1, {})
+    place = remembered.choices(1).save({})
     place.write_text(json.dumps({**json.loads(place.read_text()), "choices": choices}))
     with pytest.warns(UserWarning, match="damaged"):
-        assert remembered.load(1) == {}
+        assert remembered.choices(1).load() == {}
 
 
 def test_measuring_and_the_option_deterministic_exclude_each_other() -> None:
@@ -191,7 +191,7 @@ def test_env_tells_where_choices_are(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setenv("NETLANG_THREADS", "1")
     assert main(["env"]) == 0
     assert "nothing; see netc compile --tune" in capsys.readouterr().out
-    remembered.save(1, {"tile x": {"choice": "1x2"}})
+    remembered.choices(1).save({"tile x": {"choice": "1x2"}})
     assert main(["env"]) == 0
     assert "1 choices in " in capsys.readouterr().out
     monkeypatch.setenv("NETLANG_THREADS", "many")
