@@ -3,6 +3,7 @@
     block = context.pick("tile", [Candidate("1x14", 1.02), Candidate("2x7", 1.10)])
 
 A `kind` names what is chosen; a node may choose several kinds. Whatever is picked computes the same, in another way.
+Where a choice waits until sizes are known, these are given too: what is measured for some sizes says nothing of others.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import MappingProxyType
 
+from netlang.backends.common.numbers import Sizes
 from netlang.ir.graph import Graph, Node
 from netlang.ir.text import print_graph
 
+NO_SIZES: Sizes = MappingProxyType({})
 NEAR = 2.0
 """Candidates that are estimated to cost more than so many times the cheapest are not worth a measurement."""
 MOST = 4
@@ -45,7 +49,9 @@ def near_best(candidates: Sequence[Candidate]) -> list[str]:
 class Choices:
     """The model of costs decides."""
 
-    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
+    def pick(
+        self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate], sizes: Sizes = NO_SIZES
+    ) -> str:
         """The name of the candidate to take for a node of a graph."""
         return cheapest(candidates)
 
@@ -57,19 +63,21 @@ class Remembered(Choices):
     table: Mapping[str, str]
     _names: dict[Node, str] = field(default_factory=dict)
 
-    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
+    def pick(
+        self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate], sizes: Sizes = NO_SIZES
+    ) -> str:
         if self.table and len(candidates) > 1:
-            found = self.table.get(self.problem(graph, node, kind))
+            found = self.table.get(self.problem(graph, node, kind, sizes))
             if any(c.name == found for c in candidates):
                 assert found is not None
                 return found
         return cheapest(candidates)
 
-    def problem(self, graph: Graph, node: Node, kind: str) -> str:
+    def problem(self, graph: Graph, node: Node, kind: str, sizes: Sizes = NO_SIZES) -> str:
         """The same for all nodes that do the same work."""
         if node not in self._names:
             self._names[node] = problem_name(graph, node)
-        return f"{kind} {self._names[node]}"
+        return " ".join([kind, self._names[node], *(f"{name}={sizes[name]}" for name in sorted(sizes))])
 
 
 @dataclass
@@ -85,12 +93,14 @@ class Trial(Remembered):
     offers: dict[str, list[str]] = field(default_factory=dict)
     owners: dict[str, set[Node]] = field(default_factory=dict)
 
-    def pick(self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate]) -> str:
-        usual = super().pick(graph, node, kind, candidates)
+    def pick(
+        self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate], sizes: Sizes = NO_SIZES
+    ) -> str:
+        usual = super().pick(graph, node, kind, candidates, sizes)
         near = near_best(candidates)
         if kind not in self.kinds or len(near) < 2:
             return usual
-        problem = self.problem(graph, node, kind)
+        problem = self.problem(graph, node, kind, sizes)
         self.offers[problem] = near
         self.owners.setdefault(problem, set()).add(node)
         return near[self.rank] if self.rank < len(near) else near[0]

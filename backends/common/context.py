@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from netlang import config
 from netlang.backends.base import Options
-from netlang.backends.common.choices import Candidate, Choices, cheapest
-from netlang.backends.common.steps import Buffer, Number, Place, Scratch, Step
+from netlang.backends.common.choices import NO_SIZES, Candidate, Choices, cheapest
+from netlang.backends.common.steps import Buffer, Number, Place, Scratch, Sizes, Step
 from netlang.ir.dims import Dim, Shape, size
 from netlang.ir.graph import Graph, Node, Value, topological
 from netlang.ir.types import TensorType
@@ -56,11 +56,14 @@ class Context(ABC):
     options: Options = field(default_factory=Options)
     choices: Choices = field(default_factory=Choices)
 
-    def pick(self, kind: str, candidates: Sequence[Candidate]) -> str:
-        """The candidate to take for the node being lowered: see `choices`."""
-        if self.owner is None:
+    def pick(
+        self, kind: str, candidates: Sequence[Candidate], node: Node | None = None, sizes: Sizes = NO_SIZES
+    ) -> str:
+        """The candidate to take for the node being lowered, or later for a node when sizes are known: see `choices`."""
+        node = node or self.owner
+        if node is None:
             return cheapest(candidates)
-        return self.choices.pick(self.graph, self.owner, kind, candidates)
+        return self.choices.pick(self.graph, node, kind, candidates, sizes)
 
     @property
     def exact(self) -> bool:

@@ -108,6 +108,9 @@ def test_what_is_remembered_goes_before_the_model() -> None:
     assert picked({}) == picked({"tile elsewhere": names[1]}) == Choices().pick(graph, node, "tile", candidates)
     assert picked({problem: names[1]}) == names[1]
     assert picked({problem: "something else"}) == names[0]
+    sized = Remembered({f"{problem} N=2 T=3": names[1]})
+    assert sized.pick(graph, node, "tile", candidates, {"T": 3, "N": 2}) == names[1]
+    assert sized.pick(graph, node, "tile", candidates, {"T": 3, "N": 4}) == names[0]
     steps = lowered(graph, host(), choices=Remembered({problem: names[1]}))[1]
     keys = [step.kernel.key for own in steps.values() for step in own]
     rows, columns = names[1].split("x")
