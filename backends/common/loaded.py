@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from netlang.diagnostics import NetError, did_you_mean
+from netlang.ir.reserved import RNG
 from netlang.runtime.artifact.container import Artifact
-from netlang.runtime.artifact.signature import RNG, Signature, parameters
+from netlang.runtime.artifact.signature import Signature, parameters
 from netlang.runtime.ports import (
     Array,
     Port,

@@ -14,7 +14,7 @@ from netlang.cli.output import table
 from netlang.diagnostics import NetError
 from netlang.driver import BACKENDS, backend_for, gpus_found
 
-_LIBRARIES = ("numpy", "numba", "llvmlite", "lark", "safetensors", "ml-dtypes", "pillow", "scikit-learn")
+_LIBRARIES = ("numpy", "numba", "llvmlite", "lark", "ml-dtypes", "pillow", "scikit-learn")
 
 
 def add_verbs(verbs: Verbs) -> None:

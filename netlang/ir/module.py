@@ -17,23 +17,11 @@ from hashlib import sha256
 from typing import Any
 
 from netlang.diagnostics import Diagnostic, Source, Span
+from netlang.ir.call import Call as Call
 from netlang.ir.graph import Graph, Value
-
-RNG = "$rng"
-LEARNING_RATE = "$lr"
-LOSS = "loss"
-
-
-@dataclass(frozen=True)
-class Call:
-    """A named thing with its arguments, all of them, defaults included: `sgd(lr = 0.05, momentum = 0.9, ...)`."""
-
-    name: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    span: Span | None = None
-
-    def __getitem__(self, key: str) -> Any:
-        return self.args[key]
+from netlang.ir.reserved import LEARNING_RATE as LEARNING_RATE
+from netlang.ir.reserved import LOSS as LOSS
+from netlang.ir.reserved import RNG as RNG
 
 
 @dataclass(frozen=True)

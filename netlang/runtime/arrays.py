@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from netlang.ir.graph import Value
 from netlang.ir.types import TensorType
-from netlang.memory import machine_memory
+from netlang.runtime.aligned import ALIGNMENT as ALIGNMENT
+from netlang.runtime.aligned import aligned_zeros as aligned_zeros
 from netlang.runtime.ports import Port, arguments, converted, sizes_of
 
 Array = NDArray[Any]
-
-ALIGNMENT = 64
-"""Bytes: a cache line, and the widest SIMD register."""
-
-
-def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A zeroed C-contiguous array whose data starts at a multiple of 64 bytes. Raises MemoryError."""
-    size = prod(shape) * dtype.itemsize
-    # Linux promises more than there is, and ends the process when it is used.
-    if size > machine_memory():
-        raise MemoryError(size)
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def as_array(value: Any, type: TensorType, what: str, adopt: Callable[[Any], Any] | None = None) -> Array:

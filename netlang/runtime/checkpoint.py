@@ -14,7 +14,7 @@ from netlang.diagnostics import NetError
 from netlang.ir.graph import Value
 from netlang.runtime import weights
 from netlang.runtime.parameters import Store
-from netlang.runtime.weights import CHECKPOINT_ENTRY as ENTRY
+from netlang.runtime.tensor_file import CHECKPOINT_ENTRY as ENTRY
 
 FORMAT = 2
 

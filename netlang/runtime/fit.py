@@ -21,6 +21,7 @@ from netlang.runtime.interruption import noted
 from netlang.runtime.metrics import Means, as_cost
 from netlang.runtime.parameters import Store
 from netlang.runtime.schedules import Watch
+from netlang.runtime.stepping import counted, watched
 
 if TYPE_CHECKING:
     from netlang.runtime.model import Training
@@ -111,18 +112,6 @@ class Place:
             stopped=bool(found["stopped"]),
             record=dict(found["record"]),
         )
-
-
-def watched(found: Mapping[str, Any]) -> Watch:
-    """The watch that `asdict` gave. Raises KeyError, TypeError or ValueError for anything else."""
-    return Watch(float(found["best"]), counted(found["bad"]))
-
-
-def counted(value: Any) -> int:
-    """A whole number from 0 on, as a checkpoint holds it. Raises ValueError for anything else."""
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(f"{value!r} is no count")
-    return value
 
 
 def fit(trainer: Training, data: Fitted, options: Options, progress: Progress) -> Record:

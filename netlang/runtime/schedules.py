@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import cos, floor, inf, pi
 
-from netlang.ir.module import Call
+from netlang.ir.call import Call
 
 Rate = Callable[[Call, float, float], float]
 """(schedule, base rate, epochs done so far) -> rate."""

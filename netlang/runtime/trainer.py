@@ -10,7 +10,7 @@ import numpy as np
 
 from netlang.diagnostics import Diagnostic, NetError
 from netlang.ir.graph import Graph, Value
-from netlang.ir.module import LEARNING_RATE, LOSS, RNG, Call, TrainSpec
+from netlang.ir.module import LOSS, RNG, Call, TrainSpec
 from netlang.runtime import nonfinite
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name
 from netlang.runtime.augment import EpochAugmentation, for_evaluation
@@ -20,11 +20,12 @@ from netlang.runtime.data.dataset import Columns, Dataset, Fitted, batches
 from netlang.runtime.data.fitting import fit_to, from_arrays, wanted_image, wanted_length
 from netlang.runtime.data.sources import load as load_source
 from netlang.runtime.family import Family
-from netlang.runtime.fit import Options, Progress, counted, fit, watched
+from netlang.runtime.fit import Options, Progress, fit
 from netlang.runtime.metrics import Means
 from netlang.runtime.nonfinite import Replay
-from netlang.runtime.parameters import checked_seed, initialise, settle
+from netlang.runtime.parameters import initialise, settle
 from netlang.runtime.schedules import Schedule
+from netlang.runtime.stepping import Stepping, check_samples
 
 Data = str | Dataset | Fitted | Mapping[str, Array]
 """What `evaluate` and `fit` accept: a source as on the command line, a data set (made to suit the inputs already, or
@@ -60,40 +61,30 @@ class Programs:
     source: str
 
 
-class Trainer:
+class Trainer(Stepping):
     """Trains the weights of a model in place. Made by `Model.trainer`.
 
     step = model.trainer(seed=0)
     loss = step(image=x, label=y)
 
-    Attributes: `steps` taken so far; `epoch`, which schedules go by (`fit` advances it; a loop of one's own calls
-    `next_epoch`); `values`, the loss and metrics of the last step.
+    Attributes: see `Stepping`. `fit` advances the epoch; a loop of one's own calls `next_epoch`.
     """
 
     def __init__(self, programs: Programs, family: Family, seed: int) -> None:
         self.programs = programs
         self.spec = programs.spec
         self.family = family
-        self.seed = checked_seed(seed)
-        self.steps = 0
-        self.epoch = 0.0
-        self.values: dict[str, float] = {}
+        schedule = Schedule(self.spec.schedule, float(self.spec.optimizer["lr"]))
+        super().__init__(seed, schedule, any(v.node.name == RNG for v in programs.graph.inputs))
         if not family.ready:
             family.init(self.seed)
         named = {p.node.name: p for g in (programs.net, programs.graph, self.spec.evaluation) for p in g.params}
         self.store = family.store(named.values(), self.spec.names)
         self._private = [p for p in named.values() if p.node.name not in self.store]
         initialise(self._private, seed, self.store)
-        self.schedule = Schedule(self.spec.schedule, float(self.spec.optimizer["lr"]))
         self.inputs = tuple(v for v in programs.graph.inputs if not v.node.name.startswith("$"))
         self.bounds = index_bounds(self.spec.graph)
-        self._draws = any(v.node.name == RNG for v in programs.graph.inputs)
         self._evaluation_inputs = {v.node.name for v in self.spec.evaluation.inputs}
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next step, as the schedule has it."""
-        return self.schedule.rate(self.epoch)
 
     def __call__(self, *args: Any, **named: Any) -> float:
         """One step on a batch of any size: forward, backward, update. Returns the loss.
@@ -103,10 +94,7 @@ class Trainer:
         """
         given = by_name(self.inputs, args, named, "the trainer")
         arrays = {v.node.name: as_array(given[v.node.name], v.type, f"input '{v.node.name}'") for v in self.inputs}
-        sizes = bind_sizes(self.inputs, {n: a.shape for n, a in arrays.items()})
-        for symbol, size in sizes.items():
-            if not size:
-                raise NetError(f"there is nothing to train on: {symbol} is 0")
+        check_samples(bind_sizes(self.inputs, {n: a.shape for n, a in arrays.items()}))
         check_bounds(self.bounds, arrays)
         return self.step(arrays)
 
@@ -126,13 +114,6 @@ class Trainer:
             raise NetError(self._explained(arrays))
         self.steps += 1
         return loss
-
-    def fed(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """All inputs of the compiled step: these arrays, the learning rate and the key of its random numbers."""
-        found = {**arrays, LEARNING_RATE: np.array(self.learning_rate, np.float32)}
-        if self._draws:
-            found[RNG] = np.array((self.seed, self.steps), np.int64)
-        return found
 
     # ---- what `fit` asks of a training
 
@@ -181,18 +162,6 @@ class Trainer:
         """Means over the held-out samples, if there are any."""
         return self.measure(data.test, batch) if len(data.test) else {}
 
-    def progress(self) -> dict[str, Any]:
-        """All of the state besides arrays, for a checkpoint."""
-        watch = self.schedule.watch
-        return {"steps": self.steps, "scale": self.schedule.scale, "plateau": {"best": watch.best, "bad": watch.bad}}
-
-    def go_on(self, progress: Mapping[str, Any], epoch: int) -> None:
-        """Put back what `progress` gave, after so many epochs. Raises KeyError, TypeError or ValueError for anything
-        else."""
-        steps, scale, watch = counted(progress["steps"]), float(progress["scale"]), watched(progress["plateau"])
-        self.steps, self.epoch = steps, float(epoch)
-        self.schedule.scale, self.schedule.watch = scale, watch
-
     def private(self) -> dict[str, tuple[Value, Array]]:
         """What it keeps besides the weights of the nets: the optimiser's state, layers of the `train` section alone."""
         return {p.node.name: (p, self.store[p.node.name]) for p in self._private}
@@ -201,12 +170,6 @@ class Trainer:
         """Generate all code now, rather than at the first step and the first evaluation."""
         self.programs.step.build()
         self.programs.evaluation.build()
-
-    def next_epoch(self, loss: float | None = None) -> None:
-        """Tell the schedule that an epoch is over; `loss` is what a plateau schedule watches."""
-        self.epoch = float(int(self.epoch) + 1)
-        if loss is not None:
-            self.schedule.epoch_ended(loss)
 
     def evaluate(self, data: Data, batch: int | None = None) -> dict[str, float]:
         """Mean loss and metrics in evaluation mode: of the held-out samples of a data set, or of all given arrays."""

@@ -11,7 +11,8 @@ from netlang.ir.graph import Value
 from netlang.ir.module import LOSS, Alternation, Call, Module, TrainSpec
 from netlang.runtime.arrays import Array
 from netlang.runtime.data.dataset import Fitted
-from netlang.runtime.fit import Options, Progress, counted, fit
+from netlang.runtime.fit import Options, Progress, fit
+from netlang.runtime.stepping import counted
 from netlang.runtime.trainer import Data, Trainer
 
 

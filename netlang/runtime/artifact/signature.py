@@ -21,9 +21,6 @@ from netlang.diagnostics import NetError
 from netlang.ir.dims import Dim, Floor, Shape, Sym
 from netlang.runtime.ports import Array, Port, dtype_of
 
-RNG = "$rng"
-"""The input by which random nodes draw: the runtime supplies it."""
-
 
 @dataclass(eq=False, repr=False)
 class Signature:
