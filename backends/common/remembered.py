@@ -35,7 +35,7 @@ class ChoiceFile:
     def place(self) -> Path:
         """Where they are kept; the file need not be there."""
         name = sha256(json.dumps(self.machine, sort_keys=True).encode()).hexdigest()[:16]
-        return config.cache_dir() / "tuned" / f"{name}.json"
+        return _folder() / f"{name}.json"
 
     def load(self) -> dict[str, Entry]:
         """What is remembered, by problem; nothing where there is no file, or none that can be trusted."""
@@ -79,9 +79,18 @@ class ChoiceFile:
         return path
 
 
+def any_kept() -> bool:
+    """Whether anything may be remembered at all: to find out for which machine takes longer."""
+    return _folder().is_dir()
+
+
 def table(entries: Mapping[str, Entry]) -> dict[str, str]:
     """The choice by problem."""
     return {problem: entry["choice"] for problem, entry in entries.items()}
+
+
+def _folder() -> Path:
+    return config.cache_dir() / "tuned"
 
 
 def _is_entry(entry: Any) -> bool:

@@ -8,14 +8,14 @@ depend on others are measured after these: a tile is only worth measuring for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
 
-from netlang.backends.base import Array, Report, StepTime, TunedLayer, Tuning
+from netlang.backends.base import Report, TunedLayer, Tuning
 from netlang.backends.common.choices import Trial
 from netlang.backends.common.remembered import ChoiceFile, Entry, table
+from netlang.diagnostics import NetError
 from netlang.ir.graph import Node
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 40
@@ -27,16 +27,13 @@ Times = Mapping[str, float]
 Typical = Callable[[Sequence[float]], float]
 
 
-class Timed(Protocol):
-    """A compiled graph whose steps can be timed."""
-
-    def profile(self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int) -> list[StepTime]:
-        """The times of every step in so many calls."""
-        ...
-
-
-Make = Callable[[Trial], Timed | None]
-"""Compiles a variant, and has it choose; None for one that must not be used."""
+NodeTimes = Mapping[Node, Sequence[float]]
+Timed = Callable[[int], NodeTimes]
+"""So many calls of a compiled graph: for every node its seconds in each."""
+Make = Callable[[Trial], Timed]
+"""Compiles a variant, and has it choose."""
+Check = Callable[[Mapping[str, str], Collection[Node]], Collection[Node]]
+"""(choice by problem, nodes) -> those of the nodes that compute something else by these choices than by the usual."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +102,13 @@ def decide(
 
 @dataclass(frozen=True)
 class Tuner:
-    """What a measurement is about: how it is done, of what, with which arrays, and where the outcome is kept."""
+    """What a measurement is about: how it is done, of what, where the outcome is kept, and who is told of it."""
 
     method: Method
     make: Make
-    inputs: Mapping[str, Array]
-    params: Mapping[str, Array]
     file: ChoiceFile
     report: Report
+    check: Check = lambda table, nodes: ()
 
     def tune(self, seconds: float) -> Tuning:
         """Measure for about so many seconds after compiling, and remember."""
@@ -121,12 +117,11 @@ class Tuner:
         for kinds in self.method.kinds:
             try:
                 variants = self._variants(kinds, table(entries))
+                if len(variants) > 1:
+                    found, whole = self._measured(kinds, variants, seconds / len(self.method.kinds))
+                    entries |= self._checked(found, variants[0][0].owners)
             except KeyboardInterrupt:
                 whole = False
-                break
-            if len(variants) > 1:
-                found, whole = self._measured(kinds, variants, seconds / len(self.method.kinds))
-                entries |= found
             if not whole:
                 break
         layers = [TunedLayer(e["layer"], e["choice"], e["seconds"]) for e in entries.values()]
@@ -134,16 +129,14 @@ class Tuner:
 
     def _variants(self, kinds: tuple[str, ...], chosen: Mapping[str, str]) -> list[tuple[Trial, Timed]]:
         """The variants of a group of kinds, compiled; the first alone where nothing is to be chosen."""
-        name, start, made = ", ".join(kinds), monotonic(), []
-        rank, count = 0, 1
-        while rank < count and (rank < 2 or monotonic() - start < self.method.compiling):
-            self.report(f"{name}: compiling", rank / count)
-            trial = Trial(chosen, kinds=kinds, rank=rank)
-            variant = self.make(trial)
-            if variant is not None:
-                made.append((trial, variant))
-            count = max(count, *(len(names) for names in trial.offers.values()), 1)
-            rank += 1
+        name, start = ", ".join(kinds), monotonic()
+        made: list[tuple[Trial, Timed]] = []
+        count = 1
+        while len(made) < count and (len(made) < 2 or monotonic() - start < self.method.compiling):
+            self.report(f"{name}: compiling", len(made) / count)
+            trial = Trial(chosen, kinds=kinds, rank=len(made))
+            made.append((trial, self.make(trial)))
+            count = max(count, *map(len, trial.offers.values()), 1)
         return made
 
     def _measured(
@@ -157,22 +150,32 @@ class Tuner:
         )
         if samples.rounds < LEAST_ROUNDS:
             return {}, whole
-        names = {p: [o[t.rank] for t, _ in variants if t.rank < len(o)] for p, o in first.offers.items()}
         owners = {problem: _layer(nodes) for problem, nodes in first.owners.items()}
-        return decide(names, samples, owners, self.method.typical), whole
+        return decide(first.offers, samples, owners, self.method.typical), whole
 
     def _times(self, trial: Trial, variant: Timed) -> Times:
         """The seconds of the nodes of every problem that this variant has a candidate for."""
-        calls = self.method.calls
-        by_node: dict[Node, list[float]] = {}
-        for step in variant.profile(self.inputs, self.params, calls):
-            sums = by_node.setdefault(step.node, [0.0] * calls)
-            by_node[step.node] = [a + b for a, b in zip(sums, step.seconds, strict=True)]
+        by_node = variant(self.method.calls)
         return {
             problem: self.method.typical([*map(sum, zip(*(by_node[n] for n in nodes if n in by_node), strict=True))])
             for problem, nodes in trial.owners.items()
             if trial.rank < len(trial.offers[problem]) and any(n in by_node for n in nodes)
         }
+
+    def _checked(self, found: Mapping[str, Entry], owners: Mapping[str, set[Node]]) -> dict[str, Entry]:
+        """The entries, with the usual choice for every problem whose other one computes something else."""
+        changed = {problem: e for problem, e in found.items() if e["choice"] != next(iter(e["seconds"]))}
+        asked = {node for problem in changed for node in owners[problem]}
+        wrong = set(self.check(table(found), asked)) if asked else set()
+        return {
+            problem: {**e, "choice": next(iter(e["seconds"]))} if owners[problem] & wrong else e
+            for problem, e in found.items()
+        }
+
+
+def deterministic() -> NetError:
+    """The fault of asking for both."""
+    return NetError("what is measured decides nothing with the option deterministic", hint="leave one of them out")
 
 
 def _layer(nodes: set[Node]) -> str:

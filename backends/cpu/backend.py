@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import netlang.backends.cpu.kernels
@@ -15,7 +16,7 @@ from netlang.backends.common.homes import find_homes
 from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
-from netlang.backends.common.tune import Tuner
+from netlang.backends.common.tune import Timed, Tuner, deterministic
 from netlang.backends.common.whole import lower_graph
 from netlang.backends.cpu import layout, prologue, remembered
 from netlang.backends.cpu.executable import Executable, called
@@ -24,8 +25,7 @@ from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import Target, host
 from netlang.backends.cpu.translation import Translation
-from netlang.backends.cpu.tune import METHOD
-from netlang.diagnostics import NetError
+from netlang.backends.cpu.tune import METHOD, node_seconds
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import MemoryPlan
@@ -84,16 +84,14 @@ class Cpu:
     ) -> Tuning:
         """Choose by measurement, as `netlang.backends.base.Tunable` describes it."""
         if self.options.deterministic:
-            raise NetError(
-                "what is measured decides nothing with the option deterministic", hint="leave one of them out"
-            )
+            raise deterministic()
         count = _count(threads)
 
-        def make(trial: Trial) -> Executable:
+        def make(trial: Trial) -> Timed:
             context, steps = lowered(graph, self.target, self.options, trial)
-            return Executable(graph, context, steps, count)
+            return partial(node_seconds, Executable(graph, context, steps, count), inputs, params)
 
-        return Tuner(METHOD, make, inputs, params, remembered.choices(count), report).tune(seconds)
+        return Tuner(METHOD, make, remembered.choices(count), report).tune(seconds)
 
     def remembered(self, threads: int | None = None) -> tuple[int, Path]:
         """How many choices compilations go by, and the file where choices are kept."""

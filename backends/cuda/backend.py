@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import netlang.backends.cuda.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
-from netlang.backends.base import AheadOfTime, Deployed, Options, Package, Request
+from netlang import config
+from netlang.backends.base import AheadOfTime, Array, Deployed, Options, Package, Report, Request, Tuning
 from netlang.backends.common import cells
+from netlang.backends.common.choices import Choices, Remembered, Trial
 from netlang.backends.common.homes import find_homes
 from netlang.backends.common.planning import plan_memory
+from netlang.backends.common.remembered import any_kept
 from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
+from netlang.backends.common.tune import Timed, Tuner, deterministic
 from netlang.backends.common.whole import lower_graph
-from netlang.backends.cuda import updates
+from netlang.backends.cuda import remembered, updates
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.devices import default_device, further_devices
 from netlang.backends.cuda.executable import Executable
@@ -21,11 +27,13 @@ from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.parts import split
 from netlang.backends.cuda.placed import Placed
 from netlang.backends.cuda.target import CudaTarget
+from netlang.backends.cuda.tune import METHOD, strays
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import MemoryPlan
 from netlang.passes.tower_nodes import is_on_several
+from netlang.runtime.parameters import Store
 
 
 class Cuda:
@@ -85,9 +93,46 @@ class Cuda:
         """On several devices each part has updates of its own."""
         return graph if self._is_placed(graph) else updates.run(graph)
 
-    def _compiled(self, graph: Graph, device: Device) -> Executable:
-        context, steps = lowered(graph, device.target, self.options)
+    def _compiled(self, graph: Graph, device: Device, choices: Choices | None = None) -> Executable:
+        context, steps = lowered(graph, device.target, self.options, choices or self._choices(device))
         return Executable(graph, context, steps, device)
+
+    def tune(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Array],
+        params: Mapping[str, Array],
+        *,
+        threads: int | None = None,
+        seconds: float,
+        report: Report,
+    ) -> Tuning:
+        """Choose by measurement on the device, as `netlang.backends.base.Tunable` describes it. Where layers are on
+        several devices, the first one is measured. Raises NetError where there is no GPU, or none that runs code."""
+        if self.options.deterministic:
+            raise deterministic()
+        device, store = self.device, Store(params)
+
+        def compiled(variant: Graph, choices: Choices) -> Executable:
+            return self._compiled(variant, device, choices)
+
+        def make(trial: Trial) -> Timed:
+            executable = compiled(graph, trial)
+            # What is chosen for sizes is so by now, and known to run.
+            executable.run(inputs, store)
+            return partial(executable.node_seconds, inputs, store)
+
+        check = partial(strays, compiled, graph, inputs, store, precision=self.options.precision)
+        return Tuner(METHOD, make, remembered.choices(device, self.options), report, check).tune(seconds)
+
+    def remembered(self, threads: int | None = None) -> tuple[int, Path]:
+        """How many choices compilations for this GPU go by, and the file where choices are kept. Raises NetError where
+        there is no GPU."""
+        return len(self._choices(self.device).table), remembered.choices(self.device, self.options).place
+
+    def _choices(self, device: Device) -> Remembered:
+        ignored = self.options.deterministic or not config.get("NETLANG_TUNED") or not any_kept()
+        return Remembered({} if ignored else remembered.choices(device, self.options).table())
 
     def here(self) -> Sequence[str]:
         """The architecture of the GPU; none where there is none that can run code."""
@@ -116,8 +161,10 @@ class Cuda:
 
 
 def lowered(
-    graph: Graph, target: CudaTarget, options: Options | None = None
+    graph: Graph, target: CudaTarget, options: Options | None = None, choices: Choices | None = None
 ) -> tuple[LoweringContext, dict[Node, list[Step]]]:
     """The steps of every node of a prepared graph."""
-    context = with_slices(LoweringContext(graph, target=target, options=options or Options()))
+    context = with_slices(
+        LoweringContext(graph, target=target, options=options or Options(), choices=choices or Choices())
+    )
     return context, lower_graph(context)

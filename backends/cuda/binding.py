@@ -14,7 +14,7 @@ from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.steps import Buffer, Scratch, Sizes, Step, evaluated
 from netlang.backends.cuda.addresses import Addresses
 from netlang.backends.cuda.arrays import DeviceArray, Pool
-from netlang.backends.cuda.device import Device, Launched, Recording
+from netlang.backends.cuda.device import Clocked, Device, Launched, Recording
 from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.recordings import Recordings
 from netlang.backends.cuda.resident import Resident
@@ -52,11 +52,20 @@ class Binding:
         params = {External("param", name): resident.address for name, resident in residents.items()}
         staging = dict(zip(staged, places[len(self._types) :], strict=False))
 
+        def addresses(external: Mapping[External, int]) -> Addresses:
+            return Addresses(context, homes, known, external, sizes, plan, places[-2], self._table)
+
         def record(elsewhere: Mapping[External, int]) -> Recording:
             external = {**self._places, **params, **elsewhere}
-            addresses = Addresses(context, homes, known, external, sizes, plan, places[-2], self._table)
-            return device.record(addresses.launches(steps) + self._copies(homes, addresses, external, staging))
+            found = addresses(external)
+            return device.record(found.launches(steps) + self._copies(homes, found, external, staging))
 
+        def clocked(groups: Sequence[Sequence[Step]]) -> Clocked:
+            found = addresses({**self._places, **params})
+            return device.clocked([found.launches(group) for group in groups])
+
+        self.clocked = clocked
+        """Records steps group by group, with a clock between; what is copied after the last step is left out."""
         self.record = record
         """Records the launches for inputs that are elsewhere than in the program's own memory."""
         self._recordings = Recordings(record, ALIGNMENT)
@@ -77,6 +86,10 @@ class Binding:
         # From here on the caller may write to his arrays, and other libraries may read ours, on any stream.
         self._device.synchronize()
         return left
+
+    def bring(self, inputs: Mapping[str, Array]) -> None:
+        """Have the inputs of a call in the program's own places."""
+        self._bring({External("input", name): array for name, array in inputs.items()})
 
     def place(self, array: External) -> int:
         """Where the program has an input or output."""
@@ -109,7 +122,7 @@ class Binding:
 
     def seconds(self, inputs: Mapping[str, Array], calls: int) -> list[float]:
         """What the device takes for the launches of a call, copies to it and from it left out, in each of several."""
-        self._bring({External("input", name): array for name, array in inputs.items()})
+        self.bring(inputs)
         return [self._device.elapsed(self._recordings.usual.replay) for _ in range(calls)]
 
     def release(self) -> None:

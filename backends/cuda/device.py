@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,10 +41,20 @@ class Recording(Protocol):
         ...
 
 
+class Clocked(Protocol):
+    """Groups of launches in order, with a clock between them."""
+
+    def seconds(self) -> list[float]:
+        """Carry them out and wait: what each group took, by the device's own clock."""
+        ...
+
+
 class Device(Protocol):
     """Work is done in the order in which it was asked for; only `download` and `synchronize` wait for it."""
 
     target: CudaTarget
+    facts: Mapping[str, str | int | float]
+    """What tells devices apart for which different kernels may be fastest: a name, and figures by what they are."""
     index: int
     """Its number among the devices of its kind, from 0."""
     stream_number: int
@@ -84,6 +94,10 @@ class Device(Protocol):
 
     def record(self, launches: Sequence[Launched]) -> Recording:
         """Launches to be carried out together."""
+        ...
+
+    def clocked(self, groups: Sequence[Sequence[Launched]]) -> Clocked:
+        """Launches to be carried out one after the other and timed group by group; a group may be empty."""
         ...
 
     def elapsed(self, work: Callable[[], None]) -> float:

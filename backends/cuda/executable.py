@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ MOST_SIZES = 16
 """For this many different sizes programs and their memory are kept."""
 
 
+WARM_UP = 2
+"""Calls before those that are timed."""
+
+
 class Executable:
     """Implements `netlang.backends.base.Executable`. Calls from several threads take turns."""
 
@@ -36,6 +41,7 @@ class Executable:
         self._context, self._device = context, device
         self._homes = find_homes(context, steps)
         hoisted = set(map(id, self._homes.prologue))
+        self._owners = {id(step): node for node, own in steps.items() for step in own}
         self._steps = [s for n in graph.nodes for s in steps.get(n, ()) if id(s) not in hoisted]
         self._table = residents_of(device)
         self._residents: dict[str, Resident] = {}
@@ -69,6 +75,32 @@ class Executable:
         self.run(inputs, params)
         with self._lock:
             return self._binding({name: array.shape for name, array in inputs.items()}).seconds(inputs, calls)
+
+    def node_seconds(
+        self, inputs: Mapping[str, Array], params: Mapping[str, Array], calls: int
+    ) -> dict[Node, list[float]]:
+        """Seconds of the device for each node's launches in each of so many calls, after some that warm up. All nodes
+        of a call follow each other at once; `updates` are carried out each time."""
+        with self._lock:
+            self.bring(params)
+            self.prepare()
+            sizes = bind_sizes(self.graph.inputs, {name: array.shape for name, array in inputs.items()})
+            check_sizes(self.graph, sizes)
+            # Its memory is needed for this alone: several executables are measured in turn.
+            binding = self.bound(sizes)
+            try:
+                binding.bring(inputs)
+                groups = [(node, list(own)) for node, own in groupby(self._steps, lambda step: self._owners[id(step)])]
+                clocked = binding.clocked([own for _, own in groups])
+                taken = [clocked.seconds() for _ in range(WARM_UP + calls)][WARM_UP:]
+            finally:
+                binding.release()
+            if self.graph.updates:
+                self._table.changed([self._residents[name] for name, _ in self.graph.updates], params)
+        found: dict[Node, list[float]] = {}
+        for (node, _), seconds in zip(groups, zip(*taken, strict=True), strict=True):
+            found[node] = [a + b for a, b in zip(found.get(node, [0.0] * calls), seconds, strict=True)]
+        return found
 
     def freeze(self, params: MutableMapping[str, Array]) -> None:
         """Nothing is kept twice on the host: what is on the device stays there."""

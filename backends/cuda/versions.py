@@ -25,7 +25,7 @@ _VOCABULARY = "netlang.backends.cuda.intrinsics"
 @cache
 def compilers() -> str:
     """A hash of what turns a kernel's text into code: versions, and the sources that give names their meaning."""
-    roots = frozenset({_COMPILER, *_modules(_VOCABULARY)})
+    roots = frozenset({_COMPILER, *modules(_VOCABULARY)})
     wheels = tuple(wheel for found in LIBRARIES.values() for wheel in found)
     seen = sha256(fingerprint(roots, (*PACKAGES, *wheels)).encode())
     if not all(any(map(library_version, found)) for found in LIBRARIES.values()):
@@ -72,7 +72,7 @@ def _file(library: str) -> str:
     return f"{place} {Path(place).stat().st_mtime_ns}"
 
 
-def _modules(package: str) -> set[str]:
+def modules(package: str) -> set[str]:
     """The modules of a package, by its files: they need not import each other."""
     spec = find_spec(package)
     places = spec.submodule_search_locations if spec is not None else None

@@ -15,7 +15,7 @@ from netlang.backends.cuda.driver import faults
 from netlang.backends.cuda.driver.api import Api
 from netlang.backends.cuda.driver.code import Code
 from netlang.backends.cuda.driver.copies import Copies, event
-from netlang.backends.cuda.driver.launching import Recorded
+from netlang.backends.cuda.driver.launching import Clocked, Recorded
 from netlang.backends.cuda.driver.properties import Properties, driver_version, read
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.target import CudaTarget
@@ -50,6 +50,18 @@ class Gpu:
         usual = CudaTarget(self._code.arch)
         bandwidth = is_.bandwidth or usual.memory_bandwidth
         return CudaTarget(self._code.arch, is_.multiprocessors, is_.shared, bandwidth)
+
+    @property
+    def facts(self) -> dict[str, str | int | float]:
+        """What the speed of a kernel goes by: not the driver, as machine code is compiled without it."""
+        is_ = self.properties
+        return {
+            "name": is_.name,
+            "capability": ".".join(map(str, is_.capability)),
+            "multiprocessors": is_.multiprocessors,
+            "shared": is_.shared,
+            "bandwidth": is_.bandwidth,
+        }
 
     @property
     def index(self) -> int:
@@ -118,15 +130,34 @@ class Gpu:
 
     def record(self, launches: Sequence[Launched]) -> Recorded:
         """Launches as one graph of the driver's, which goes with the last reference to it."""
-        self.build([launched.kernel for launched in launches])
-        work = [(self._code.function(launched.kernel), launched) for launched in launches]
+        work = self._loaded(launches)
         # What another thread asks for meanwhile must not get into the graph: it is captured on a stream of its own.
         with self._capturing, self.current():
             recorded = Recorded(self.api, work, self._capture, self.stream, self.current)
         self._clear()
-        # At the end of the process the driver gives everything back itself.
-        weakref.finalize(recorded, self._give_back, "cuGraphExecDestroy", recorded.graph).atexit = False
+        self._gives_back(recorded, "cuGraphExecDestroy", recorded.graph)
         return recorded
+
+    def clocked(self, groups: Sequence[Sequence[Launched]]) -> Clocked:
+        """Groups of launches as one graph with events between them."""
+        self.build([launched.kernel for group in groups for launched in group])
+        work = [self._loaded(group) for group in groups]
+        with self._capturing, self.current():
+            clocked = Clocked(self.api, work, self._capture, self.stream, self.current)
+        self._clear()
+        self._gives_back(clocked, "cuGraphExecDestroy", clocked.graph)
+        for mark in clocked.events:
+            self._gives_back(clocked, "cuEventDestroy", mark)
+        return clocked
+
+    def _loaded(self, launches: Sequence[Launched]) -> list[tuple[Any, Launched]]:
+        """Launches with the driver's functions of their kernels."""
+        self.build([launched.kernel for launched in launches])
+        return [(self._code.function(launched.kernel), launched) for launched in launches]
+
+    def _gives_back(self, owner: object, function: str, handle: Any) -> None:
+        """Have something go with its owner. At the end of the process the driver gives everything back itself."""
+        weakref.finalize(owner, self._give_back, function, handle).atexit = False
 
     def synchronize(self) -> None:
         """Wait for all work. Raises NetError where some of it has failed."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from netlang.backends.cuda.device import Launched
 from netlang.backends.cuda.driver.api import Api
+from netlang.backends.cuda.driver.copies import event
 from netlang.backends.cuda.kernel import ARGUMENT_BYTES
 
 Current = Callable[[], AbstractContextManager[None]]
+Asked = Callable[[Any], None]
+"""What asks a stream for something."""
 _FORMATS = {"p": "Q", "i": "i", "l": "q"}
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
 """Blocks of a grid by dimension (CUDA C++ Programming Guide, technical specifications)."""
@@ -70,7 +75,8 @@ class Recorded:
         """`work`: functions with their launches, in order. They are captured on the stream `capture` and carried out
         on `stream`; `current` makes the GPU current, as it must be here already."""
         self._api, self._stream, self._current = api, stream, current
-        self.graph = _instantiated(api, _captured(api, work, capture))
+        asked = (partial(launch, api, function, launched) for function, launched in work)
+        self.graph = _instantiated(api, _captured(api, asked, capture))
         api.call("cuGraphUpload", self.graph, stream)
 
     def replay(self) -> None:
@@ -79,13 +85,47 @@ class Recorded:
             self._api.call("cuGraphLaunch", self.graph, self._stream)
 
 
-def _captured(api: Api, work: Iterable[tuple[Any, Launched]], stream: Any) -> Any:
+class Clocked:
+    """A graph of launches in groups, with an event before the first and after each.
+
+    The events are nodes of the graph: no group waits for the processor, however short those before it are.
+    """
+
+    def __init__(
+        self, api: Api, groups: Sequence[Sequence[tuple[Any, Launched]]], capture: Any, stream: Any, current: Current
+    ) -> None:
+        """As of `Recorded`."""
+        self._api, self._stream, self._current = api, stream, current
+        self.events = [event(api, timed=True) for _ in range(len(groups) + 1)]
+        self.graph = _instantiated(api, _captured(api, self._asked(groups), capture))
+
+    def _asked(self, groups: Sequence[Sequence[tuple[Any, Launched]]]) -> Iterator[Asked]:
+        # An event that is no node of the graph would only say what the next one has to wait for.
+        node = int(self._api.constant("CUevent_record_flags", "CU_EVENT_RECORD_EXTERNAL"))
+
+        def mark(event: Any) -> Asked:
+            return lambda stream: self._api.call("cuEventRecordWithFlags", event, stream, node)
+
+        yield mark(self.events[0])
+        for work, after in zip(groups, self.events[1:], strict=True):
+            yield from (partial(launch, self._api, function, launched) for function, launched in work)
+            yield mark(after)
+
+    def seconds(self) -> list[float]:
+        """Carry them out and wait: what each group took."""
+        with self._current():
+            self._api.call("cuGraphLaunch", self.graph, self._stream)
+            self._api.call("cuStreamSynchronize", self._stream)
+            return [float(self._api.call("cuEventElapsedTime", *ends)) / 1e3 for ends in pairwise(self.events)]
+
+
+def _captured(api: Api, asked: Iterable[Asked], stream: Any) -> Any:
     # Other threads may go on using the driver meanwhile.
     mode = api.constant("CUstreamCaptureMode", "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL")
     api.call("cuStreamBeginCapture", stream, mode)
     try:
-        for function, launched in work:
-            launch(api, function, launched, stream)
+        for ask in asked:
+            ask(stream)
     except BaseException:
         _abandon(api, stream)
         raise

@@ -28,6 +28,7 @@ class Simulator:
     def __init__(self, target: CudaTarget = TARGET, index: int = 0) -> None:
         """Addresses of devices with different numbers differ."""
         self.target, self.index = target, index
+        self.facts = {"name": "simulator", "arch": target.arch}
         self.memory = Memory(START + (index << 40))
         self._sources: dict[Kernel, str] = {}
 
@@ -84,6 +85,10 @@ class Simulator:
         source = self._sources[kernel]
         run(source, launched.arguments, launched.grid, kernel.threads, memory, kernel.shared, kernel.key)
 
+    def clocked(self, groups: Sequence[Sequence[Launched]]) -> ClockedGroups:
+        """Launches to be timed group by group, by `elapsed`."""
+        return ClockedGroups(self, [self.record(group) for group in groups])
+
     def elapsed(self, work: Callable[[], None]) -> float:
         """Seconds that `work` takes on this machine."""
         start = time.perf_counter()
@@ -105,6 +110,18 @@ class Recorded:
         """Carry them out."""
         for launched in self.launches:
             self.device.launch(launched)
+
+
+@dataclass(frozen=True)
+class ClockedGroups:
+    """Implements `netlang.backends.cuda.device.Clocked`."""
+
+    device: Simulator
+    groups: Sequence[Recorded]
+
+    def seconds(self) -> list[float]:
+        """Carry them out."""
+        return [self.device.elapsed(group.replay) for group in self.groups]
 
 
 def default_device() -> Simulator:

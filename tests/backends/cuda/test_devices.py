@@ -127,6 +127,18 @@ def test_a_recording_carries_out_its_launches_in_order(device: Any) -> None:
     assert np.array_equal(downloaded(device, y, values), values + 11)
 
 
+def test_groups_of_launches_are_timed_one_by_one(device: Any) -> None:
+    values = np.arange(70, dtype=np.float32)
+    x, y = uploaded(device, values), device.allocate(values.nbytes)
+    kernel = Kernel("shift", lambda: SHIFT, "ppii", 32)
+    there, back = (Launched(kernel, (*places, 70, by), (3, 1, 1)) for places, by in (((x, y), 5), ((y, x), -2)))
+    clocked = device.clocked([[there, back], [], [there]])
+    for _ in range(2):
+        long, none, short = clocked.seconds()
+        assert long > 0 and none >= 0 and short > 0
+    assert np.array_equal(downloaded(device, y, values), values + 11)
+
+
 def test_more_than_48_kilobytes_of_shared_memory(device: Any) -> None:
     values = np.arange(64, dtype=np.float32)
     x = uploaded(device, values)

@@ -55,6 +55,7 @@ class FakeDriver:
 
     def constant(self, enumeration: str, name: str) -> Any:
         known = {"CU_EVENT_DEFAULT": 0, "CU_EVENT_DISABLE_TIMING": 2, "CU_STREAM_NON_BLOCKING": 1}
+        known["CU_EVENT_RECORD_EXTERNAL"] = 1
         return known.get(name, name)
 
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "entry_name", lambda kernel, arch: f"{kernel.key}_{arch}")
     monkeypatch.setattr(toolchain, "cubin", lambda kernel, arch: toolchain.Cubin(kernel.key, arch, b"cubin", empty))
     monkeypatch.setattr(toolchain, "ptx", lambda kernel, arch: toolchain.Ptx(kernel.key, arch, "ptx"))
+
+
+def test_what_tells_gpus_apart() -> None:
+    facts = Gpu(FakeDriver()).facts
+    assert facts["name"] == "Some GPU" and facts["capability"] == "8.0" and facts["multiprocessors"] == 108
+    assert Gpu(FakeDriver(version=12040)).facts == facts
+    for other in ({"MULTIPROCESSOR_COUNT": 107}, {"MEMORY_CLOCK_RATE": 1_000_000}, {"COMPUTE_CAPABILITY_MINOR": 6}):
+        assert Gpu(FakeDriver(**other)).facts != facts
 
 
 def test_what_lowerings_are_told_of_a_gpu() -> None:
@@ -171,6 +180,31 @@ def test_a_recording_is_captured_once_and_replayed_by_one_call() -> None:
     del recording
     gc.collect()
     assert driver.made("cuGraphExecDestroy") == [(graph,)]
+
+
+def test_groups_of_launches_are_timed_by_events_that_are_nodes_of_one_graph() -> None:
+    driver = FakeDriver()
+    gpu = Gpu(driver)
+    launch = Launched(KERNEL, (1, 1), (1, 1, 1))
+    driver.calls.clear()
+    clocked = gpu.clocked([[launch, launch], [], [launch]])
+    start, end = (driver.names().index(f"cuStream{what}Capture") for what in ("Begin", "End"))
+    mark, kernel = "cuEventRecordWithFlags", "cuLaunchKernel"
+    assert driver.names()[start + 1 : end] == [mark, kernel, kernel, mark, mark, kernel, mark]
+    [(capturing, _)] = driver.made("cuStreamBeginCapture")
+    marks = driver.made(mark)
+    assert {stream for _, stream, _ in marks} == {capturing} and {flag for *_, flag in marks} == {1}
+    assert len({event for event, *_ in marks}) == 4 and len(driver.made("cuEventCreate")) == 4
+    driver.calls.clear()
+    assert clocked.seconds() == [2.5e-3] * 3
+    events = [event for event, *_ in marks]
+    assert [name for name in driver.names() if "Ctx" not in name][:2] == ["cuGraphLaunch", "cuStreamSynchronize"]
+    assert driver.made("cuEventElapsedTime") == [*pairwise(events)]
+    graph = clocked.graph
+    del clocked
+    gc.collect()
+    assert driver.made("cuGraphExecDestroy") == [(graph,)]
+    assert {event for (event,) in driver.made("cuEventDestroy")} == set(events)
 
 
 def test_what_goes_away_during_a_capture_is_given_back_after_it() -> None:
