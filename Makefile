@@ -15,7 +15,7 @@ demo: $(VENV)/installed-digits
 	$(BIN)/python examples/demo.py run/demo/weights.safetensors
 
 test: $(VENV)/installed-test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest tests/backends/cuda/simulated/test_in_numba.py
 
 runtime:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 
-from netlang.backends.common.cell import KIND, Cell, Part, read_cell, viewed
+from netlang.backends.common.cell import KIND, Cell, viewed
 from netlang.backends.common.element import BYTES
-from netlang.backends.common.steps import Arg, At, Buffer, Step
+from netlang.backends.common.placed_cell import is_cell, part_address, placed_cell
+from netlang.backends.common.steps import Arg, Buffer, Step
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.tiles.cell_kernel import emit_cell
@@ -15,32 +16,18 @@ from netlang.backends.cpu.tiles.pack_kernel import PackStructure, emit_pack
 from netlang.backends.cpu.tiles.pack_table import PackTable as P
 from netlang.backends.cpu.tiles.shapes import most_pixels
 from netlang.ir.dims import Dim
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Node
 
 _FLOAT = 4
 _COLUMNS = 4
 """Vectors of a tile's rows, where gates do not make more."""
 
 
-@lru_cache(maxsize=64)  # asked twice in a row: whether it fits, and to carry it out
-def _cell(body: Graph) -> Cell | None:
-    return read_cell(body)
-
-
-def _fits(context: LoweringContext, node: Node) -> bool:
-    return node.body is not None and _cell(node.body) is not None
-
-
-@lowering(f"fused.{KIND}", match=_fits)
+@lowering(f"fused.{KIND}", match=is_cell)
 def cell(context: LoweringContext, node: Node) -> list[Step]:
     """Pack the weights, multiply and do the rest."""
-    assert node.body is not None
-    found = _cell(node.body)
-    assert found is not None
-    inputs: dict[Value, Buffer] = {
-        v: context.buffer(outer) for v, outer in zip(node.body.inputs, node.inputs, strict=True)
-    }
-    results = {v: context.buffer(r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)}
+    placed = placed_cell(context, node)
+    found, inputs = placed.cell, placed.inputs
     structure = _structure(context, found)
     steps: list[Step] = []
     args: list[Arg] = [0, 0, 0, 0]
@@ -53,16 +40,12 @@ def cell(context: LoweringContext, node: Node) -> list[Step]:
         work = work + found.rows * inner * found.units * structure.code.sums
     args += [found.rows, found.units, *found.numbers]
     operands = (*found.code.loads, *(o for o, _ in found.code.stores))
-    places = [(inputs[p.value], p) for p in found.loads] + [(results[p.value], p) for p in found.stores]
-    for operand, (buffer, part) in zip(operands, places, strict=True):
-        args += _operand(buffer, part, operand.dtype, operand.rows)
+    for operand, (buffer, part) in zip(operands, placed.parts, strict=True):
+        args.append(part_address(buffer, part, operand.dtype))
+        if operand.rows:
+            args.append(part.pitch * BYTES[operand.dtype])
     kernel = emitted(structure.key, partial(emit_cell, structure))
-    return [*steps, Step(kernel, tuple(args), tuple(results.values()), work // 8)]
-
-
-def _operand(buffer: Buffer, part: Part, dtype: str, rows: bool) -> list[Arg]:
-    place: Arg = At(buffer, part.start * BYTES[dtype]) if part.start else buffer
-    return [place, part.pitch * BYTES[dtype]] if rows else [place]
+    return [*steps, Step(kernel, tuple(args), tuple(placed.results.values()), work // 8)]
 
 
 def _structure(context: LoweringContext, cell: Cell) -> CellStructure:

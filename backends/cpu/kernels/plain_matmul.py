@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from netlang.backends.common.inline import has_halves, in_single_precision
-from netlang.backends.common.nest_build import row_major
+from netlang.backends.common.matrix_strides import batch_axes, inner_size, matrix_strides
 from netlang.backends.common.steps import Arg, Step
 from netlang.backends.cpu.kernel import native
 from netlang.backends.cpu.lower import LoweringContext, lowering
-from netlang.ir.dims import Dim, size
-from netlang.ir.graph import Node, Value
+from netlang.ir.dims import size
+from netlang.ir.graph import Node
 
 _PRIORITY = -10
-
-
-def _strides(value: Value, transposed: bool) -> tuple[Dim, Dim]:
-    """By row and by column of the matrix after transposition."""
-    row, column = row_major(value.shape)[-2:]
-    return (column, row) if transposed else (row, column)
-
-
-def _batch_strides(value: Value, batch: int) -> list[Dim]:
-    """Along each batch axis of the result; zero where the input is broadcast."""
-    own = value.rank - 2
-    strides = [0 if d == 1 else s for d, s in zip(value.shape[:own], row_major(value.shape)[:own], strict=True)]
-    return [0] * (batch - own) + strides
 
 
 @lowering("matmul", priority=_PRIORITY, match=lambda context, node: not has_halves(context, node))
 def matmul(context: LoweringContext, node: Node) -> list[Step]:
     (a, b), out = node.inputs, node.out
-    a_row, a_inner = _strides(a, node.attrs["transpose_a"])
-    b_inner, b_column = _strides(b, node.attrs["transpose_b"])
-    inner = a.shape[-2] if node.attrs["transpose_a"] else a.shape[-1]
-    batch = out.rank - 2
-    args: list[Arg] = [a, b, out, out.shape[-2], out.shape[-1], inner, a_row, a_inner, b_inner, b_column, batch]
-    for axis, strides in enumerate(zip(_batch_strides(a, batch), _batch_strides(b, batch), strict=True)):
-        args += [out.shape[axis], *strides]
-    if b_column == 1:
+    strides, inner, axes = matrix_strides(node), inner_size(node), batch_axes(node)
+    args: list[Arg] = [a, b, out, *out.shape[-2:], inner, *strides, len(axes)]
+    for axis in axes:
+        args += axis
+    if strides[-1] == 1:
         kernel = native("plain_matmul", "rows", out.dtype.value, fastmath=("contract",))
     else:
         kernel = native("plain_matmul", "dots", out.dtype.value, fastmath=("contract", "reassoc", "nsz"))

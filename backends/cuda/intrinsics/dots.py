@@ -45,14 +45,14 @@ def _dot(rows: int, columns: int) -> Word:
         return e.tuple(found)
 
     def meaning(machine: Machine) -> Callable[..., Any]:
-        load = machine.shared.loader("f32", _TOGETHER)
+        load = machine.shared.vectors("f32", _TOGETHER)
 
         def dot(sums: Any, a: int, b: int, a_pitch: int, b_pitch: int) -> Any:
             left = np.array([load(a, i * a_pitch) for i in range(rows)], np.float64)
             right = np.array([load(b, j * b_pitch) for j in range(columns)], np.float64)
             out = np.array(sums, np.float32).reshape(rows, columns)
-            for k in range(_TOGETHER):
-                out = (out + left[:, k, None] * right[None, :, k]).astype(np.float32)
+            for products in left.T[:, :, None] * right.T[:, None, :]:
+                out = (out + products).astype(np.float32)
             return tuple(out.ravel())
 
         return dot

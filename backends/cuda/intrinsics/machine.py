@@ -13,6 +13,10 @@ class Space(Protocol):
         """(address, offset in bytes) -> one element, or a tuple of `count`; `kind` as in `elements.py`."""
         ...
 
+    def vectors(self, kind: str, count: int) -> Callable[[int, int], Any]:
+        """As `loader`, for floats: an array, good until the next store."""
+        ...
+
     def storer(self, kind: str, count: int = 1) -> Callable[[int, int, Any], None]:
         """(address, offset in bytes, element or tuple) -> None."""
         ...

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
 
-from netlang.backends.common.cell import KIND, Cell, Part, read_cell, viewed
-from netlang.backends.common.element import BYTES
-from netlang.backends.common.steps import Arg, At, Buffer, Number, Sizes, evaluated
+from netlang.backends.common.cell import KIND, viewed
+from netlang.backends.common.placed_cell import PlacedCell, is_cell, part_address, placed_cell
+from netlang.backends.common.steps import Arg, Number, Sizes, evaluated
 from netlang.backends.cuda.lower import LoweringContext, lowering
 from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
 from netlang.backends.cuda.product_tiles import few_tiles, tiles
@@ -17,7 +15,7 @@ from netlang.backends.cuda.tiles.cell import CellKernel, TiledSums
 from netlang.backends.cuda.tiles.matrix_copies import Kind, padded
 from netlang.backends.cuda.tiles.thin import Thin
 from netlang.backends.cuda.ways import Way, best_way
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Node, Value
 
 _LEAST_UNITS = 4
 """Of a tile."""
@@ -28,26 +26,11 @@ _THIN_COLUMNS = 16
 """More columns than that take too many registers, with four rows."""
 
 
-@lru_cache(maxsize=64)  # asked twice in a row: whether it fits, and to carry it out
-def _cell(body: Graph) -> Cell | None:
-    return read_cell(body)
-
-
-def _fits(context: LoweringContext, node: Node) -> bool:
-    return node.body is not None and _cell(node.body) is not None
-
-
-@lowering(f"fused.{KIND}", match=_fits)
+@lowering(f"fused.{KIND}", match=is_cell)
 def cell(context: LoweringContext, node: Node) -> list[Launch]:
     """One launch, whose sums are those of tiles or thin ones."""
-    assert node.body is not None
-    found = _cell(node.body)
-    assert found is not None
-    inputs: dict[Value, Buffer] = {
-        v: context.buffer(outer) for v, outer in zip(node.body.inputs, node.inputs, strict=True)
-    }
-    results = {v: context.buffer(r) for (_, v), r in zip(node.body.outputs, node.results, strict=True)}
-    placed = _Placed(found, inputs, results)
+    placed = _Launching(placed_cell(context, node))
+    found = placed.cell
     numbers = len(found.numbers)
     if found.main is None:
         threads = 32 if context.target.small else 128
@@ -55,23 +38,20 @@ def cell(context: LoweringContext, node: Node) -> list[Launch]:
     return best_way(context, "cell", _ways(context, placed, numbers), (found.rows,))
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """A cell, and where the tensors that it reads and writes are."""
+class _Launching:
+    """Launches of a cell."""
 
-    cell: Cell
-    inputs: dict[Value, Buffer]
-    results: dict[Value, Buffer]
+    def __init__(self, placed: PlacedCell) -> None:
+        self.placed, self.cell = placed, placed.cell
 
     def launch(self, kernel: CellKernel) -> Launch:
         found, product, args = self.cell, self.factors, list[Arg]()
         if product is not None:
             a, b, _, _ = product
-            args += [self.inputs[viewed(a)], self.inputs[viewed(b)]]
-        parts = [(self.inputs[p.value], p) for p in found.loads] + [(self.results[p.value], p) for p in found.stores]
-        args += [
-            _place(buffer, part, operand.dtype) for operand, (buffer, part) in zip(kernel.operands, parts, strict=True)
-        ]
+            args += [self.placed.inputs[viewed(a)], self.placed.inputs[viewed(b)]]
+        parts = self.placed.parts
+        for operand, (buffer, part) in zip(kernel.operands, parts, strict=True):
+            args.append(part_address(buffer, part, operand.dtype))
         groups = -(-found.units // kernel.units)
         args += [found.rows, found.units, groups]
         work: Number = found.rows * found.units * len(found.code.instructions)
@@ -85,7 +65,7 @@ class _Placed:
         def blocks(sizes: Sizes) -> int:
             return groups * -(-evaluated(found.rows, sizes) // kernel.rows)
 
-        return Launch(kernel.kernel, tuple(args), tuple(self.results.values()), work, grid=(blocks, 1, 1))
+        return Launch(kernel.kernel, tuple(args), tuple(self.placed.results.values()), work, grid=(blocks, 1, 1))
 
     @property
     def factors(self) -> tuple[Value, Value, int, int] | None:
@@ -105,11 +85,7 @@ class _Placed:
         return bool(self.cell.main.attrs["transpose_b"])
 
 
-def _place(buffer: Buffer, part: Part, dtype: str) -> Arg:
-    return At(buffer, part.start * BYTES[dtype]) if part.start else buffer
-
-
-def _ways(context: LoweringContext, placed: _Placed, numbers: int) -> list[Way]:
+def _ways(context: LoweringContext, placed: _Launching, numbers: int) -> list[Way]:
     """Tiles, and thin sums for few rows."""
     found, product = placed.cell, placed.factors
     assert product is not None
@@ -144,7 +120,7 @@ def _ways(context: LoweringContext, placed: _Placed, numbers: int) -> list[Way]:
     return made
 
 
-def _thin(context: LoweringContext, placed: _Placed, count: int, inner: int) -> Thin:
+def _thin(context: LoweringContext, placed: _Launching, count: int, inner: int) -> Thin:
     """Warps of a block, and how they share the work."""
     gates, warps = placed.cell.code.sums, 2 if context.target.small else 8
     if not placed.along:

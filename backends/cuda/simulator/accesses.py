@@ -72,6 +72,16 @@ class Accesses:
 
         return several if count > 1 else converted if convert else one
 
+    def vectors(self, kind: str, count: int) -> Callable[[int, int], Any]:
+        """See `Space`."""
+        locate = self._locator(kind, count, writes=False)
+
+        def several(address: int, offset: int) -> Any:
+            items, index = locate(address + offset)
+            return items[index : index + count]
+
+        return several
+
     def storer(self, kind: str, count: int = 1) -> Callable[[int, int, Any], None]:
         """See `Space`."""
         bits = _WRAPPED.get(kind)

@@ -25,9 +25,10 @@ class Simulator:
 
     stream_number = 0
 
-    def __init__(self, target: CudaTarget = TARGET, index: int = 0) -> None:
-        """Addresses of devices with different numbers differ."""
-        self.target, self.index = target, index
+    def __init__(self, target: CudaTarget = TARGET, index: int = 0, watched: int | None = None) -> None:
+        """Addresses of devices with different numbers differ. `watched`: in how many blocks of a launch races in shared
+        memory are looked for, which takes most of the time; None: in all."""
+        self.target, self.index, self._watched = target, index, watched
         self.facts = {"name": "simulator", "arch": target.arch}
         self.memory = Memory(START + (index << 40))
         self._sources: dict[Kernel, str] = {}
@@ -83,7 +84,8 @@ class Simulator:
                 raise SimulationError(f"{kernel.key}: {argument} is no argument of kind '{letter}'")
         memory = self.memory.window(launched.extents) if launched.extents else self.memory
         source = self._sources[kernel]
-        run(source, launched.arguments, launched.grid, kernel.threads, memory, kernel.shared, kernel.key)
+        numbers, grid = launched.arguments, launched.grid
+        run(source, numbers, grid, kernel.threads, memory, kernel.shared, kernel.key, self._watched)
 
     def clocked(self, groups: Sequence[Sequence[Launched]]) -> ClockedGroups:
         """Launches to be timed group by group, by `elapsed`."""

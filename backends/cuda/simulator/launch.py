@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class Running:
     shared_base: int = SHARED_START
     watches_fences: bool = False
     """Whether there are products that have to be told what is written to shared memory."""
+    watches_races: bool = True
+    """Whether threads of the block that runs are checked for races in shared memory."""
 
     def __post_init__(self) -> None:
         self._clock = Clock()
@@ -101,7 +104,8 @@ class Running:
         return True
 
     def _note_shared(self, address: int, size: int, writes: bool) -> None:
-        self._shared_races.note(self.thread, address, size, writes)
+        if self.watches_races:
+            self._shared_races.note(self.thread, address, size, writes)
         if writes and self.watches_fences:
             self._fences.written(self.thread, address, size)
 
@@ -114,9 +118,11 @@ def run(
     memory: Memory,
     shared: int = 0,
     name: str = "kernel",
+    watched: int | None = None,
 ) -> None:
     """Carry out a kernel: source text of one function, its arguments (addresses and numbers), blocks in x, y and z.
 
+    Races in shared memory are looked for in all blocks, or in `watched` of them: the first ones and the last.
     Raises SimulationError for what it does wrong, with the name, the block, the thread and the line.
     """
     made = program(source, _file(name))
@@ -125,7 +131,8 @@ def run(
     function = made.function({**meanings(launch, made.names), TURN: launch.turn})
     given = tuple(int(argument) for argument in arguments)
     with np.errstate(all="ignore"):
-        for z, y, x in np.ndindex(*reversed(grid)):
+        for number, (z, y, x) in enumerate(np.ndindex(*reversed(grid))):
+            launch.watches_races = watched is None or number + 1 < watched or number + 1 == prod(grid)
             launch.start((x, y, z))
             try:
                 _run_block(launch, made.waits, function, given, threads)

@@ -22,6 +22,8 @@ from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gra
 
 ARCHITECTURES = ("75", "80", "90", "100")
 LENET = next(case for case in CASES if case.name == "lenet5/../lenet5.net")
+WATCHED = 2
+"""Blocks of a launch in which races are looked for: the tests of single kernels do so in all."""
 SAMPLED = 4
 """About so many kernels of a net are compiled in the tests."""
 
@@ -69,7 +71,7 @@ def compared(graph: Graph, case: Case, what: str) -> None:
     """A graph in the simulator, within 1e-4 of the largest value of the reference's results."""
     inputs, params = data_for(graph, case.net.small)
     wanted = evaluate(graph, inputs, params)[0]
-    backend = Cuda(device=Simulator())
+    backend = Cuda(device=Simulator(watched=WATCHED))
     prepared = PassManager().run(graph, [*inference_pipeline(), *backend.passes])
     got = backend.compile(prepared).run(inputs, params)
     largest = max((float(np.abs(a).max(initial=0)) for a in wanted.values()), default=0.0) or 1.0
