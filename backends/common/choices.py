@@ -97,13 +97,17 @@ class Trial(Remembered):
         self, graph: Graph, node: Node, kind: str, candidates: Sequence[Candidate], sizes: Sizes = NO_SIZES
     ) -> str:
         usual = super().pick(graph, node, kind, candidates, sizes)
-        near = near_best(candidates)
-        if kind not in self.kinds or len(near) < 2:
+        if kind not in self.kinds:
             return usual
-        problem = self.problem(graph, node, kind, sizes)
+        problem, near = self.problem(graph, node, kind, sizes), near_best(candidates)
+        # What a node chooses several times it chooses by one name, the first time's.
+        near = self.offers.get(problem, near)
+        if len(near) < 2:
+            return usual
         self.offers[problem] = near
         self.owners.setdefault(problem, set()).add(node)
-        return near[self.rank] if self.rank < len(near) else near[0]
+        name = near[self.rank] if self.rank < len(near) else near[0]
+        return name if any(c.name == name for c in candidates) else usual
 
 
 def problem_name(graph: Graph, node: Node) -> str:

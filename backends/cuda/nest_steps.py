@@ -11,7 +11,7 @@ from netlang.backends.common.sweeps import plan_sweeps
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.nest_shape import NestShape, Tiling, arguments, shape_of, units_of
 from netlang.backends.cuda.nest_split import Piece, chunks_of, split
-from netlang.backends.cuda.nest_tiling import tiling_of, vectors_of
+from netlang.backends.cuda.nest_tiling import picked_tiling, vectors_of
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tiles.nest_source import nest_source, shared_bytes
@@ -21,7 +21,7 @@ def nest_steps(context: Context, target: CudaTarget, nest: Nest) -> list[Step]:
     """The launches that carry out a nest."""
     flat = collapsed(nest)
     vectors = vectors_of(context, flat)
-    tiling = tiling_of(target, flat, vectors)
+    tiling = picked_tiling(context, target, flat, vectors)
     chunks = chunks_of(target, flat, tiling)
     if chunks == 1:
         return [nest_launch(flat, tiling, vectors)]
@@ -31,7 +31,7 @@ def nest_steps(context: Context, target: CudaTarget, nest: Nest) -> list[Step]:
 def _launch_of_piece(context: Context, target: CudaTarget, found: Piece) -> Step:
     flat = collapsed(found.nest)
     vectors = vectors_of(context, flat)
-    return nest_launch(flat, tiling_of(target, flat, vectors), vectors, found.chunks)
+    return nest_launch(flat, picked_tiling(context, target, flat, vectors), vectors, found.chunks)
 
 
 def nest_launch(nest: Nest, tiling: Tiling, vectors: list[int], chunks: int = 1) -> Launch:

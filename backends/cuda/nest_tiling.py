@@ -1,10 +1,13 @@
-"""How the threads of a GPU share a nest: chosen from its sizes, a batch of 32 where they depend on one."""
+"""How the threads of a GPU share a nest: chosen from its sizes, a batch of 32 where they depend on one. With measured
+choices blocks may have half or twice the threads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
+from netlang.backends.common.choices import Candidate
 from netlang.backends.common.context import Context
 from netlang.backends.common.nest import Nest, Operand
 from netlang.backends.common.nest_pieces import usual
@@ -23,6 +26,9 @@ _APART = 16
 """Threads that reduce a unit together where neighbours have other units: each reads what all of them have found."""
 _STEPS = 8
 """Elements, or vectors, that a thread adds up at least where there are enough units to fill the GPU."""
+_OTHER_THREADS = {"half": 0.5, "double": 2.0}
+_MOST_THREADS = 512
+"""Of a block whose size is a choice by measurement."""
 _RESIDENT = 1024
 """Threads on a multiprocessor that hide the latency of memory."""
 
@@ -74,6 +80,26 @@ def tiling_of(target: CudaTarget, nest: Nest, vectors: Sequence[int]) -> Tiling:
     side_by_side = _power(units, 1, WARP)
     reducers = min(wanted, most // side_by_side, _APART)
     return Tiling(lanes, reducers, max(WARP, reducers * side_by_side))
+
+
+def tilings_of(target: CudaTarget, nest: Nest, vectors: Sequence[int]) -> dict[str, Tiling]:
+    """Tilings that may be the fastest, by name. The first one is the best by all that is known of GPUs; the others have
+    blocks of half or twice the threads, which share a unit where it has a block of its own."""
+    usual = tiling_of(target, nest, vectors)
+    found = {"usual": usual}
+    for name, by in _OTHER_THREADS.items():
+        threads = int(usual.threads * by)
+        reducers = threads if 1 < usual.reducers == usual.threads else usual.reducers
+        if max(WARP, reducers) <= threads <= _MOST_THREADS:
+            found[name] = replace(usual, threads=threads, reducers=reducers)
+    return found
+
+
+def picked_tiling(context: Context, target: CudaTarget, nest: Nest, vectors: Sequence[int]) -> Tiling:
+    """The tiling that is chosen for a nest of the node being lowered."""
+    tilings = tilings_of(target, nest, vectors)
+    # The model knows no more than that the first one is the best: the others are worth a measurement.
+    return tilings[context.pick("loops", [Candidate(name, 1.0 + 0.1 * i) for i, name in enumerate(tilings)])]
 
 
 def _power(number: int, least: int, most: int) -> int:

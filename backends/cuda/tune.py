@@ -17,9 +17,9 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.sizes import check_sizes
 from netlang.runtime.arrays import bind_sizes
 
-METHOD = Method(kinds=(("conv", "product", "cell"),), calls=10, typical=median, compiling=120.0)
+METHOD = Method(kinds=(("conv", "product", "cell", "weights", "loops"),), calls=10, typical=median, compiling=120.0)
 """A GPU is seldom shared, and its clock goes up and down: what counts of many times is their median. All kinds are
-measured at once, as a node has a choice of one kind."""
+measured at once: a node seldom has choices of several, and if it has, they are taken as they were measured together."""
 MOST_BYTES = 1 << 28
 """Results of layers are compared where those of all that are in question take no more than this."""
 TOLERANCE = {"float32": 1e-3, "tf32": 3e-2, "f16": 3e-2, "bf16": 0.1}

@@ -1,4 +1,4 @@
-"""Which tile the gradient of a convolution by its weights is computed in."""
+"""Which tiles the gradient of a convolution by its weights can be computed in."""
 
 from __future__ import annotations
 
@@ -38,12 +38,11 @@ def supported(precision: str, target: CudaTarget) -> Precision:
     return "float32"
 
 
-def conv_tile(
+def conv_tiles(
     target: CudaTarget, precision: Precision, work: Work, fits: Callable[[BlockTile], bool]
-) -> BlockTile | None:
-    """The tile that is done first, of those that `fits` takes; None where it takes none."""
-    tiles = [tile for tile in _tiles(target, precision) if fits(tile)]
-    return min(tiles, key=lambda tile: _time(target, tile, work), default=None)
+) -> dict[BlockTile, float]:
+    """The tiles that `fits` takes, with how long each takes, in a unit that they share."""
+    return {tile: _time(target, tile, work) for tile in _tiles(target, precision) if fits(tile)}
 
 
 def _tiles(target: CudaTarget, precision: Precision) -> Iterator[BlockTile]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from netlang.backends.common.choices import Candidate
 from netlang.backends.common.conv_problem import whole_number
 from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
 from netlang.backends.cuda.kernel import WARP
-from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tile, supported
+from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tiles, supported
 from netlang.backends.cuda.kernels.split_sums import add_parts
 from netlang.backends.cuda.lower import LoweringContext, lowering
 from netlang.backends.cuda.steps import Launch
@@ -39,11 +40,11 @@ def _blocks(problem: GradientProblem, rows: int, columns: int) -> int:
     return down * -(-_columns(problem) // columns) * problem.groups
 
 
-def _tile(context: LoweringContext, problem: GradientProblem) -> BlockTile | None:
-    """The one that is done first if there are parts enough; None where the GPU has no room for any."""
+def _tiles(context: LoweringContext, problem: GradientProblem) -> dict[BlockTile, float]:
+    """Tiles with what each would cost if there were parts enough; none where the GPU has no room for any."""
     work = Work(problem.out_channels // problem.groups, _columns(problem), problem.groups * _PARTS[-1][0])
     precision, most = supported(context.precision, context.target), context.target.shared_bytes
-    return conv_tile(context.target, precision, work, lambda tile: _structure(problem, tile).shared <= most)
+    return conv_tiles(context.target, precision, work, lambda tile: _structure(problem, tile).shared <= most)
 
 
 def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:
@@ -55,7 +56,7 @@ def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:
 
 def _fits(context: LoweringContext, node: Node) -> bool:
     problem = gradient_problem(node, flipped=True)
-    if problem is None or _tile(context, problem) is None:
+    if problem is None or not _tiles(context, problem):
         return False
     return problem.channels // problem.groups * problem.size[0] * problem.size[1] * FLOAT < _MOST_PLANES
 
@@ -69,8 +70,9 @@ def tiled_weight_grad(context: LoweringContext, node: Node) -> list[Step]:
     """The sums of every part of the pixels, then their sum."""
     problem = gradient_problem(node, flipped=True)
     assert problem is not None
-    tile = _tile(context, problem)
-    assert tile is not None
+    tiles = _tiles(context, problem)
+    name = context.pick("weights", [Candidate(tile.key, cost) for tile, cost in tiles.items()])
+    tile = next(tile for tile in tiles if tile.key == name)
     count, images = whole_number(node.out.type.size), node.inputs[0].shape[0]
     pixels = images * (problem.out[0] * problem.out[1])
     blocks, usual = (_blocks(problem, *shape) for shape in ((tile.rows, tile.columns), _USUAL_TILE))

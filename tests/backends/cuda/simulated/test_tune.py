@@ -13,16 +13,20 @@ import pytest
 
 from netlang import NetError
 from netlang.backends.base import Options, Tunable, Tuning
-from netlang.backends.common.choices import Choices
+from netlang.backends.common.choices import Choices, Trial
 from netlang.backends.cuda import Cuda, remembered, tune
+from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.device import Launched
 from netlang.backends.cuda.simulator.device import Simulator
+from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.reference import Reference
 from netlang.driver import tune_net
 from netlang.frontend import load
 from netlang.ir.graph import Graph
-from netlang.passes import inference_pipeline
+from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import PassManager
+from netlang.passes.optimizer import training_step
+from netlang.runtime.parameters import Store, settle
 from netlang.runtime.samples import initial_params, random_inputs
 from tests.backends.compared import assert_same
 
@@ -197,3 +201,44 @@ def test_without_a_gpu_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         tuned(Cuda())
     with pytest.raises(NetError, match="deterministic"):
         tuned(Cuda(Options(deterministic=True)))
+
+
+STEP = """net odd {
+  input x: f32[2, 8, 5, 5]
+  output y = x -> conv(5, 3, stride = 2, pad = 1) -> relu -> batchnorm -> flatten -> dense(4) -> softmax
+}
+
+train {
+  target label: i64[2]
+  loss cross_entropy(y, label)
+  optimizer sgd(lr = 0.1, momentum = 0.9)
+}
+"""
+
+
+def test_every_way_of_a_training_step_computes_the_same() -> None:
+    device, [kinds] = Machine(), tune.METHOD.kinds
+    backend = Cuda(device=device)
+    graph = PassManager().run(training_step(load(STEP).train), [*training_pipeline(), *backend.passes])
+    inputs, wanted = random_inputs(graph, {}), initial_params(graph)
+    losses = Reference().compile(graph).run(inputs, wanted)
+    offered: set[str] = set()
+    rank, count = 0, 1
+    while rank < count:
+        trial = Trial({}, kinds=kinds, rank=rank)
+        executable: Any = backend._compiled(graph, device, trial)
+        params = Store(initial_params(graph))
+        assert_same(executable.run(inputs, params), losses, 1e-4)
+        settle()
+        assert_same(params, wanted, 1e-4)
+        offered |= {problem.split()[0] for problem in trial.offers}
+        rank, count = rank + 1, max(map(len, trial.offers.values()))
+    assert offered >= {"conv", "product", "loops"} and count > 2
+
+
+def test_tiles_of_weight_gradients_are_a_choice() -> None:
+    graph = PassManager().run(training_step(load(STEP).train), [*training_pipeline(), *Cuda(device=Machine()).passes])
+    first, second = (Trial({}, kinds=("weights",), rank=rank) for rank in range(2))
+    found = [lowered(graph, CudaTarget("80"), choices=trial)[1] for trial in (first, second)]
+    [node] = {node for nodes in first.owners.values() for node in nodes}
+    assert len({steps[node][0].kernel.key for steps in found}) == 2
