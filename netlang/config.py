@@ -1,18 +1,14 @@
 """Every NETLANG_* environment variable, in one table. `netc env` prints it; nothing else reads the environment."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlang.diagnostics import NetError
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable.
 
     name      as it is set in the environment

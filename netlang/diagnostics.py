@@ -1,18 +1,24 @@
 """Where a fault is and how it is told: sources, spans, diagnostics and the one exception users see."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
 class Source:
     """A text that spans point into: a `.net` file, or a string given to the API (`name` is then `<text>`)."""
 
-    name: str
-    text: str = field(repr=False, default="")
+    def __init__(self, name: str, text: str = "") -> None:
+        self.name, self.text = name, text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and (self.name, self.text) == (other.name, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
 
     @cached_property
     def lines(self) -> list[str]:
@@ -23,11 +29,10 @@ class Source:
         return self.lines[number - 1].rstrip("\r") if 0 < number <= len(self.lines) else ""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A piece of one line (or from a line to a later one): lines and columns count from 1, `end_column` is one past."""
 
-    source: Source = field(repr=False)
+    source: Source
     line: int
     column: int
     end_line: int
@@ -36,13 +41,12 @@ class Span:
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
 
-    def to(self, other: Span) -> Span:
+    def to(self, other: "Span") -> "Span":
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.line, self.column, other.end_line, other.end_column)
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One fault or warning.
 
     `spans[0]` is the place itself; the others are the callers that led there, innermost first. `imports` are the

@@ -1,18 +1,15 @@
 """Placing buffers with known lifetimes in one arena (offline dynamic storage allocation)."""
 
-from __future__ import annotations
-
 from bisect import insort
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
 
 
-@dataclass(frozen=True)
-class Buffer:
+class Buffer(NamedTuple):
     """Bytes that are needed at the times `start` to `end`, both included."""
 
     size: int

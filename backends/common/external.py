@@ -1,12 +1,9 @@
 """Memory that is not a program's own."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class External:
+class External(NamedTuple):
     """An array that the caller brings along: `kind` is input, param or output."""
 
     kind: str

@@ -1,9 +1,7 @@
 """Where the rooms of a program are in its arena, for given sizes."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from netlang import placement
 from netlang.backends.common.numbers import Sizes, evaluated
@@ -11,8 +9,7 @@ from netlang.backends.cpu.program import Claim, Program, Room
 from netlang.placement import align, place
 
 
-@dataclass(eq=False, repr=False)
-class Arena:
+class Arena(NamedTuple):
     """Bytes of it, and how many bytes after its start each room begins."""
 
     bytes: int

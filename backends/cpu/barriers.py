@@ -3,14 +3,11 @@ may still be reading, since they last met. Steps that have nothing to do with ea
 Inception block, run into each other: a thread that is done with its share of one begins the next.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """Bytes that a step reads or writes: `start` to `stop` in a `space`, which no other space overlaps.
 
     `part` narrows it to a range inside each image, where several tensors lie between each other in the same bytes.
@@ -22,7 +19,7 @@ class Access:
     written: bool
     part: tuple[int, int] | None = None
 
-    def clashes(self, other: Access) -> bool:
+    def clashes(self, other: "Access") -> bool:
         """Whether the two may not happen at the same time."""
         if not (self.written or other.written) or self.space != other.space:
             return False

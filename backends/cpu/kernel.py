@@ -11,12 +11,9 @@ A kernel is keyed by structure (op, element types, which strides are zero, tile 
 must say everything that the code depends on, except the target and the sources it is made by, which the cache adds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 KernelFunction = Callable[..., Any]
 """A Python function of (args, tid, threads) in Numba's language, which calls intrinsics to reach memory."""
@@ -24,15 +21,13 @@ KernelFunction = Callable[..., Any]
 SIGNATURE = "void(int64, int64, int64)"
 
 
-@dataclass(frozen=True)
-class Emitted:
+class Emitted(NamedTuple):
     """LLVM IR: `emit(builder, args, tid, threads)` writes it into an open builder. Needs llvmlite, not Numba."""
 
     emit: Callable[..., None]
 
 
-@dataclass(frozen=True)
-class Native:
+class Native(NamedTuple):
     """A Numba function: `maker(*parameters)` of a module, which is imported only to compile, returns it."""
 
     module: str
@@ -44,18 +39,31 @@ class Native:
         return function
 
 
-@dataclass(frozen=True)
 class Kernel:
-    """`source` is looked into only if the object code is not in the cache.
+    """Compared by all but `source`, which is looked into only if the object code is not in the cache.
 
     fastmath    LLVM's floating-point flags for a whole Numba function, such as `("contract",)`; part of the key
     signature   Numba's name for the machine code's type; only the walker's entry points have another one
     """
 
-    key: str
-    source: Emitted | Native = field(compare=False, repr=False)
-    fastmath: tuple[str, ...] = ()
-    signature: str = SIGNATURE
+    __slots__ = ("fastmath", "key", "signature", "source")
+
+    def __init__(
+        self, key: str, source: Emitted | Native, fastmath: tuple[str, ...] = (), signature: str = SIGNATURE
+    ) -> None:
+        self.key, self.source, self.fastmath, self.signature = key, source, fastmath, signature
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kernel) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.key!r})"
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.key, self.fastmath, self.signature
 
 
 def emitted(key: str, emit: Callable[..., None]) -> Kernel:

@@ -7,8 +7,6 @@ alone and together, and the faster way is kept. Results are the same bits either
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 TRIALS = 3
 """Calls in a row that a way is tried for; the fastest of them counts, because the first may have to wake threads."""
 SLOWER = 1.6
@@ -19,13 +17,11 @@ WEIGHT, OUTLIER = 0.25, 2.0
 """Of the last call in the running mean of what a way takes, and how many times the mean a call counts at most."""
 
 
-@dataclass(eq=False, repr=False)
 class Way:
     """What calls took that were carried out in one way, in nanoseconds."""
 
-    best: float = float("inf")
-    usual: float = 0.0
-    calls: int = 0
+    def __init__(self) -> None:
+        self.best, self.usual, self.calls = float("inf"), 0.0, 0
 
     def note(self, took: int) -> None:
         """One call more."""
@@ -41,7 +37,6 @@ class Way:
         return self.usual > SLOWER * self.best
 
 
-@dataclass(eq=False, repr=False)
 class Pace:
     """One program's choice between one thread and several.
 
@@ -49,15 +44,16 @@ class Pace:
     disturbed. Nobody wants some calls of a large net to take twice as long just to see.
     """
 
-    large: bool
-    together: bool = True
-    """The way that has won."""
-    trial: int = 0
-    """Calls still to come in the other way."""
-    pause: int = FIRST_PAUSE
-    ways: dict[bool, Way] = field(default_factory=lambda: {True: Way(), False: Way()})
-    since: int = 0
-    """Calls since the last decision."""
+    def __init__(self, large: bool) -> None:
+        self.large = large
+        self.together = True
+        """The way that has won."""
+        self.trial = 0
+        """Calls still to come in the other way."""
+        self.pause = FIRST_PAUSE
+        self.ways = {True: Way(), False: Way()}
+        self.since = 0
+        """Calls since the last decision."""
 
     def next_together(self) -> bool:
         """Whether the next call is for all threads."""

@@ -1,15 +1,12 @@
 """A lowered graph as data: what is carried out, in what memory, before sizes are known. Nothing here needs a compiler.
 
 `translation` makes it of steps; `arena` and `tables` evaluate it for the sizes of a call. Nothing here is changed once
-it is made. Classes are plain ones: what `dataclass` can add to them is compiled each time they are imported, and that
-is most of what a small program waits for.
+it is made. None of these classes, nor of those that `netlang.load` imports besides, is a `dataclass`: what that adds is
+text that is compiled at each import, 0.1 to 0.4 ms a class, and of such a small program would wait for most.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,48 +16,48 @@ from netlang.backends.common.numbers import Number
 CONSTANT, KEPT, ARENA = "constant", "kept", "arena"
 
 
-@dataclass(eq=False, repr=False)
 class Room:
-    """Memory that is one tensor's or some tensors' together, or working memory.
+    """Memory that is one tensor's or some tensors' together, or working memory; each is itself alone.
 
     home     an array of the caller's; or `constant`, filled when the program is made; `kept`, filled once per set of
              parameters; `arena`, part of a call's own memory
     bytes    what steps may read or write of it
     """
 
-    home: External | str
-    bytes: Number
+    __slots__ = ("bytes", "home")
+
+    def __init__(self, home: External | str, bytes: Number) -> None:
+        self.home, self.bytes = home, bytes
 
 
-@dataclass(eq=False, repr=False)
-class Spot:
+class Spot(NamedTuple):
     """An address: so many bytes after the start of a room."""
 
     room: Room
     offset: Number = 0
 
 
-@dataclass(eq=False, repr=False)
 class Loop:
     """Lines that are carried out over and over: those that name it, which are neighbours, in each of its rounds."""
 
-    rounds: Number
+    __slots__ = ("rounds",)
+
+    def __init__(self, rounds: Number) -> None:
+        self.rounds = rounds
 
 
-@dataclass(eq=False, repr=False)
-class Moving:
+class Moving(NamedTuple):
     """An address that moves with the rounds of a loop, as `netlang.backends.common.steps.Moving` says."""
 
     loop: Loop
-    at: tuple[Spot | Moving, Spot | Moving, Spot | Moving]
+    at: "tuple[Spot | Moving, Spot | Moving, Spot | Moving]"
     stride: Number
 
 
 Arg = Spot | Moving | Number
 
 
-@dataclass(eq=False, repr=False)
-class Use:
+class Use(NamedTuple):
     """A room that a line reads, or writes. `part` narrows it to so many elements of each image: first and end."""
 
     room: Room
@@ -68,8 +65,7 @@ class Use:
     part: tuple[Number, Number] | None = None
 
 
-@dataclass(eq=False, repr=False)
-class Line:
+class Line(NamedTuple):
     """One kernel call. Lines are carried out in order.
 
     kernel    whatever the code of the program finds machine code by
@@ -85,8 +81,7 @@ class Line:
     loops: tuple[Loop, ...] = ()
 
 
-@dataclass(eq=False, repr=False)
-class Claim:
+class Claim(NamedTuple):
     """A piece of the arena that is needed from time `start` to `end`, both included.
 
     lives    None: all rooms begin where the piece does, and the first is the largest. Otherwise they share the piece:
@@ -99,8 +94,7 @@ class Claim:
     lives: tuple[tuple[int, int] | None, ...] | None = None
 
 
-@dataclass(eq=False, repr=False)
-class Result:
+class Result(NamedTuple):
     """An output of a call, whose array is made for it."""
 
     name: str
@@ -108,8 +102,7 @@ class Result:
     dtype: np.dtype[Any]
 
 
-@dataclass(eq=False, repr=False)
-class Copied:
+class Copied(NamedTuple):
     """After the last line: what is in a room is copied into an array of the caller's."""
 
     source: Room
@@ -118,8 +111,7 @@ class Copied:
     target: External
 
 
-@dataclass(eq=False, repr=False)
-class Program:
+class Program(NamedTuple):
     """prologue    the lines that are carried out once per set of parameters; their results are `kept` rooms
     lines       those of every call
     claims      the pieces of the arena

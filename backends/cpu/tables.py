@@ -8,7 +8,6 @@ region of an inner loop, and its table, lie in that of the outer one: what is co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -38,20 +37,27 @@ for one that has lost its turn may be what takes longest."""
 _WORD = 8
 
 
-@dataclass(eq=False, repr=False)
 class Table:
-    """Argument tables of some lines in one array; `places` are where addresses of a home must still be written."""
+    """Argument tables of some lines in one array.
 
-    words: np.ndarray[Any, Any]
-    program: np.ndarray[Any, Any]
-    work: int
-    meetings: int
-    """How often threads meet."""
-    places: Mapping[Home, Sequence[tuple[int, int]]]
-    """By home: (position in `words`, bytes to add)."""
-    slots: Sequence[int]
-    """For every line its entry in the program."""
-    known: dict[Home, int] = field(default_factory=dict)
+    meetings  how often threads meet
+    places    where addresses of a home must still be written: (position in `words`, bytes to add)
+    slots     for every line its entry in the program
+    """
+
+    def __init__(
+        self,
+        words: np.ndarray[Any, Any],
+        program: np.ndarray[Any, Any],
+        work: int,
+        meetings: int,
+        places: Mapping[Home, Sequence[tuple[int, int]]],
+        slots: Sequence[int],
+    ) -> None:
+        self.words, self.program = words, program
+        self.work, self.meetings = work, meetings
+        self.places, self.slots = places, slots
+        self.known: dict[Home, int] = {}
 
     @cached_property
     def program_address(self) -> int:
@@ -80,18 +86,14 @@ def home_of(room: Room) -> Home:
     return room.home if isinstance(room.home, External) else room
 
 
-@dataclass(eq=False, repr=False)
 class _Region:
     """The tables of a loop's lines, words `start` to `stop`, behind which is its own. `own`: where copies begin."""
 
-    loop: Loop
-    outer: _Region | None
-    rounds: int
-    start: int
-    stop: int = 0
-    own: int = 0
-    moves: list[tuple[int, Moving]] = field(default_factory=list)
-    """Words that change, by their position, and how."""
+    def __init__(self, loop: Loop, outer: _Region | None, rounds: int, start: int) -> None:
+        self.loop, self.outer, self.rounds = loop, outer, rounds
+        self.start, self.stop, self.own = start, 0, 0
+        self.moves: list[tuple[int, Moving]] = []
+        """Words that change, by their position, and how."""
 
     @property
     def words(self) -> int:
@@ -100,15 +102,14 @@ class _Region:
         return (control.COPY // _WORD + self.stop - self.start + line - 1) // line * line
 
 
-@dataclass(eq=False, repr=False)
 class _Entry:
     """One entry of a program: a line or an end of a loop, whose table begins at a word of a region."""
 
-    flags: int
-    table: int
-    region: _Region | None
-    line: Line | None = None
-    jump: int = 0
+    __slots__ = ("flags", "jump", "line", "region", "table")
+
+    def __init__(self, flags: int, table: int, region: _Region | None, line: Line | None = None) -> None:
+        self.flags, self.table, self.region, self.line = flags, table, region, line
+        self.jump = 0
 
 
 class _Maker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from lark import Token
 
@@ -69,7 +68,7 @@ class Reporter:
     def add(self, diagnostic: Diagnostic) -> None:
         place = diagnostic.spans[0] if diagnostic.spans else None
         key = (str(place), diagnostic.message, diagnostic.severity)
-        self._found.setdefault(key, replace(diagnostic, imports=self._imports) if self._imports else diagnostic)
+        self._found.setdefault(key, diagnostic._replace(imports=self._imports) if self._imports else diagnostic)
 
     def of(self, severity: str) -> tuple[Diagnostic, ...]:
         """The diagnostics of a severity, in the order of the text; those of another file stand together."""

@@ -7,7 +7,6 @@ does not come out even. The canonical form makes `N * 4 - N` and `3 * N` equal, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import total_ordering
 from math import prod
 from typing import Union
@@ -17,15 +16,24 @@ Shape = tuple[Dim, ...]
 
 
 @total_ordering
-@dataclass(frozen=True)
 class Floor:
     """The atom `(numerator) // denominator` with an integer denominator above 1."""
 
-    numerator: Sym
-    denominator: int
+    __slots__ = ("denominator", "numerator")
+
+    def __init__(self, numerator: Sym, denominator: int) -> None:
+        self.numerator, self.denominator = numerator, denominator
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Floor) and (self.numerator, self.denominator) == (other.numerator, other.denominator)
+
+    def __hash__(self) -> int:
+        return hash((self.numerator, self.denominator))
 
     def __str__(self) -> str:
         return f"({self.numerator})//{self.denominator}"
+
+    __repr__ = __str__
 
     def __lt__(self, other: object) -> bool:
         return str(self) < str(other)
@@ -35,11 +43,19 @@ Atom = str | Floor
 Monomial = tuple[Atom, ...]
 
 
-@dataclass(frozen=True)
 class Sym:
     """A polynomial: `terms` are (monomial, coefficient), sorted; the constant has the empty monomial."""
 
-    terms: tuple[tuple[Monomial, int], ...]
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sym) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return hash(self.terms)
 
     def __add__(self, other: Dim) -> Dim:
         return _from_terms([*self.terms, *_terms(other)])

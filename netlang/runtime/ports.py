@@ -1,11 +1,8 @@
 """What a net takes and gives, and the arrays at that border: what callers hand in becomes what compiled code may read,
 and sizes are bound to names. Needs NumPy alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +41,7 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     return _NAMES.get(dtype) or {"bfloat16": "bf16"}.get(str(dtype), str(dtype))
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(NamedTuple):
     """An input or output: its name, the name of its element type, its shape."""
 
     name: str

@@ -114,11 +114,11 @@ def _architecture() -> str:
 @cache
 def _features() -> frozenset[str]:
     """What the processor can do, as Linux tells it."""
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+    with open("/proc/cpuinfo", "rb") as file:
         for line in file:
-            name, _, value = line.partition(":")
-            if name.strip() in ("flags", "Features"):
-                return frozenset(value.split())
+            name, _, value = line.partition(b":")
+            if name.strip() in (b"flags", b"Features"):
+                return frozenset(value.decode("utf-8", "replace").split())
     return frozenset()
 
 

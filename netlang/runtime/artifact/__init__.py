@@ -12,7 +12,22 @@ member begins at a multiple of 4096 bytes, so it can be mapped by itself, and ha
 and members give the same bytes.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from netlang.runtime.artifact.container import ALIGNMENT, FORMAT, Artifact, open_artifact
-from netlang.runtime.artifact.writing import write_artifact
+
+if TYPE_CHECKING:
+    from netlang.runtime.artifact.writing import write_artifact as write_artifact
 
 __all__ = ["ALIGNMENT", "FORMAT", "Artifact", "open_artifact", "write_artifact"]
+
+
+def __getattr__(name: str) -> Any:
+    """Writing is imported when it is first named: a program that loads a file does not wait for it."""
+    if name != "write_artifact":
+        raise AttributeError(f"module 'netlang.runtime.artifact' has no attribute '{name}'")
+    from netlang.runtime.artifact.writing import write_artifact
+
+    return write_artifact

@@ -13,8 +13,6 @@ Numbers are little-endian. Nothing is ever unpickled or evaluated. A file must n
 mapped; `write_artifact` never does that, it puts a new file in the old one's place.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

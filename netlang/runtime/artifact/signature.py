@@ -8,12 +8,9 @@ A dim of a shape is a whole number, or a list of [[factor, ...], coefficient]; a
 divisor] for the whole part of a quotient. `bounds`: integers of the input are below the size, and not negative.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +19,7 @@ from netlang.ir.dims import Dim, Floor, Shape, Sym
 from netlang.runtime.ports import Array, Port, dtype_of
 
 
-@dataclass(eq=False, repr=False)
-class Signature:
+class Signature(NamedTuple):
     """What the manifest says of a net. `bounds` are (input, size)."""
 
     inputs: tuple[Port, ...]
@@ -41,7 +37,7 @@ class Signature:
         }
 
     @staticmethod
-    def of(content: Mapping[str, Any]) -> Signature:
+    def of(content: Mapping[str, Any]) -> "Signature":
         """From what the manifest has."""
         return Signature(
             tuple(_read(port) for port in content["inputs"]),

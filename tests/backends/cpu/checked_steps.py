@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,7 +112,7 @@ def _still(line: Line) -> Line:
     """A line without what moves."""
     args = tuple(a for a in line.args if not isinstance(a, Moving))
     named = {a.room for a in args if isinstance(a, Spot)}
-    return replace(line, args=args, uses=tuple(use for use in line.uses if use.room in named))
+    return line._replace(args=args, uses=tuple(use for use in line.uses if use.room in named))
 
 
 def _inside(places: np.ndarray[Any, Any], access: Access, pitch: int) -> np.ndarray[Any, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netlang.backends.cpu import cache
-from netlang.backends.cpu.kernel import emitted, native
+from netlang.backends.cpu.kernel import Kernel, emitted, native
 from netlang.backends.cpu.target import host
 
 PROGRAM = """
@@ -84,5 +83,5 @@ def nothing(builder: Any, args: Any, tid: Any, threads: Any) -> None:
 
 def test_names_depend_on_structure_and_flags() -> None:
     kernels = [emitted("a", nothing), emitted("b", nothing), native("walker", "alone")]
-    kernels += [replace(kernels[0], fastmath=("contract",)), native("walker", "alone", signature="void(int64)")]
+    kernels += [Kernel("a", kernels[0].source, ("contract",)), native("walker", "alone", signature="void(int64)")]
     assert len({cache.digest(k, host()) for k in kernels}) == len(kernels)
