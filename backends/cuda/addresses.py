@@ -94,6 +94,8 @@ class Addresses:
 
     def _launched(self, step: Step, rounds: Rounds) -> Launched | None:
         assert isinstance(step, Launch)
+        if not step.is_taken(self._sizes):
+            return None
         x, y, z = (evaluated(n, self._sizes) for n in step.grid)
         if x * y * z == 0:
             return None

@@ -7,7 +7,9 @@ An artifact that holds it has the members
 
 and says in `content["cuda"]`, for every architecture, what lowerings were told of the GPU and which kernels they chose.
 Lowering again for that target, which needs no compiler, gives the same kernels: whoever loads an artifact finds their
-code by `Kernel` fields and the hash of the source text. PTX is there for all kernels that later GPUs can run, and for
+code by `Kernel` fields and the hash of the source text. Where a net leaves sizes open, these are the kernels of the
+ways that are best for a few sizes (`usual_sizes`); `ways` names them, and whatever the sizes of a call, one of these
+is taken (`settled`). PTX is there for all kernels that later GPUs can run, and for
 `architecture.PORTABLE` always, so that an artifact runs on every GPU that is supported at all.
 """
 
@@ -18,6 +20,7 @@ from dataclasses import asdict
 from typing import Any
 
 from netlang.backends.base import AheadOfTime, CodeFigures, Options
+from netlang.backends.common.choices import Choices
 from netlang.backends.common.context import Context
 from netlang.backends.common.homes import find_homes
 from netlang.backends.common.steps import Scratch
@@ -25,8 +28,15 @@ from netlang.backends.cuda import build, toolchain
 from netlang.backends.cuda.architecture import PORTABLE, USUAL, is_specific, named
 from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.settled import Noted
+from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.target import CudaTarget
 from netlang.ir.graph import Graph
+from netlang.runtime.model import batch_symbol, user_inputs
+
+BATCHES = (1, 64)
+LENGTH = 64
+"""Of what else is open, such as a sequence."""
 
 
 def ahead(graph: Graph, options: Options, architectures: Sequence[str] = ()) -> AheadOfTime:
@@ -40,8 +50,8 @@ def ahead(graph: Graph, options: Options, architectures: Sequence[str] = ()) -> 
     members: dict[str, bytes] = {}
     figures: list[CodeFigures] = []
     for arch in [*names, *(() if PORTABLE in names else (PORTABLE,))]:
-        target = CudaTarget(arch)
-        kernels = kernels_of(graph, target, options)
+        target, noted = CudaTarget(arch), Noted(Choices())
+        kernels = kernels_of(graph, target, options, noted)
         listed = [_description(kernel) for kernel in kernels]
         if arch in names:
             made = build.build(kernels, arch)
@@ -56,18 +66,27 @@ def ahead(graph: Graph, options: Options, architectures: Sequence[str] = ()) -> 
             if not is_specific(found.arch):
                 entry["ptx"] = f"cuda/compute_{found.arch}/{found.entry}"
                 members[entry["ptx"]] = found.text.encode("ascii")
-        content[arch] = {"target": asdict(target), "kernels": listed}
+        content[arch] = {"target": asdict(target), "kernels": listed, "ways": noted.table}
     return AheadOfTime({"cuda": content}, members, tuple(figures))
 
 
-def kernels_of(graph: Graph, target: CudaTarget, options: Options) -> list[Kernel]:
-    """The kernels that a prepared graph is carried out by on a target, each once."""
-    context, steps = lowered(graph, target, options)
+def kernels_of(graph: Graph, target: CudaTarget, options: Options, choices: Choices | None = None) -> list[Kernel]:
+    """The kernels that a prepared graph is carried out by on a target, for any of the usual sizes, each once."""
+    context, steps = lowered(graph, target, options, choices)
     homes = find_homes(context, steps)
-    found = [step.kernel for own in steps.values() for step in own]
+    listed = [step for own in steps.values() for step in own if isinstance(step, Launch)]
+    found = [step.kernel for sizes in usual_sizes(graph, options) for step in listed if step.is_taken(sizes)]
     if homes.copies:
         found.append(_copy(context))
     return list(dict.fromkeys(found))
+
+
+def usual_sizes(graph: Graph, options: Options) -> list[dict[str, int]]:
+    """For which sizes ways are chosen where a graph leaves them open: those of a batch as it was asked for, or of one
+    sample and of many."""
+    first = str(batch_symbol(user_inputs(graph)))
+    batches = (options.batch,) if options.batch else BATCHES
+    return [{name: batch if name == first else LENGTH for name in graph.symbols} for batch in batches]
 
 
 def _copy(context: Context) -> Kernel:

@@ -13,7 +13,6 @@ from netlang.backends.base import AheadOfTime, Array, Deployed, Options, Package
 from netlang.backends.common import cells
 from netlang.backends.common.choices import Choices, Remembered, Trial
 from netlang.backends.common.homes import find_homes
-from netlang.backends.common.planning import plan_memory
 from netlang.backends.common.remembered import any_kept
 from netlang.backends.common.slices import with_slices
 from netlang.backends.common.steps import Step
@@ -26,6 +25,7 @@ from netlang.backends.cuda.executable import Executable
 from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.parts import split
 from netlang.backends.cuda.placed import Placed
+from netlang.backends.cuda.prepared import planned
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tune import METHOD, strays
 from netlang.diagnostics import NetError
@@ -157,14 +157,13 @@ class Cuda:
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""
         context, steps = lowered(graph, CudaTarget("80"), self.options)
-        return plan_memory(context, find_homes(context, steps), sizes)
+        return planned(context, find_homes(context, steps), sizes)
 
 
 def lowered(
     graph: Graph, target: CudaTarget, options: Options | None = None, choices: Choices | None = None
 ) -> tuple[LoweringContext, dict[Node, list[Step]]]:
     """The steps of every node of a prepared graph."""
-    context = with_slices(
-        LoweringContext(graph, target=target, options=options or Options(), choices=choices or Choices())
-    )
+    made = LoweringContext(graph, target=target, options=options or Options(), choices=choices or Choices())
+    context = with_slices(made)
     return context, lower_graph(context)

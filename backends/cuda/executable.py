@@ -7,19 +7,17 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from netlang.backends.base import Array
-from netlang.backends.common.homes import External, buffers, find_homes
-from netlang.backends.common.planning import kept_bytes, plan_memory
-from netlang.backends.common.steps import Buffer, Step
-from netlang.backends.cuda.addresses import Addresses
+from netlang.backends.common.homes import find_homes
+from netlang.backends.common.steps import Step
 from netlang.backends.cuda.arrays import DeviceArray, Pool, adopted
 from netlang.backends.cuda.binding import Binding
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.lower import LoweringContext
+from netlang.backends.cuda.prepared import Prepared, planned
 from netlang.backends.cuda.resident import Resident, residents_of
-from netlang.ir.graph import Graph, Node, Value
+from netlang.backends.cuda.steps import Launch
+from netlang.ir.graph import Graph, Node
 from netlang.ir.sizes import check_sizes
 from netlang.runtime.arrays import bind_sizes
 
@@ -47,13 +45,13 @@ class Executable:
         self._residents: dict[str, Resident] = {}
         self._seen: tuple[object, ...] = ()
         """What params looked like in the last call: whose they were, and what the table said then."""
-        self._prepared: tuple[int, ...] | None = None
-        """The generations of the parameters when the prologue was carried out."""
-        self._known: dict[Buffer, int] | None = None
+        self._prepared = Prepared(device, context, self._homes, self._steps)
         self._bindings: dict[tuple[tuple[int, ...], ...], Binding] = {}
         self._lock = threading.Lock()
         self._pool = Pool(device)
-        device.build([step.kernel for step in (*self._homes.prologue, *self._steps)])
+        # Kernels of other ways are built when a program is bound to sizes that take them.
+        certain = [s for s in (*self.prologue, *self._steps) if isinstance(s, Launch) and s.taken is None]
+        device.build([step.kernel for step in certain])
 
     def run(self, inputs: Mapping[str, Array], params: Mapping[str, Array]) -> dict[str, Array]:
         """One call, as `netlang.backends.base.Executable.run` describes it."""
@@ -108,7 +106,7 @@ class Executable:
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of the arena for these sizes, and of what is kept per set of parameters."""
-        plan = plan_memory(self._context, self._homes, sizes)
+        plan = planned(self._context, self._homes, sizes)
         return plan.peak + plan.kept
 
     @property
@@ -134,7 +132,11 @@ class Executable:
     def bound(self, sizes: Mapping[str, int]) -> Binding:
         """The program with memory of its own, for these sizes of the graph's symbols and the parameters where they
         are."""
-        return Binding(self._device, self._context, self._homes, self._steps, self._kept(), self._residents, sizes)
+        self._prepared.need(sizes)
+        known, residents = self._prepared.places, self._residents
+        made = Binding(self._device, self._context, self._homes, self._steps, known, residents, sizes)
+        self.prepare()
+        return made
 
     def bring(self, params: Mapping[str, Array]) -> bool:
         """Have the parameters on the device, as they are now. Whether any of them is somewhere else than it was: then
@@ -156,31 +158,8 @@ class Executable:
         for binding in self._bindings.values():
             binding.release()
         self._bindings.clear()
-        self._prepared = None
+        self._prepared.forget()
 
     def prepare(self) -> None:
         """Carry out the steps that follow from parameters alone, if any may have changed."""
-        generations = tuple(resident.generation for resident in self._residents.values())
-        if not self._homes.prologue or generations == self._prepared:
-            return
-        external = {External("param", name): resident.address for name, resident in self._residents.items()}
-        addresses = Addresses(self._context, self._homes, self._kept(), external, {})
-        self._device.record(addresses.launches(self._homes.prologue)).replay()
-        self._prepared = generations
-
-    def _kept(self) -> Mapping[Buffer, int]:
-        """The places of constants, uploaded once, and of what is computed once per set of parameters."""
-        if self._known is None:
-            self._known = {}
-            for value in self._constants():
-                array = np.ascontiguousarray(value.node.attrs["value"])
-                self._known[value] = self._device.allocate(max(1, array.nbytes))
-                self._device.upload(self._known[value], array)
-            for buffer in self._homes.hoisted:
-                self._known[buffer] = self._device.allocate(max(1, kept_bytes(self._context, buffer)))
-        return self._known
-
-    def _constants(self) -> list[Value]:
-        read = [b for step in (*self._homes.prologue, *self._steps) for b in buffers(step) if isinstance(b, Value)]
-        read += [self._context.storage(copy.source) for copy in self._homes.copies]
-        return [v for v in dict.fromkeys(read) if v.node.op == "const"]
+        self._prepared.carry_out(self._residents)

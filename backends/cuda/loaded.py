@@ -13,6 +13,7 @@ from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.devices import default_device
 from netlang.backends.cuda.executable import Executable
 from netlang.backends.cuda.packaging import options_of
+from netlang.backends.cuda.settled import Settled
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.toolchain import Cubin, Identity, Ptx, Resources
 from netlang.diagnostics import NetError
@@ -47,7 +48,7 @@ class Loaded(LoadedNet):
             _offer(artifact, kernel, device.target.arch)
         graph = parse_graph(self._content["graph"])
         target, options = CudaTarget(**by_arch[self.level]["target"]), options_of(artifact.content["options"])
-        context, steps = lowered(graph, target, options)
+        context, steps = lowered(graph, target, options, Settled(by_arch[self.level]["ways"]))
         self._executable = Executable(graph, context, steps, device)
         self._adopt = self._executable.adopt
         self._store = Store(self._params)

@@ -18,10 +18,12 @@ from netlang.backends.cuda.ways import Needed, Way
 
 def packed_ways(context: LoweringContext, problem: Problem) -> list[Way]:
     """Those of a GPU that has wgmma, where products may be rounded."""
-    return [_way(context, problem, tile) for tile in group_tiles(context.target, context.precision)]
+    once: dict[Buffer, tuple[Launch, Buffer]] = {}
+    return [_way(context, problem, tile, once) for tile in group_tiles(context.target, context.precision)]
 
 
-def _way(context: LoweringContext, problem: Problem, tile: BlockTile) -> Way:
+def _way(context: LoweringContext, problem: Problem, tile: BlockTile, once: dict[Buffer, tuple[Launch, Buffer]]) -> Way:
+    """`once`: the factors that are packed once for all calls, whichever way is taken."""
     product, threads = problem.product, 32 if context.target.small else 256
     packs = (
         FactorPack(tile.precision, not product.transposed_a, threads),
@@ -40,8 +42,15 @@ def _way(context: LoweringContext, problem: Problem, tile: BlockTile) -> Way:
         return taken
 
     def launches(needed: Needed) -> list[Launch]:
-        a_step, a = _packed(context, packs[0], problem.a, product.a_batch, product.rows, problem, needed)
-        b_step, b = _packed(context, packs[1], problem.b, product.b_batch, product.columns, problem, needed)
+        def packed(pack: FactorPack, factor: Buffer, distance: Number, lines: Number) -> tuple[Launch, Buffer]:
+            if not context.is_fixed(factor):
+                return _packed(context, pack, factor, distance, lines, problem, needed)
+            if factor not in once:
+                once[factor] = _packed(context, pack, factor, distance, lines, problem, lambda bytes: bytes)
+            return once[factor]
+
+        a_step, a = packed(packs[0], problem.a, product.a_batch, product.rows)
+        b_step, b = packed(packs[1], problem.b, product.b_batch, product.columns)
 
         def distance(shared: bool, lines: Number) -> Number:
             return 0 if shared else lambda s: evaluated(lines, s) * words(s) * FLOAT
@@ -62,8 +71,7 @@ def _packed(
     problem: Problem,
     needed: Needed,
 ) -> tuple[Launch, Buffer]:
-    """The launch that packs a factor, and where it puts it. What is packed once is so in any case, whatever the
-    sizes."""
+    """The launch that packs a factor, and where it puts it."""
     inner = problem.product.inner
 
     def lines(sizes: Sizes) -> int:
@@ -75,7 +83,7 @@ def _packed(
     def bytes(sizes: Sizes) -> int:
         return lines(sizes) * words(sizes) * FLOAT
 
-    packed = context.scratch(bytes if context.is_fixed(factor) else needed(bytes))
+    packed = context.scratch(needed(bytes))
     grid: Number = lambda s: pack.blocks(lines(s), evaluated(inner, s))  # noqa: E731
     args = (factor, packed, lines, rows, inner, words)
     return Launch(pack.kernel, args, (packed,), bytes, grid=(grid, 1, 1)), packed

@@ -23,13 +23,6 @@ def tiles(target: CudaTarget, precision: str) -> list[BlockTile]:
     return fits[:1] if target.small else fits
 
 
-def few_tiles(target: CudaTarget, precision: str) -> list[BlockTile]:
-    """A large and a middle one: for what is compiled for any sizes, where each tile is one more kernel to compile."""
-    found = tiles(target, precision)
-    middle = [tile for tile in found if (tile.rows, tile.columns) == (64, 64)]
-    return [*dict.fromkeys([found[0], *(middle or found[-1:])])]
-
-
 def effective(target: CudaTarget, precision: str) -> Precision:
     """The precision in which products are computed: float32 where the GPU has no tensor cores for another one."""
     if precision == "f16":

@@ -9,7 +9,7 @@ from netlang.backends.cuda.lower import LoweringContext
 from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
 from netlang.backends.cuda.product_packed import packed_ways
 from netlang.backends.cuda.product_problem import Problem, gemm_launch
-from netlang.backends.cuda.product_tiles import few_tiles, tiles
+from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
 from netlang.backends.cuda.tiles.split_sum import SplitSum
@@ -26,15 +26,10 @@ _THIN_ROWS = 16
 
 
 def ways(context: LoweringContext, problem: Problem) -> list[Way]:
-    """All that are worth a thought; where sizes are not known, those that between them do for all."""
-    product, rows = problem.product, problem.product.rows
-    known = all(isinstance(n, int) for n in (product.batch, rows, product.columns, product.inner))
-    offered = (tiles if known else few_tiles)(context.target, context.precision)
-    found: list[Way] = []
-    for tile in offered:
-        whole, *split = _tiled(context, problem, tile)
-        found += [whole, *(split if known or tile is offered[-1] else ())]
-    found += packed_ways(context, problem)[: None if known else 1]
+    """All that are worth a thought."""
+    rows = problem.product.rows
+    found = [way for tile in tiles(context.target, context.precision) for way in _tiled(context, problem, tile)]
+    found += packed_ways(context, problem)
     for count in (1, 4):
         if not isinstance(rows, int) or (rows <= _THIN_ROWS and (count == 1) == (rows == 1)):
             found.append(_thin(context, problem, count))

@@ -1,18 +1,20 @@
-"""Several ways to carry a node out: which one is taken is decided with the sizes, by a model of costs.
+"""Several ways to carry a node out. Which one is taken is decided by `Context.pick`, from what each would cost.
 
-Where all sizes are known when a graph is lowered, that is at once, and `pick` may know better. Else the launches of all
-ways are there, and those of the ways that are not the cheapest for the sizes at hand have an empty grid.
+Where all sizes are known when a graph is lowered, that is at once. Else the launches of all ways are steps of the
+program, and when it is bound to sizes those of the way that is picked for them are carried out: only their kernels are
+compiled, only their memory is planned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netlang.backends.common.choices import Candidate
 from netlang.backends.common.context import Context
-from netlang.backends.common.steps import Number, Place, Sizes, bases, evaluated, places
+from netlang.backends.common.steps import Number, Sizes, evaluated
 from netlang.backends.cuda.steps import Launch
+from netlang.ir.graph import Node
 
 Needed = Callable[[Number], Number]
 """A size as it is where a way is taken, and 0 elsewhere: for scratch."""
@@ -21,7 +23,7 @@ Needed = Callable[[Number], Number]
 @dataclass(frozen=True)
 class Way:
     """cost      seconds, about, for given sizes
-    launches  what to launch; called once at most
+    launches  what to launch; called once at most. A launch that several ways have in common is one object in all.
     """
 
     name: str
@@ -29,9 +31,40 @@ class Way:
     launches: Callable[[Needed], Sequence[Launch]]
 
 
-def _read(launch: Launch) -> list[Place]:
-    """The places that a launch reads and does not write."""
-    return [place for place in places(launch) if not set(bases(place)) & set(launch.writes)]
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A choice that waits for sizes."""
+
+    context: Context
+    node: Node
+    kind: str
+    ways: Sequence[Way]
+    picked: dict[tuple[tuple[str, int], ...], str] = field(default_factory=dict)
+    """By sizes, the name of the way."""
+
+    def of(self, sizes: Sizes) -> str:
+        """The name of the way that is taken for these sizes."""
+        key = tuple(sorted(sizes.items()))
+        if key not in self.picked:
+            candidates = [Candidate(way.name, way.cost(sizes)) for way in self.ways]
+            self.picked[key] = self.context.pick(self.kind, candidates, self.node, sizes)
+        return self.picked[key]
+
+    def launches(self) -> list[Launch]:
+        """Those of all ways, each carried out for the sizes for which a way is taken that it is part of."""
+        found: dict[int, Launch] = {}
+        owners: dict[int, set[str]] = {}
+        for way in self.ways:
+            for launch in way.launches(self._needed(way.name)):
+                found[id(launch)] = launch
+                owners.setdefault(id(launch), set()).add(way.name)
+        return [replace(launch, taken=self._taken(owners[key])) for key, launch in found.items()]
+
+    def _needed(self, name: str) -> Needed:
+        return lambda number: lambda sizes: evaluated(number, sizes) if self.of(sizes) == name else 0
+
+    def _taken(self, names: set[str]) -> Callable[[Sizes], bool] | None:
+        return None if len(names) == len(self.ways) else lambda sizes: self.of(sizes) in names
 
 
 def best_way(context: Context, kind: str, ways: Sequence[Way], numbers: Sequence[Number]) -> list[Launch]:
@@ -41,19 +74,5 @@ def best_way(context: Context, kind: str, ways: Sequence[Way], numbers: Sequence
         return list(next(way for way in ways if way.name == name).launches(lambda number: number))
     if len(ways) == 1:
         return list(ways[0].launches(lambda number: number))
-
-    def best(sizes: Sizes) -> int:
-        return min(range(len(ways)), key=lambda i: ways[i].cost(sizes))
-
-    def only(i: int) -> Needed:
-        return lambda number: lambda sizes: evaluated(number, sizes) if best(sizes) == i else 0
-
-    launches: list[Launch] = []
-    for i, way in enumerate(ways):
-        needed = only(i)
-        for launch in way.launches(needed):
-            x, y, z = launch.grid
-            fixed = all(context.is_fixed(base) for place in _read(launch) for base in bases(place))
-            # What is done once for all calls is so before any sizes are known.
-            launches.append(launch if fixed else replace(launch, grid=(needed(x), y, z)))
-    return launches
+    assert context.owner is not None
+    return _Choice(context, context.owner, kind, ways).launches()

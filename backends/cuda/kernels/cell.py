@@ -9,7 +9,7 @@ from netlang.backends.common.placed_cell import PlacedCell, is_cell, part_addres
 from netlang.backends.common.steps import Arg, Number, Sizes, evaluated
 from netlang.backends.cuda.lower import LoweringContext, lowering
 from netlang.backends.cuda.product_costs import thin_seconds, tiled_seconds
-from netlang.backends.cuda.product_tiles import few_tiles, tiles
+from netlang.backends.cuda.product_tiles import tiles
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.cell import CellKernel, TiledSums
 from netlang.backends.cuda.tiles.matrix_copies import Kind, padded
@@ -100,8 +100,7 @@ def _ways(context: LoweringContext, placed: _Launching, numbers: int) -> list[Wa
         return Way(name, cost, lambda needed: [placed.launch(kernel)])
 
     made: list[Way] = []
-    offered = (tiles if isinstance(rows, int) else few_tiles)(context.target, context.precision)
-    for tile in offered:
+    for tile in tiles(context.target, context.precision):
         if tile.columns // padded(gates) < _LEAST_UNITS:
             continue
         sums = TiledSums(tile, wide, wide if placed.along else "columns")

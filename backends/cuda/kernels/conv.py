@@ -100,12 +100,10 @@ class _Phase:
     prepared: dict[tuple[bool, str], _Prepared] = field(default_factory=dict)
 
     def steps(self) -> list[Step]:
-        """Packing, and the launches of the best way, or of all that may be the best."""
+        """Packing, and then the launches of the best way."""
         images = self.parts.chain.source.shape[0]
-        launches = best_way(
-            self.context, "conv", ways(Costs(self.context, images), self.plans, self._launches), [images]
-        )
-        return [*(prepared.pack for prepared in self.prepared.values()), *launches]
+        offered = ways(Costs(self.context, images), self.plans, self._launches)
+        return list(best_way(self.context, "conv", offered, [images]))
 
     def _prepare(self, plan: ConvPlan) -> _Prepared:
         """Weights and table, which plans share that read x alike."""
@@ -125,7 +123,7 @@ class _Phase:
 
     def _launches(self, plan: ConvPlan, splits: Number, needed: Needed) -> list[Launch]:
         s, groups = plan.structure, plan.problem.groups
-        args, before = self._arguments(plan, splits), []
+        args, before = self._arguments(plan, splits), [self._prepare(plan).pack]
         images = self.parts.chain.source.shape[0]
         if s.last:
             step, args["x"] = self._channels_last(plan, needed)

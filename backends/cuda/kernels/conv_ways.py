@@ -24,7 +24,6 @@ _STAGE = 400
 _LEAST_STAGES = 4
 """Of a part."""
 _SPLITS = (2, 4, 8, 16, 32)
-_LARGE_BATCH = 64
 
 Launches = Callable[[ConvPlan, Number, Needed], Sequence[Launch]]
 """(plan, how many parts k is in, what is needed) -> launches."""
@@ -64,17 +63,8 @@ class Costs:
 
 
 def ways(costs: Costs, plans: Sequence[ConvPlan], launches: Launches) -> list[Way]:
-    """All that are worth a thought. Where the number of images is open, each is compiled: then there are few."""
-    if isinstance(costs.images, int):
-        return [way for plan in plans for way in _ways(costs, plan, launches)]
-    usual = costs.context.options.batch
-    found: dict[str, Way] = {}
-    for images in (usual,) if usual else (1, _LARGE_BATCH):
-        # The names are the same for any number of images.
-        fixed = [way for plan in plans for way in _ways(Costs(costs.context, images), plan, launches)]
-        name = min(fixed, key=lambda way: way.cost({})).name
-        found |= {w.name: w for plan in plans for w in _ways(costs, plan, launches) if w.name == name}
-    return list(found.values())
+    """All that are worth a thought."""
+    return [way for plan in plans for way in _ways(costs, plan, launches)]
 
 
 def _ways(costs: Costs, plan: ConvPlan, launches: Launches) -> Iterator[Way]:

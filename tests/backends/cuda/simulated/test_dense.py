@@ -143,8 +143,7 @@ def test_precisions(precision: str, arch: str, kernel: str) -> None:
 @pytest.mark.parametrize("rows", [40, None])
 def test_warp_groups(precision: str, rows: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if they were the only way: the factors are packed, a weight once."""
-    for name in ("tiles", "few_tiles"):
-        monkeypatch.setattr(product_ways, name, lambda target, precision: [])
+    monkeypatch.setattr(product_ways, "tiles", lambda target, precision: [])
     monkeypatch.setattr(product_ways, "_thin", lambda context, problem, count: Way("none", lambda s: 1e9, lambda n: []))
     arrays = {"a": integers(0, 40, 36), "b": integers(1, 12, 36)}
     types = types_of(arrays) | {"a": TensorType(DType.F32, (rows or sym("N"), 36))}
