@@ -267,6 +267,51 @@ class Packaging(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a shared library is to be.
+
+    name      of its file, which the loader of the system knows it by
+    prefix    what the names of its functions begin with
+    weights   the name of the file beside it that the weights are in; None: they are in the library
+    """
+
+    name: str
+    prefix: str = "netlang"
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Library:
+    """A shared library: its bytes, the text of its C header, and what is in the file beside it if there is one."""
+
+    body: bytes
+    header: str
+    weights: bytes | None
+
+
+@runtime_checkable
+class Linking(Protocol):
+    """What a backend may offer besides: compiled nets as shared libraries with a C interface."""
+
+    def library(
+        self,
+        nets: Sequence[Deployed],
+        contents: Mapping[str, Mapping[str, Any]],
+        weights: Array,
+        request: Request,
+        style: Style,
+    ) -> Library:
+        """Link nets, the first of which is the one that is meant where none is named.
+
+        contents   by net what `netlang.runtime.artifact.signature` says of it
+        weights    the bytes that all have together, in which `contents` says where parameters are
+
+        Raises NetError where something that it takes is missing, and for a kind of machine that there is not.
+        """
+        ...
+
+
 @runtime_checkable
 class Placing(Protocol):
     """What a backend may offer besides: layers that the source puts on different devices run on different ones."""

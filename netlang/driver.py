@@ -12,6 +12,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from netlang import __version__, config
@@ -23,6 +24,8 @@ from netlang.backends.base import (
     Backend,
     Deployed,
     Executable,
+    Library,
+    Linking,
     Observer,
     Options,
     Packaging,
@@ -30,6 +33,7 @@ from netlang.backends.base import (
     Portable,
     Report,
     Request,
+    Style,
     Tunable,
     Tuning,
 )
@@ -47,6 +51,7 @@ from netlang.passes.tower_nodes import is_on_several
 from netlang.runtime.artifact import write_artifact
 from netlang.runtime.artifact.deploying import Weights, net_content, source_content
 from netlang.runtime.family import Family
+from netlang.runtime.files import replacing
 from netlang.runtime.model import Model, batch_symbol, user_inputs
 from netlang.runtime.parameters import settle
 from netlang.runtime.samples import initial_params, random_inputs
@@ -162,15 +167,10 @@ def write_nets(path: str | os.PathLike[str], models: Sequence[Model], backend: B
     """
     if not isinstance(backend, Packaging):
         raise NetError(f"what is compiled for target '{backend.name}' cannot be kept in a file")
-    for model in models:
-        if not model.family.ready:
-            raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
-    settle()
-    weights, module = Weights(), models[0].module
-    graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
-    package = backend.package([Deployed(m.net, graphs[m.name], m.store) for m in models], request)
-    said = package.content["nets"]
-    nets = {m.name: {**net_content(m.net, graphs[m.name], m.store, weights), **said[m.name]} for m in models}
+    deployed, contents, weights = _deployed(models)
+    package = backend.package(deployed, request)
+    said, module = package.content["nets"], models[0].module
+    nets = {name: {**content, **said[name]} for name, content in contents.items()}
     content = {
         **package.content,
         "target": backend.name,
@@ -180,6 +180,51 @@ def write_nets(path: str | os.PathLike[str], models: Sequence[Model], backend: B
         "nets": nets,
     }
     return write_artifact(path, content, {**package.members, "weights": weights.body()})
+
+
+def write_library(
+    path: str | os.PathLike[str],
+    models: Sequence[Model],
+    backend: Backend,
+    request: Request,
+    *,
+    header: str | os.PathLike[str] | None = None,
+    prefix: str = "netlang",
+    beside: bool = False,
+) -> Library:
+    """Write compiled nets of one file as a shared library with a C interface, and its header where one is asked for.
+
+    prefix   what the names of its functions begin with
+    beside   weights go into a file of their own in the same folder, whose name ends in `.weights`
+
+    Raises NetError as `write_nets` and `Linking.library` do.
+    """
+    if not isinstance(backend, Linking):
+        raise NetError(f"what is compiled for target '{backend.name}' cannot be made a shared library")
+    place = Path(path)
+    weights_place = place.with_suffix(".weights")
+    deployed, contents, weights = _deployed(models)
+    style = Style(place.name, prefix, weights_place.name if beside else None)
+    library = backend.library(deployed, contents, weights.body(), request, style)
+    written: list[tuple[str | os.PathLike[str], bytes]] = [(place, library.body)]
+    written += [(header, library.header.encode())] if header is not None else []
+    written += [(weights_place, library.weights)] if library.weights is not None else []
+    for target, body in written:
+        with replacing(target) as temporary:
+            temporary.write_bytes(body)
+    return library
+
+
+def _deployed(models: Sequence[Model]) -> tuple[list[Deployed], dict[str, dict[str, Any]], Weights]:
+    """(the nets, what there is to say of each, the weights of all). Raises NetError for nets without weights."""
+    for model in models:
+        if not model.family.ready:
+            raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
+    settle()
+    weights = Weights()
+    graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
+    contents = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
+    return [Deployed(m.net, graphs[m.name], m.store) for m in models], contents, weights
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from netlang.backends.common.numbers import Number
 from netlang.backends.cpu import control
-from netlang.backends.cpu.program import Arg, Line, Loop, Moving, Room
+from netlang.backends.cpu.program import Arg, Line, Loop, Moving, Room, Spot
 
 WORD = 8
 """Bytes."""
@@ -108,7 +108,7 @@ class Outline:
         while isinstance(arg, Moving):
             self._regions[arg.loop].moves.append((len(self.words), arg))
             arg = arg.at[0]
-        self.words.append((None, arg) if not hasattr(arg, "room") else (arg.room, arg.offset))
+        self.words.append((arg.room, arg.offset) if isinstance(arg, Spot) else (None, arg))
 
 
 def _depth(region: Region | None) -> int:

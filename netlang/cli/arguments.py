@@ -162,6 +162,13 @@ def names(text: str) -> list[str]:
     return found
 
 
+def identifier(text: str) -> str:
+    """A name as C has them."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no name that C has")
+    return text
+
+
 def seconds(text: str) -> float:
     """Some time, at most a day."""
     try:

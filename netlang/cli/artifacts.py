@@ -7,11 +7,11 @@ import time
 from math import prod
 from typing import Any
 
-from netlang.backends.base import Backend, Request
+from netlang.backends.base import Backend, Library, Request
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import bytes_text, count, table
-from netlang.diagnostics import NetError
-from netlang.driver import assemble, write_nets
+from netlang.diagnostics import NetError, did_you_mean
+from netlang.driver import assemble, write_library, write_nets
 from netlang.ir.module import Module
 from netlang.runtime.artifact import FORMAT, Artifact, open_artifact
 from netlang.runtime.artifact.signature import Signature
@@ -20,6 +20,8 @@ from netlang.runtime.ports import dtype_of
 
 SUFFIX = ".netc"
 """What `netc compile -o` writes such a file for."""
+LIBRARY = ".so"
+"""What it writes a shared library for."""
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -31,7 +33,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
-    """Compile nets with their weights into one file."""
+    """Compile nets with their weights into one file, for `netlang.load` or with a C interface."""
     start = time.perf_counter()
     model = assemble(module, backend, args.net, args.threads)
     models = [model, *(model.nets[name] for name in args.also if name != model.name)]
@@ -39,10 +41,25 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
         model.load_weights(args.weights)
     elif learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
+    known = {name: None for m in models for name in m.net.symbols}
+    for name, _ in args.size:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"there are {', '.join(known) or 'none'}"
+            raise NetError(f"no net has a symbolic dim '{name}'", hint=hint)
     request = Request(tuple(args.arch), args.threads, dict(args.size))
-    size = write_nets(args.output, models, backend, request)
+    if args.output.endswith(LIBRARY):
+        options = {"header": args.header, "prefix": args.prefix, "beside": args.weights_beside}
+        told = _library_text(args.output, write_library(args.output, models, backend, request, **options))
+    else:
+        size = write_nets(args.output, models, backend, request)
+        told = f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}"
     print(f"{', '.join(m.name for m in models)} for {backend.name} in {time.perf_counter() - start:.2f} s")
-    print(f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}")
+    print(told)
+
+
+def _library_text(path: str, library: Library) -> str:
+    beside = "" if library.weights is None else f", and beside it weights, {bytes_text(len(library.weights))}"
+    return f"{path}: {bytes_text(len(library.body))}{beside}"
 
 
 def inspect(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from netlang.cli.arguments import (
     add_sizes,
     add_target,
     backend_of,
+    identifier,
     module_of,
     names,
     seconds,
@@ -20,7 +21,7 @@ from netlang.cli.arguments import (
     sizes_text,
     verb,
 )
-from netlang.cli.artifacts import SUFFIX, write
+from netlang.cli.artifacts import LIBRARY, SUFFIX, write
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
 from netlang.driver import assemble, choose, generate_ahead, tune_net
@@ -32,6 +33,7 @@ from netlang.ir.text import print_graph
 from netlang.passes import inference_pipeline
 from netlang.runtime.files import replacing
 
+_FILES = f"a {SUFFIX} or {LIBRARY} file"
 TUNING = 30.0
 """Seconds of measuring where nobody says."""
 
@@ -43,20 +45,31 @@ def add_verbs(verbs: Verbs) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help=f"a name that ends in {SUFFIX}: the code and the weights, for netlang.load; another: the graph as it is "
-        "carried out",
+        help=f"a name that ends in {SUFFIX}: the code and the weights, for netlang.load; in {LIBRARY}: these as a "
+        "shared library for C, which takes a C compiler; another: the graph as it is carried out",
     )
-    new.add_argument("--weights", metavar="FILE", help=f"for a {SUFFIX} file: a safetensors file")
+    new.add_argument("--weights", metavar="FILE", help=f"for {_FILES}: a safetensors file")
+    new.add_argument("--also", type=names, default=[], metavar="NET,...", help=f"for {_FILES}: other nets to be in it")
+    new.add_argument("--header", metavar="FILE", help=f"for a {LIBRARY} file: write its C header here")
     new.add_argument(
-        "--also", type=names, default=[], metavar="NET,...", help=f"for a {SUFFIX} file: other nets to be in it too"
+        "--prefix",
+        type=identifier,
+        default="netlang",
+        metavar="NAME",
+        help=f"for a {LIBRARY} file: what the names of its functions begin with (default: netlang)",
+    )
+    new.add_argument(
+        "--weights-beside",
+        action="store_true",
+        help=f"for a {LIBRARY} file: write the weights into a file beside it, whose name ends in .weights",
     )
     new.add_argument(
         "--arch",
         type=names,
         default=[],
         metavar="NAME,...",
-        help=f"what to generate code for: with --target cuda, GPU architectures such as sm_80,sm_90a; for a {SUFFIX} "
-        "file, processors such as x86-64-v3,aarch64 (default: all that are known)",
+        help=f"what to generate code for: with --target cuda, GPU architectures such as sm_80,sm_90a; for {_FILES}, "
+        "processors such as x86-64-v3,aarch64 (default: all that are known, of one architecture for C)",
     )
     add_net(new)
     add_target(new)
@@ -73,7 +86,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def compile_net(args: argparse.Namespace) -> None:
     module, backend = module_of(args), backend_of(args)
-    if isinstance(backend, Packaging) and str(args.output).endswith(SUFFIX):
+    if isinstance(backend, Packaging) and str(args.output).endswith((SUFFIX, LIBRARY)):
         write(args, module, backend)
         return
     if args.arch or (isinstance(backend, Portable) and not args.tune):

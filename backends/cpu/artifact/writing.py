@@ -41,9 +41,9 @@ def package(nets: Sequence[Deployed], request: Request, options: Options) -> Pac
     constants = Constants()
     ranges = {deployed.net.name: size_ranges(deployed.graph) for deployed in nets}
     levels, members = [], {}
-    for name in _levels(request.machines):
+    for name in asked_levels(request.machines):
         backend = Cpu(options, replace(LEVELS[name], processors=request.threads or available()))
-        programs = {d.net.name: _program(backend, d) for d in nets}
+        programs = {d.net.name: program_of(backend, d) for d in nets}
         linked, places = _linked(list(programs.values()), available(), backend.target)
         for net, program in programs.items():
             symbols = next(d.graph.symbols for d in nets if d.net.name == net)
@@ -57,7 +57,7 @@ def package(nets: Sequence[Deployed], request: Request, options: Options) -> Pac
     return Package({"levels": levels, "nets": said}, members)
 
 
-def _levels(machines: Sequence[str]) -> list[str]:
+def asked_levels(machines: Sequence[str]) -> list[str]:
     """The levels that are asked for, the best first. Raises NetError for one that there is not."""
     for name in machines:
         if name not in LEVELS:
@@ -66,7 +66,7 @@ def _levels(machines: Sequence[str]) -> list[str]:
     return [name for name in reversed(LEVELS) if not machines or name in machines]
 
 
-def _program(backend: Cpu, deployed: Deployed) -> Program:
+def program_of(backend: Cpu, deployed: Deployed) -> Program:
     return backend.program(PassManager().run(deployed.graph, backend.passes))
 
 
