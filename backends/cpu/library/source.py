@@ -11,7 +11,8 @@ from netlang.backends.cpu.artifact.ranges import Range
 from netlang.backends.cpu.binding import SERIAL_PROGRAM
 from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, array
 from netlang.backends.cpu.target import Target
-from netlang.runtime.artifact.signature import RNG, Signature
+from netlang.ir.reserved import RNG
+from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.ports import Port
 
 WEIGHTS, CONSTANTS = "weights.bin", "constants.bin"
