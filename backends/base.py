@@ -223,16 +223,14 @@ class Adopting(Protocol):
 
 @dataclass(frozen=True)
 class Deployed:
-    """A net that is to be written into a file.
+    """A graph that is to be written into a file.
 
-    net      as it was declared
+    key      what it is found by there: a net's name, or `step:` and the name of a `train` section
     graph    after the passes that all backends have in common
-    params   the values of its parameters
     """
 
-    net: Graph
+    key: str
     graph: Graph
-    params: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -251,19 +249,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Package:
-    """What a backend has to say in a file's manifest, and its members: see `netlang.runtime.artifact`."""
+    """What a backend has to say in a file's manifest, of all graphs together and of each by its key, and its members:
+    see `netlang.runtime.artifact`."""
 
     content: Mapping[str, Any]
+    graphs: Mapping[str, Mapping[str, Any]]
     members: Mapping[str, Any]
 
 
 @runtime_checkable
 class Packaging(Protocol):
-    """What a backend may offer besides: compiled nets as files."""
+    """What a backend may offer besides: compiled graphs as files."""
 
-    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
-        """Everything that running these nets takes, but for the weights. `content` has a `nets` object with what there
-        is to say of each. Raises NetError for a kind of machine that there is not."""
+    def package(self, graphs: Sequence[Deployed], request: Request) -> Package:
+        """Everything that running these graphs takes, but for the weights. Raises NetError for a kind of machine that
+        there is not."""
         ...
 
 

@@ -49,14 +49,14 @@ from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
 from netlang.passes.tower_nodes import is_on_several
 from netlang.runtime.artifact import write_artifact
-from netlang.runtime.artifact.deploying import Weights, net_content, source_content
+from netlang.runtime.artifact.deploying import Weights, learning_content, net_content, source_content
 from netlang.runtime.family import Family
 from netlang.runtime.files import replacing
 from netlang.runtime.model import Model, batch_symbol, user_inputs
 from netlang.runtime.parameters import settle
 from netlang.runtime.samples import initial_params, random_inputs
 from netlang.runtime.trainer import Programs, Trainer
-from netlang.runtime.turns import Turns, phases_of
+from netlang.runtime.turns import Turns, chosen_phase, phases_of
 
 BACKENDS = {
     "reference": "netlang.backends.reference:Reference",
@@ -159,27 +159,53 @@ def assemble(module: Module, backend: Backend, net: str | None = None, threads: 
     return Maker(module, backend, threads).model(graph.name, Family(module.kept_with(graph.name)))
 
 
-def write_nets(path: str | os.PathLike[str], models: Sequence[Model], backend: Backend, request: Request) -> int:
+def write_nets(
+    path: str | os.PathLike[str],
+    models: Sequence[Model],
+    backend: Backend,
+    request: Request,
+    trainers: Sequence[Trainer] = (),
+) -> int:
     """Write compiled nets of one file, with their weights, into a file that `netlang.load` opens; returns its bytes.
 
-    The first is the one that is loaded without being named. Raises NetError for nets without weights, for a backend
-    whose code cannot be kept in files, and where the file cannot be written.
+    The first is the one that is loaded without being named. With `trainers` of their weights (see `trainers_of`), the
+    training steps are in the file, and whoever loads it can go on learning.
+
+    Raises NetError for nets without weights, for a backend whose code cannot be kept in files, and where the file
+    cannot be written.
     """
     if not isinstance(backend, Packaging):
         raise NetError(f"what is compiled for target '{backend.name}' cannot be kept in a file")
     deployed, contents, weights = _deployed(models)
-    package = backend.package(deployed, request)
-    said, module = package.content["nets"], models[0].module
-    nets = {name: {**content, **said[name]} for name, content in contents.items()}
+    steps = {t.name: PassManager().run(t.programs.graph, training_pipeline()) for t in trainers}
+    package = backend.package([*deployed, *(Deployed(f"step:{name}", g) for name, g in steps.items())], request)
     content = {
         **package.content,
         "target": backend.name,
         "netlang": __version__,
-        "source": source_content(module),
+        "source": source_content(models[0].module),
         "net": models[0].name,
-        "nets": nets,
+        "nets": {name: {**said, **package.graphs[name]} for name, said in contents.items()},
     }
+    if trainers:
+        found = learning_content(models[0].family, trainers, steps, weights)
+        for name, said in found["steps"].items():
+            said.update(package.graphs[f"step:{name}"])
+        content.update(found)
     return write_artifact(path, content, {**package.members, "weights": weights.body()})
+
+
+def trainers_of(model: Model, seed: int) -> list[Trainer]:
+    """Trainers for all `train` sections that change weights of this model, which begins to learn at its weights, or at
+    those that the seed gives if it has none. Raises NetError where there is none.
+    """
+    module = model.module
+    together = module.kept_with(model.name)
+    phases = [name for name, spec in module.phases.items() if module.kept_with(spec.graph.name) is together]
+    if not phases:
+        chosen_phase(module, None)
+        raise NetError(f"no train section of {module.source.name} trains net '{model.name}'")
+    return [model.trainer(seed, phase=name) for name in phases]
 
 
 def write_library(
@@ -224,7 +250,7 @@ def _deployed(models: Sequence[Model]) -> tuple[list[Deployed], dict[str, dict[s
     weights = Weights()
     graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
     contents = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
-    return [Deployed(m.net, graphs[m.name], m.store) for m in models], contents, weights
+    return [Deployed(name, graph) for name, graph in graphs.items()], contents, weights
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import count
+import os
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlang.diagnostics import NetError, did_you_mean
+from netlang.backends.common.loaded_file import LoadedFile
+from netlang.diagnostics import NetError
 from netlang.ir.reserved import RNG
-from netlang.runtime.artifact.container import Artifact
-from netlang.runtime.artifact.signature import Signature, parameters
 from netlang.runtime.ports import (
     Array,
     Port,
@@ -25,36 +24,31 @@ from netlang.runtime.ports import (
     without_batch,
 )
 
+if TYPE_CHECKING:
+    from netlang.backends.common.step import Step
+
 
 class LoadedNet:
-    """One net of a file, for any target; `carry_out` is the target's. Calls may come from several threads at a time.
+    """One net of a file, for any target. Calls may come from several threads at a time.
 
-    level   the kind of machine whose code it is carried out by
+    Where the file was compiled with its training steps, these change the net's weights: a call goes by the weights
+    before a step or after it, never by a part of them.
     """
 
-    level: str
-
-    def __init__(self, artifact: Artifact, net: str | None) -> None:
+    def __init__(self, file: LoadedFile, name: str | None = None) -> None:
         """Raises NetError where the file has no net of that name."""
-        nets = artifact.content["nets"]
-        name = artifact.content["net"] if net is None else net
-        if name not in nets:
-            hint = did_you_mean(str(name), nets) or f"it has {', '.join(nets)}"
-            raise NetError(f"{artifact.path} has no net '{name}'", hint=hint)
-        self.name = name
-        self._content = nets[name]
-        self._signature = Signature.of(self._content)
+        self._file = file
+        self.name = name = file.net_called(name)
+        self._signature, self._run = file.signature(name), file.run(name)
         ports = self._signature.inputs
         self._wanted = [(p.name, dtype_of(p.dtype), p.type, f"input '{p.name}'") for p in ports]
         self._batch = batch_of(ports)
-        self._params = parameters(self._content, artifact.member("weights"))
-        self._adopt: Callable[[Any], Any] | None = None
-        self._draws = count()
-        self._seed = 0
+        self._draws = file.draws_of(name)
 
-    def carry_out(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One call with arrays that fit."""
-        raise NotImplementedError
+    @property
+    def level(self) -> str:
+        """The kind of machine whose code it is carried out by."""
+        return self._file.machine.level
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -68,17 +62,55 @@ class LoadedNet:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """The weights by name; they cannot be written to."""
-        return MappingProxyType(self._params)
+        """The weights by name, as they are now; they cannot be written to."""
+        return MappingProxyType(self._file.shown(self.name))
+
+    @property
+    def nets(self) -> Mapping[str, LoadedNet]:
+        """All nets of the file. What one learns, those that share weights with it know."""
+        return Nets(self._file)
 
     @property
     def seed(self) -> int:
         """The seed of the net's random nodes. Every call draws other numbers; setting a seed begins them anew."""
-        return self._seed
+        return self._draws.seed
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        self._seed, self._draws = checked_seed(seed), count()
+        self._draws.begin(checked_seed(seed))
+
+    @property
+    def step(self) -> Step:
+        """The training step of the file, called with inputs and targets: `loss = net.step(image=x, label=y)`.
+
+        Raises NetError where the file has none, or one for each of several `train` sections: see `steps`.
+        """
+        return self._file.learning.only_step()
+
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        """The training steps of the file by the names of their `train` sections, in alphabetical order."""
+        return self._file.learning.steps
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write all weights of the file, as far as learning changes them, into a safetensors file, atomically."""
+        self._file.learning.save_weights(path, self.name)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read a safetensors file. Raises NetError, and changes nothing, unless it fits exactly."""
+        self._file.learning.load_weights(path)
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights and where all steps stand (optimisers, counters, schedules), atomically."""
+        from netlang.backends.common import file_checkpoint
+
+        file_checkpoint.save(path, self._file.learning, self._file.source)
+
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Go on where `save_checkpoint` was. Raises NetError, and changes nothing, for what is not of this file."""
+        from netlang.backends.common import file_checkpoint
+
+        file_checkpoint.load(path, self._file.learning, self._file.source)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run the net on a batch of any size, as `netlang.Model` does: see there."""
@@ -88,7 +120,7 @@ class LoadedNet:
             names = [port.name for port in signature.inputs]
             given = arguments(names, args, named, f"net '{self.name}'")
             args = tuple(given[name] for name in names)
-        adopt = self._adopt
+        adopt = self._file.machine.adopt
         arrays = {n: converted(a, d, t, what, adopt) for (n, d, t, what), a in zip(self._wanted, args, strict=True)}
         single = without_batch(signature.inputs, {n: a.ndim for n, a in arrays.items()}, self._batch)
         if single:
@@ -97,7 +129,7 @@ class LoadedNet:
             signature.check_bounds(arrays)
         if signature.random:
             arrays[RNG] = np.array(key, np.int64)
-        outputs = self.carry_out(arrays)
+        outputs = self._run(arrays)
         if single:
             outputs = {p.name: self._one(p, outputs[p.name]) for p in signature.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -109,7 +141,7 @@ class LoadedNet:
             if not random:
                 raise NetError(f"net '{self.name}' has no random nodes, so there is nothing to seed")
             return checked_seed(named.pop("seed")), 0
-        return self._seed, next(self._draws) if random else 0
+        return self._draws.next() if random else (0, 0)
 
     def _one(self, port: Port, array: Array) -> Array:
         return array[0] if has_batch(port.shape, self._batch) else array
@@ -121,3 +153,22 @@ class LoadedNet:
         takes = ", ".join(f"{n}: {t}" for n, t in self.inputs.items())
         gives = ", ".join(f"{n}: {t}" for n, t in self.outputs.items())
         return f"<Loaded {self.name}({takes}) -> {gives}, for {self.level}>"
+
+
+class Nets(Mapping[str, LoadedNet]):
+    """The nets of a file by name, each made when it is asked for."""
+
+    def __init__(self, file: LoadedFile) -> None:
+        self._file = file
+
+    def __getitem__(self, name: str) -> LoadedNet:
+        return LoadedNet(self._file, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._file.net_names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.net_names)
+
+    def __len__(self) -> int:
+        return len(self._file.net_names)

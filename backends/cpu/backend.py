@@ -61,12 +61,12 @@ class Cpu:
         homes = find_homes(context, steps)
         return Translation(context, homes, called(graph, homes, steps)).program
 
-    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
+    def package(self, graphs: Sequence[Deployed], request: Request) -> Package:
         """Programs and machine code for several kinds of processors, as `netlang.backends.base.Packaging` says."""
         # Imported here: it makes backends like this one.
         from netlang.backends.cpu.artifact.writing import package
 
-        return package(nets, request, self.options)
+        return package(graphs, request, self.options)
 
     def library(
         self,

@@ -148,11 +148,11 @@ class Cuda:
 
         return ahead(graph, self.options, architectures)
 
-    def package(self, nets: Sequence[Deployed], request: Request) -> Package:
-        """Nets as members of a file, as `netlang.backends.base.Packaging` describes it."""
+    def package(self, graphs: Sequence[Deployed], request: Request) -> Package:
+        """Graphs as members of a file, as `netlang.backends.base.Packaging` describes it."""
         from netlang.backends.cuda.packaging import package
 
-        return package(nets, request, self.options, self.passes)
+        return package(graphs, request, self.options, self.passes)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""

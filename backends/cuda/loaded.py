@@ -1,4 +1,4 @@
-"""A net from a file on a GPU: its kernels are in the file, and numba-cuda is not needed."""
+"""Graphs from a file on a GPU: their kernels are in the file, and numba-cuda is not needed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlang.backends.common.loaded import LoadedNet
+from netlang.backends.common.loaded_file import LoadedFile
+from netlang.backends.common.machine import Machine, Run
 from netlang.backends.cuda import toolchain
 from netlang.backends.cuda.architecture import capability, machine_code_runs, named, ptx_runs
+from netlang.backends.cuda.arrays import adopted
 from netlang.backends.cuda.backend import lowered
 from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.devices import default_device
@@ -19,43 +22,58 @@ from netlang.backends.cuda.toolchain import Cubin, Identity, Ptx, Resources
 from netlang.diagnostics import NetError
 from netlang.ir.parse import parse_graph
 from netlang.runtime.artifact.container import Artifact
-from netlang.runtime.parameters import Store
+from netlang.runtime.parameters import Store, settle, touch
 from netlang.runtime.ports import Array
 
 _UNKNOWN = Resources(0, 0, 0, 0)
 
 
-class Loaded(LoadedNet):
-    """One net of a file, on the first GPU; `level` is the architecture whose code it is carried out by.
+class CudaMachine(Machine):
+    """A GPU; `level` is the architecture whose code the net that was compiled for is carried out by.
 
-    The graph is lowered again, for the target that it was compiled for; that gives the kernels which the file has.
+    Graphs are lowered again, for the target that they were compiled for; that gives the kernels which the file has.
     """
 
-    def __init__(
-        self,
-        artifact: Artifact,
-        net: str | None,
-        threads: int | None,
-        level: str | None,
-        device: Device | None = None,
-    ) -> None:
-        """`threads` has no meaning here. Raises NetError where there is no GPU, or the file has no code for it."""
-        super().__init__(artifact, net)
-        device = device or default_device()
-        by_arch: Mapping[str, Any] = self._content["cuda"]
-        self.level = chosen(artifact.path, by_arch, device.target.arch, level)
-        for kernel in by_arch[self.level]["kernels"]:
-            _offer(artifact, kernel, device.target.arch)
-        graph = parse_graph(self._content["graph"])
-        target, options = CudaTarget(**by_arch[self.level]["target"]), options_of(artifact.content["options"])
-        context, steps = lowered(graph, target, options, Settled(by_arch[self.level]["ways"]))
-        self._executable = Executable(graph, context, steps, device)
-        self._adopt = self._executable.adopt
-        self._store = Store(self._params)
+    def __init__(self, artifact: Artifact, level: str | None, device: Device) -> None:
+        """Raises NetError where the file has no code for the GPU."""
+        self._artifact, self._device, self._wanted = artifact, device, level
+        self._options = options_of(artifact.content["options"])
+        self.level = self._chosen(artifact.content["nets"][artifact.content["net"]])
 
-    def carry_out(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One call with arrays that fit."""
-        return self._executable.run(inputs, self._store)
+    def graph(self, key: str, said: Mapping[str, Any], params: Mapping[str, Array]) -> Run:
+        """A graph of the file over these parameters."""
+        found = said["cuda"][self._chosen(said)]
+        for kernel in found["kernels"]:
+            _offer(self._artifact, kernel, self._device.target.arch)
+        graph = parse_graph(said["graph"])
+        context, steps = lowered(graph, CudaTarget(**found["target"]), self._options, Settled(found["ways"]))
+        executable, store = Executable(graph, context, steps, self._device), Store(params)
+        return lambda inputs: executable.run(inputs, store)
+
+    def _chosen(self, said: Mapping[str, Any]) -> str:
+        return chosen(self._artifact.path, said["cuda"], self._device.target.arch, self._wanted)
+
+    def settle(self) -> None:
+        """What a step has changed is on the GPU until somebody asks for it."""
+        settle()
+
+    def changed(self) -> None:
+        """The GPU gets them anew."""
+        touch()
+
+    def adopt(self, value: Any) -> Any:
+        """An array of any library in the memory of the GPU."""
+        return adopted(self._device, value)
+
+
+def loaded(
+    artifact: Artifact, net: str | None, threads: int | None, level: str | None, device: Device | None = None
+) -> LoadedNet:
+    """A net of a file, on the first GPU if not on another `device`; `threads` has no meaning here.
+
+    Raises NetError where there is no GPU, the file has no code for it, or no net of that name.
+    """
+    return LoadedNet(LoadedFile(artifact, CudaMachine(artifact, level, device or default_device())), net)
 
 
 def chosen(path: str, by_arch: Mapping[str, Any], own: str, level: str | None) -> str:

@@ -3,6 +3,8 @@
 content["options"]                        what was asked of the code
 content["nets"][name]["graph"]            the net as it is carried out, in the text form of graphs
 content["nets"][name]["cuda"][arch]       the kernels of that architecture: see `ahead`
+
+and the same of the training steps in content["steps"].
 """
 
 from __future__ import annotations
@@ -18,19 +20,19 @@ from netlang.ir.types import DType
 from netlang.passes.manager import Pass, PassManager
 
 
-def package(nets: Sequence[Deployed], request: Request, options: Options, passes: Sequence[Pass]) -> Package:
-    """Everything that running these nets on GPUs takes, but for the weights; `request.machines` are architectures.
+def package(graphs: Sequence[Deployed], request: Request, options: Options, passes: Sequence[Pass]) -> Package:
+    """Everything that running these graphs on GPUs takes, but for the weights; `request.machines` are architectures.
 
     Raises NetError for an architecture that there is no code for.
     """
     said: dict[str, Any] = {}
     members: dict[str, bytes] = {}
-    for net in nets:
-        graph = PassManager().run(net.graph, passes)
+    for deployed in graphs:
+        graph = PassManager().run(deployed.graph, passes)
         code = ahead(graph, options, request.machines)
         members |= code.members
-        said[net.net.name] = {"graph": print_graph(graph), "least": {}, "largest": {}, **code.content}
-    return Package({"nets": said, "options": written(options)}, members)
+        said[deployed.key] = {"graph": print_graph(graph), "least": {}, "largest": {}, **code.content}
+    return Package({"options": written(options)}, said, members)
 
 
 def written(options: Options) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from netlang.backends.base import Backend, Library, Request
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import bytes_text, count, table
 from netlang.diagnostics import NetError, did_you_mean
-from netlang.driver import assemble, write_library, write_nets
+from netlang.driver import assemble, trainers_of, write_library, write_nets
 from netlang.ir.module import Module
 from netlang.runtime.artifact import FORMAT, Artifact, open_artifact
 from netlang.runtime.artifact.signature import Signature
@@ -37,23 +37,32 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
     start = time.perf_counter()
     model = assemble(module, backend, args.net, args.threads)
     models = [model, *(model.nets[name] for name in args.also if name != model.name)]
+    if args.seed is not None and not args.train:
+        raise NetError("--seed is for files that learn", hint="add --train")
     if args.weights:
         model.load_weights(args.weights)
-    elif learned(model.net):
+    elif learned(model.net) and not args.train:
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
-    known = {name: None for m in models for name in m.net.symbols}
+    trainers = trainers_of(model, args.seed or 0) if args.train else []
+    graphs = [*(m.net for m in models), *(t.spec.graph for t in trainers)]
+    known = {name: None for graph in graphs for name in graph.symbols}
     for name, _ in args.size:
         if name not in known:
             hint = did_you_mean(name, known) or f"there are {', '.join(known) or 'none'}"
             raise NetError(f"no net has a symbolic dim '{name}'", hint=hint)
     request = Request(tuple(args.arch), args.threads, dict(args.size))
     if args.output.endswith(LIBRARY):
+        if trainers:
+            raise NetError(
+                "a shared library has no training steps", hint=f"a file whose name ends in {SUFFIX} has them"
+            )
         options = {"header": args.header, "prefix": args.prefix, "beside": args.weights_beside}
         told = _library_text(args.output, write_library(args.output, models, backend, request, **options))
     else:
-        size = write_nets(args.output, models, backend, request)
+        size = write_nets(args.output, models, backend, request, trainers)
         told = f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}"
-    print(f"{', '.join(m.name for m in models)} for {backend.name} in {time.perf_counter() - start:.2f} s")
+    what = [*(m.name for m in models), *(f"step of {t.name or t.spec.graph.name}" for t in trainers)]
+    print(f"{', '.join(what)} for {backend.name} in {time.perf_counter() - start:.2f} s")
     print(told)
 
 
@@ -78,6 +87,8 @@ def inspect(args: argparse.Namespace) -> None:
         print(f"source {content['source']['name']}, SHA-256 {content['source']['sha256']}")
     if "nets" in content:
         _show_nets(content)
+    if "steps" in content:
+        _show_steps(content)
     if "levels" in content:
         _show_levels(artifact)
     print()
@@ -85,12 +96,33 @@ def inspect(args: argparse.Namespace) -> None:
     table("", ("member", "bytes", "SHA-256"), rows)
 
 
+def _show_steps(content: dict[str, Any]) -> None:
+    """What each training step takes and changes, and the bytes of both."""
+    rows = []
+    for name, said in content["steps"].items():
+        signature = Signature.of(said)
+        takes = ", ".join(f"{port.name} {port.type}" for port in signature.inputs)
+        gives = ", ".join(port.name for port in signature.outputs)
+        both = {**said["params"], **said["private"]}
+        shared = [name for name in said["updates"] if name in said["params"]]
+        own = [name for name in said["updates"] if name in said["private"]]
+        rows.append((name or "-", said["net"], takes, gives, _sizes(said), _changed(shared, both), _changed(own, both)))
+    print()
+    heads = ("train section", "net", "inputs", "outputs", "sizes", "changes of the weights", "keeps for itself")
+    table("", heads, rows, text_columns=7)
+    print(f"weights of a file: {bytes_text(_held(content['weights']))}; seed {content['seed']}")
+
+
+def _changed(names: list[str], places: dict[str, Any]) -> str:
+    return f"{count(len(names))} of {bytes_text(_held({name: places[name] for name in names}))}"
+
+
 def _show_nets(content: dict[str, Any]) -> None:
     rows = []
     for name, said in content["nets"].items():
         signature = Signature.of(said)
         takes, gives = (", ".join(f"{p.name} {p.type}" for p in ports) for ports in _ports(signature))
-        rows.append((name, takes, gives, _sizes(said), bytes_text(_bytes(said))))
+        rows.append((name, takes, gives, _sizes(said), bytes_text(_held(said["params"]))))
     print()
     table("", ("net", "inputs", "outputs", "sizes", "weights"), rows, text_columns=4)
 
@@ -105,8 +137,8 @@ def _sizes(said: dict[str, Any]) -> str:
     return ", ".join(parts) or "any"
 
 
-def _bytes(said: dict[str, Any]) -> int:
-    return sum(prod(shape) * dtype_of(dtype).itemsize for dtype, shape, _ in said["params"].values())
+def _held(places: dict[str, Any]) -> int:
+    return sum(prod(shape) * dtype_of(dtype).itemsize for dtype, shape, _ in places.values())
 
 
 def _show_levels(artifact: Artifact) -> None:

@@ -16,6 +16,7 @@ from netlang.cli.arguments import (
     identifier,
     module_of,
     names,
+    natural,
     seconds,
     sizes_of,
     sizes_text,
@@ -24,6 +25,7 @@ from netlang.cli.arguments import (
 from netlang.cli.artifacts import LIBRARY, SUFFIX, write
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
+from netlang.diagnostics import NetError
 from netlang.driver import assemble, choose, generate_ahead, tune_net
 from netlang.ir.dims import evaluate
 from netlang.ir.graph import Graph
@@ -64,6 +66,13 @@ def add_verbs(verbs: Verbs) -> None:
         help=f"for a {LIBRARY} file: write the weights into a file beside it, whose name ends in .weights",
     )
     new.add_argument(
+        "--train",
+        action="store_true",
+        help=f"for a {SUFFIX} file: with the steps of the train sections, so that whoever loads it can go on learning; "
+        "without --weights it begins at random ones",
+    )
+    new.add_argument("--seed", type=natural, metavar="N", help="with --train: of everything random (default: 0)")
+    new.add_argument(
         "--arch",
         type=names,
         default=[],
@@ -89,6 +98,9 @@ def compile_net(args: argparse.Namespace) -> None:
     if isinstance(backend, Packaging) and str(args.output).endswith((SUFFIX, LIBRARY)):
         write(args, module, backend)
         return
+    if args.train or args.seed is not None:
+        what = "--train" if args.train else "--seed"
+        raise NetError(f"{what} is for files that need no compiler", hint=f"add -o with a name that ends in {SUFFIX}")
     if args.arch or (isinstance(backend, Portable) and not args.tune):
         compile_ahead(args, module, backend)
         return

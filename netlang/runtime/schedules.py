@@ -47,6 +47,15 @@ def rate(schedule: Call, base: float, done: float) -> float:
     return _RATES[schedule.name](schedule, base, done)
 
 
+def check_schedule(schedule: Call) -> None:
+    """Raises KeyError, TypeError, ValueError or ArithmeticError for one that is none: it may come from a file."""
+    rate(schedule, 1.0, 0.0)
+    if schedule.name == "warmup":
+        check_schedule(schedule["then"])
+    if schedule.name == "plateau":
+        float(schedule["factor"]), float(schedule["patience"])
+
+
 def plateau(schedule: Call) -> Call | None:
     """The plateau schedule in force: the schedule itself or, after a warm-up, what follows it."""
     if schedule.name == "warmup":

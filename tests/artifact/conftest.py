@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from netlang.backends.cpu.target import LEVELS
 from netlang.driver import assemble, backend_for, write_nets
 from netlang.frontend import load
 from netlang.runtime.model import Model
+from netlang.runtime.trainer import Trainer
 
 
 def runnable() -> list[str]:
@@ -36,11 +38,16 @@ def model_of(text: str, net: str | None = None) -> Model:
 
 
 def write(
-    path: Path, *models: Model, levels: list[str] | None = None, threads: int | None = None, **largest: int
+    path: Path,
+    *models: Model,
+    levels: list[str] | None = None,
+    threads: int | None = None,
+    trainers: Sequence[Trainer] = (),
+    **largest: int,
 ) -> Path:
     """A file for the best level of this machine, or for these."""
     wanted = tuple(BEST if levels is None else levels)
-    write_nets(path, models, backend_for("cpu"), Request(wanted, threads, largest))
+    write_nets(path, models, backend_for("cpu"), Request(wanted, threads, largest), trainers)
     return path
 
 

@@ -11,6 +11,7 @@ import netlang
 from netlang.cli import main
 from netlang.runtime.artifact import write_artifact
 from tests.artifact.conftest import BEST, SMALL, model_of
+from tests.artifact.test_steps import IMAGE, LABEL, NET
 
 
 @pytest.fixture
@@ -37,6 +38,27 @@ def test_compile_and_inspect(net: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == SMALL
 
 
+def test_compile_with_the_training_step(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without weights it begins where the seed says."""
+    Path("learn.net").write_text(NET)
+    assert main(["compile", "learn.net", "--train", "--seed", "3", "-o", "n.netc", "--arch", BEST[0]]) == 0
+    assert capsys.readouterr().out.startswith("small, step of small for cpu in ")
+    trainer, loaded = netlang.compile(NET).trainer(3), netlang.load("n.netc")
+    assert loaded.step(image=IMAGE, label=LABEL) == trainer(image=IMAGE, label=LABEL)
+    assert main(["inspect", "n.netc"]) == 0
+    told = capsys.readouterr().out
+    for part in (
+        "train section",
+        "label i64[N]",
+        "loss, accuracy",
+        "8 of 1.7 kB",
+        "13 of 3.2 kB",
+        "seed 3",
+        f"step:/{BEST[0]}",
+    ):
+        assert part in told
+
+
 def test_faults(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command, told in (
         (["compile", "small.net", "-o", "x.netc"], "net 'small' has weights to load"),
@@ -46,6 +68,9 @@ def test_faults(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
             "there is no kind of processor 'x86-64-v33'\n  hint: did you mean",
         ),
         (["compile", "small.net", "--weights", "w.safetensors", "-o", "x.netc", "--also", "big"], "has no net 'big'"),
+        (["compile", "small.net", "--train", "-o", "x.netc"], "small.net has no train section"),
+        (["compile", "small.net", "--seed", "3", "-o", "x.netc", "--weights", "w.safetensors"], "hint: add --train"),
+        (["compile", "small.net", "--train"], "--train is for files that need no compiler"),
         (["inspect", "x.netc"], "cannot read x.netc"),
         (["inspect", "small.net"], "small.net is no compiled network"),
     ):

@@ -16,8 +16,8 @@ import pytest
 
 import netlang
 from netlang.backends.base import Request
+from netlang.backends.common.loaded import LoadedNet
 from netlang.backends.cpu.artifact.code import chosen_level
-from netlang.backends.cpu.artifact.model import Loaded
 from netlang.diagnostics import NetError
 from netlang.driver import backend_for, write_nets
 from netlang.runtime.artifact import open_artifact, write_artifact
@@ -275,7 +275,9 @@ def test_a_file_says_what_it_is(small: Small) -> None:
     model, path = small
     content = open_artifact(path).content
     assert content["source"]["text"] == SMALL and json.dumps(content)
-    assert isinstance(netlang.load(path), Loaded) and repr(netlang.load(path)).startswith("<Loaded small(image: f32[N")
+    assert isinstance(netlang.load(path), LoadedNet) and repr(netlang.load(path)).startswith(
+        "<Loaded small(image: f32[N"
+    )
     assert set(content["nets"]["small"]["params"]) <= set(model.parameters)
 
 

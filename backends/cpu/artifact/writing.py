@@ -1,10 +1,10 @@
-"""Nets to programs and machine code for every kind of processor, as members of a file.
+"""Graphs to programs and machine code for every kind of processor, as members of a file.
 
 content    {"levels": [{"name", "arch", "needs": [feature, ...], "imports": [function, ...],
-                        "entries": {walker's kernel: place}}, ...],     the first that a machine can run is taken
-            "nets": {net: {"least": {size: n}, "largest": {size: n}}}}
+                        "entries": {walker's kernel: place}}, ...]}     the first that a machine can run is taken
+           and of each graph: {"least": {size: n}, "largest": {size: n}}
 members    code/<level>            the blob of all kernels and the walker
-           program/<net>/<level>   the program as JSON (see `packing`)
+           program/<key>/<level>   the program of a graph as JSON (see `packing`)
            constants               what programs have in their own memory
 """
 
@@ -36,25 +36,25 @@ WALKER = (ALONE, together(True), WORKER, WAKE_UP)
 _COMPRESSION = 9
 
 
-def package(nets: Sequence[Deployed], request: Request, options: Options) -> Package:
-    """The levels, best first, and for each the code of all nets."""
+def package(graphs: Sequence[Deployed], request: Request, options: Options) -> Package:
+    """The levels, best first, and for each the code of all graphs."""
     constants = Constants()
-    ranges = {deployed.net.name: size_ranges(deployed.graph) for deployed in nets}
+    ranges = {deployed.key: size_ranges(deployed.graph) for deployed in graphs}
     levels, members = [], {}
     for name in asked_levels(request.machines):
         backend = Cpu(options, replace(LEVELS[name], processors=request.threads or available()))
-        programs = {d.net.name: program_of(backend, d) for d in nets}
+        programs = {d.key: program_of(backend, d) for d in graphs}
         linked, places = _linked(list(programs.values()), available(), backend.target)
-        for net, program in programs.items():
-            symbols = next(d.graph.symbols for d in nets if d.net.name == net)
-            found = packed(program, list(symbols), places.__getitem__, constants, request.largest)
-            _narrow(ranges[net], found.pop("largest"))
-            members[f"program/{net}/{name}"] = compress(_json(found), _COMPRESSION)
+        for deployed in graphs:
+            key, symbols = deployed.key, list(deployed.graph.symbols)
+            found = packed(programs[key], symbols, places.__getitem__, constants, request.largest)
+            _narrow(ranges[key], found.pop("largest"))
+            members[f"program/{key}/{name}"] = compress(_json(found), _COMPRESSION)
         members[f"code/{name}"] = compress(linked.blob, _COMPRESSION)
         levels.append(_level(name, backend.target, linked, places))
     members["constants"] = bytes(constants.body)
-    said = {net: _range_content(found) for net, found in ranges.items()}
-    return Package({"levels": levels, "nets": said}, members)
+    said = {key: _range_content(found) for key, found in ranges.items()}
+    return Package({"levels": levels}, said, members)
 
 
 def asked_levels(machines: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ class Net:
     """A net: what it takes and gives, and for which sizes. `params` says where parameters are, in bytes."""
 
     def __init__(self, deployed: Deployed, content: Mapping[str, Any]) -> None:
-        self.name = deployed.net.name
+        self.name = deployed.key
         self.symbols = list(deployed.graph.symbols)
         self.signature = Signature.of(content)
         self.params = {name: place for name, (_, _, place) in content["params"].items()}

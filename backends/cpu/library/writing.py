@@ -78,8 +78,8 @@ class _Maker:
         request: Request,
         options: Options,
     ) -> None:
-        self.nets = [Net(deployed, contents[deployed.net.name]) for deployed in nets]
-        self.ranges = {deployed.net.name: _ranges(deployed, request) for deployed in nets}
+        self.nets = [Net(deployed, contents[deployed.key]) for deployed in nets]
+        self.ranges = {deployed.key: _ranges(deployed, request) for deployed in nets}
         self.constants = Constants()
         self._names: dict[str, str] = {}
         """In C, by symbol."""
@@ -158,7 +158,7 @@ def _ranges(deployed: Deployed, request: Request) -> dict[str, Range]:
         if name in found:
             found[name] = found[name].up_to(most)
             if most < found[name].least:
-                raise NetError(f"net '{deployed.net.name}' needs {name} to be {found[name].least} at least, not {most}")
+                raise NetError(f"net '{deployed.key}' needs {name} to be {found[name].least} at least, not {most}")
     return found
 
 

@@ -10,10 +10,10 @@ from netlang.diagnostics import NetError
 from netlang.runtime.artifact.container import Artifact, open_artifact
 
 RUNNERS = {
-    "cpu": "netlang.backends.cpu.artifact.model:Loaded",
-    "cuda": "netlang.backends.cuda.loaded:Loaded",
+    "cpu": "netlang.backends.cpu.artifact.model:loaded",
+    "cuda": "netlang.backends.cuda.loaded:loaded",
 }
-"""What carries out the nets of a file, by the target it was compiled for; imported when it is asked for."""
+"""What makes a net of a file, by the target it was compiled for; imported when it is asked for."""
 
 
 def load(
@@ -34,7 +34,7 @@ def load(
 
 
 def runner_of(artifact: Artifact) -> Any:
-    """The class that carries out its nets. Raises NetError for a target that this version does not know."""
+    """What makes its nets. Raises NetError for a target that this version does not know."""
     target = artifact.content.get("target")
     if target not in RUNNERS:
         raise NetError(f"{artifact.path} was compiled for {target!r}, which cannot be run from a file")

@@ -55,10 +55,10 @@ class Signature(NamedTuple):
                 raise NetError(f"'{name}' has the value {value}; it must be between 0 and {size - 1}")
 
 
-def parameters(content: Mapping[str, Any], body: memoryview) -> dict[str, Array]:
-    """The parameters of a net, as parts of the member `weights`: they cannot be written to."""
+def parameters(places: Mapping[str, Any], body: memoryview) -> dict[str, Array]:
+    """Parameters, by their `places` in the manifest, as parts of the member `weights`: they cannot be written to."""
     found = {}
-    for name, (dtype, shape, first) in content["params"].items():
+    for name, (dtype, shape, first) in places.items():
         element = dtype_of(dtype)
         found[name] = np.frombuffer(body, element, prod(shape), first).reshape(shape)
     return found

@@ -20,8 +20,14 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from netlang import __version__
 from netlang.runtime.files import make_folder, replacing
 
-ROOTS = ("netlang", "netlang.runtime.artifact.loading", "netlang.backends.cpu.artifact.model")
-"""What is imported to open a file and to run it on a CPU."""
+ROOTS = (
+    "netlang",
+    "netlang.runtime.artifact.loading",
+    "netlang.backends.cpu.artifact.model",
+    "netlang.backends.common.learning",
+    "netlang.backends.common.file_checkpoint",
+)
+"""What is imported to open a file, to run it on a CPU, and to go on learning there."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _METADATA = """Metadata-Version: 2.1

@@ -12,7 +12,7 @@ from netlang import NetError
 from netlang.backends.base import Options, Request
 from netlang.backends.cuda import Cuda, compile, toolchain
 from netlang.backends.cuda.driver.gpu import Gpu
-from netlang.backends.cuda.loaded import Loaded, chosen
+from netlang.backends.cuda.loaded import chosen, loaded
 from netlang.backends.cuda.packaging import options_of, written
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.driver import assemble, write_nets
@@ -60,12 +60,12 @@ def nothing_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs.compiler
 def test_it_computes_what_the_model_does(file: Path) -> None:
-    loaded = Loaded(open_artifact(file), None, None, None, device=Simulator())
-    assert (loaded.name, loaded.level) == ("scale", "80")
-    assert dict(loaded.inputs) == {"x": "f32[N, 4]"} and dict(loaded.outputs) == {"y": "f32[N, 4]"}
-    assert np.array_equal(loaded.parameters["w"], model().parameters["w"])
-    assert np.array_equal(loaded(X), model()(X))
-    assert np.array_equal(loaded(x=X[1]), model()(X)[1])
+    net = loaded(open_artifact(file), None, None, None, device=Simulator())
+    assert (net.name, net.level) == ("scale", "80")
+    assert dict(net.inputs) == {"x": "f32[N, 4]"} and dict(net.outputs) == {"y": "f32[N, 4]"}
+    assert np.array_equal(net.parameters["w"], model().parameters["w"])
+    assert np.array_equal(net(X), model()(X))
+    assert np.array_equal(net(x=X[1]), model()(X)[1])
 
 
 @needs.compiler
@@ -84,7 +84,7 @@ def test_a_gpu_gets_its_machine_code_or_ptx_out_of_the_file(
 ) -> None:
     driver = FakeDriver(COMPUTE_CAPABILITY_MAJOR=major, COMPUTE_CAPABILITY_MINOR=minor)
     artifact = open_artifact(file)
-    assert Loaded(artifact, None, None, None, device=Gpu(driver)).level == level
+    assert loaded(artifact, None, None, None, device=Gpu(driver)).level == level
     [(image,)] = driver.made("cuModuleLoadData")
     [(_, entry)] = driver.made("cuModuleGetFunction")
     held = bytes(artifact.member(member + entry.decode()))
@@ -95,7 +95,7 @@ def test_a_gpu_gets_its_machine_code_or_ptx_out_of_the_file(
 def test_a_driver_that_is_older_than_the_machine_code_gets_the_ptx(file: Path, nothing_compiles: None) -> None:
     driver = FakeDriver()
     driver.faults["cuModuleLoadData"] = lambda image: "CUDA_ERROR_INVALID_IMAGE" if image[:4] == b"\x7fELF" else None
-    Loaded(open_artifact(file), None, None, None, device=Gpu(driver))
+    loaded(open_artifact(file), None, None, None, device=Gpu(driver))
     (first,), (second,) = driver.made("cuModuleLoadData")
     assert first.startswith(b"\x7fELF") and b".target sm_80" in second and second.endswith(b"\0")
 
@@ -103,9 +103,9 @@ def test_a_driver_that_is_older_than_the_machine_code_gets_the_ptx(file: Path, n
 @needs.compiler
 def test_an_architecture_may_be_asked_for(file: Path, nothing_compiles: None) -> None:
     gpu = Gpu(FakeDriver(COMPUTE_CAPABILITY_MAJOR=9))
-    assert Loaded(open_artifact(file), None, None, "sm_80", device=gpu).level == "80"
+    assert loaded(open_artifact(file), None, None, "sm_80", device=gpu).level == "80"
     with pytest.raises(NetError, match="has no net 'scael'"):
-        Loaded(open_artifact(file), "scael", None, None, device=gpu)
+        loaded(open_artifact(file), "scael", None, None, device=gpu)
 
 
 def kernels(**forms: str) -> dict[str, Any]:
