@@ -240,11 +240,14 @@ class Request:
     machines   kinds of machines to generate code for; none: all that the backend knows
     threads    for how many work is cut up; None: as many as this machine has
     largest    sizes of symbolic dims that are planned for, where code must be told
+    store_as   the element type that matrices and filters of float32 are rounded to in the file, f16 or bf16; None
+               stores them as they are
     """
 
     machines: tuple[str, ...] = ()
     threads: int | None = None
     largest: Mapping[str, int] = field(default_factory=dict)
+    store_as: DType | None = None
 
 
 @dataclass(frozen=True)

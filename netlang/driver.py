@@ -49,7 +49,8 @@ from netlang.passes.manager import Pass, PassManager
 from netlang.passes.optimizer import training_step
 from netlang.passes.tower_nodes import is_on_several
 from netlang.runtime.artifact import write_artifact
-from netlang.runtime.artifact.deploying import Weights, learning_content, net_content, source_content
+from netlang.runtime.artifact.deploying import learning_content, net_content, source_content
+from netlang.runtime.artifact.stored import Weights
 from netlang.runtime.family import Family
 from netlang.runtime.files import replacing
 from netlang.runtime.model import Model, batch_symbol, user_inputs
@@ -67,6 +68,8 @@ BACKENDS = {
 
 WEIGHT_TYPES = {"bfloat16": DType.BF16}
 """What weights can be kept as instead of the type that the net gives them."""
+HALF_TYPES = {"float16": DType.F16, "bfloat16": DType.BF16}
+"""What weights can be stored as in a file."""
 
 
 def compile(
@@ -176,7 +179,7 @@ def write_nets(
     """
     if not isinstance(backend, Packaging):
         raise NetError(f"what is compiled for target '{backend.name}' cannot be kept in a file")
-    deployed, contents, weights = _deployed(models)
+    deployed, contents, weights = _deployed(models, request.store_as)
     steps = {t.name: PassManager().run(t.programs.graph, training_pipeline()) for t in trainers}
     package = backend.package([*deployed, *(Deployed(f"step:{name}", g) for name, g in steps.items())], request)
     content = {
@@ -241,13 +244,15 @@ def write_library(
     return library
 
 
-def _deployed(models: Sequence[Model]) -> tuple[list[Deployed], dict[str, dict[str, Any]], Weights]:
+def _deployed(
+    models: Sequence[Model], store_as: DType | None = None
+) -> tuple[list[Deployed], dict[str, dict[str, Any]], Weights]:
     """(the nets, what there is to say of each, the weights of all). Raises NetError for nets without weights."""
     for model in models:
         if not model.family.ready:
             raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
     settle()
-    weights = Weights()
+    weights = Weights(store_as and str(store_as))
     graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
     contents = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
     return [Deployed(name, graph) for name, graph in graphs.items()], contents, weights
@@ -317,6 +322,14 @@ def choose(module: Module, net: str | None) -> Graph:
         hint = did_you_mean(net, module.nets) or f"it has {', '.join(module.nets)}"
         raise NetError(f"{module.source.name} has no net '{net}'", hint=hint)
     return module.nets[net]
+
+
+def half_type(name: str | None) -> DType | None:
+    """What weights are stored as in a file. Raises NetError for what they cannot be."""
+    if name is not None and name not in HALF_TYPES:
+        hint = did_you_mean(name, HALF_TYPES) or f"what they can be stored as: {', '.join(HALF_TYPES)}"
+        raise NetError(f"weights cannot be stored as '{name}'", hint=hint)
+    return None if name is None else HALF_TYPES[name]
 
 
 def options(

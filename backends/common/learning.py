@@ -31,7 +31,7 @@ from netlang.backends.common.step import Step
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.runtime.aligned import aligned_zeros
 from netlang.runtime.artifact.container import Artifact
-from netlang.runtime.artifact.signature import parameters
+from netlang.runtime.artifact.stored import parameters
 from netlang.runtime.ports import Array, checked_seed, dtype_of
 from netlang.runtime.tensor_file import Wanted, check_fits, open_tensors, read_tensors, write_tensors
 

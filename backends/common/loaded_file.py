@@ -11,7 +11,8 @@ from netlang.backends.common.damage import damage_told
 from netlang.backends.common.machine import Machine, Run
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.runtime.artifact.container import Artifact
-from netlang.runtime.artifact.signature import Signature, parameters
+from netlang.runtime.artifact.signature import Signature
+from netlang.runtime.artifact.stored import parameters
 from netlang.runtime.ports import Array
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from netlang.cli.artifacts import LIBRARY, SUFFIX, write
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.progress import Measuring
 from netlang.diagnostics import NetError
-from netlang.driver import assemble, choose, generate_ahead, tune_net
+from netlang.driver import HALF_TYPES, assemble, choose, generate_ahead, tune_net
 from netlang.ir.dims import evaluate
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module
@@ -53,6 +53,11 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--weights", metavar="FILE", help=f"for {_FILES}: a safetensors file")
     new.add_argument("--also", type=names, default=[], metavar="NET,...", help=f"for {_FILES}: other nets to be in it")
     new.add_argument("--header", metavar="FILE", help=f"for a {LIBRARY} file: write its C header here")
+    new.add_argument(
+        "--store-as",
+        metavar="TYPE",
+        help=f"for a {SUFFIX} file: what matrices and filters are rounded to in it, {' or '.join(HALF_TYPES)}",
+    )
     new.add_argument(
         "--prefix",
         type=identifier,
@@ -95,6 +100,10 @@ def add_verbs(verbs: Verbs) -> None:
 
 def compile_net(args: argparse.Namespace) -> None:
     module, backend = module_of(args), backend_of(args)
+    if args.store_as and not str(args.output).endswith(SUFFIX):
+        raise NetError(
+            "there are no weights to store", hint=f"--store-as goes with -o and a name that ends in {SUFFIX}"
+        )
     if isinstance(backend, Packaging) and str(args.output).endswith((SUFFIX, LIBRARY)):
         write(args, module, backend)
         return

@@ -12,6 +12,7 @@ from netlang.backends.cpu.artifact.code import missing_features
 from netlang.backends.cpu.target import LEVELS
 from netlang.driver import assemble, backend_for, write_nets
 from netlang.frontend import load
+from netlang.ir.types import DType
 from netlang.runtime.model import Model
 from netlang.runtime.trainer import Trainer
 
@@ -42,12 +43,14 @@ def write(
     *models: Model,
     levels: list[str] | None = None,
     threads: int | None = None,
+    store_as: str | None = None,
     trainers: Sequence[Trainer] = (),
     **largest: int,
 ) -> Path:
     """A file for the best level of this machine, or for these."""
     wanted = tuple(BEST if levels is None else levels)
-    write_nets(path, models, backend_for("cpu"), Request(wanted, threads, largest), trainers)
+    request = Request(wanted, threads, largest, store_as and DType(store_as))
+    write_nets(path, models, backend_for("cpu"), request, trainers)
     return path
 
 

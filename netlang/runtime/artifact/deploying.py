@@ -1,4 +1,4 @@
-"""What the compiler puts into a file besides what its backend does: weights, signatures, the source text."""
+"""What the compiler puts into a file besides what its backend does: signatures, parameters, the source text."""
 
 from __future__ import annotations
 
@@ -6,52 +6,22 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from netlang.ir.call import Call
 from netlang.ir.graph import Graph, Value
 from netlang.ir.module import RNG, Module
-from netlang.runtime.arrays import ALIGNMENT, Array, port
+from netlang.runtime.arrays import Array, port
 from netlang.runtime.artifact.signature import Signature
+from netlang.runtime.artifact.stored import Weights
 from netlang.runtime.bounds import Bound, index_bounds
 from netlang.runtime.family import Family
 from netlang.runtime.trainer import Trainer
-
-
-class Weights:
-    """Arrays one after the other, each once however many nets have it; they begin at multiples of 64 bytes."""
-
-    def __init__(self) -> None:
-        self._arrays: list[Array] = []
-        self._places: dict[int, int] = {}
-        self._end = 0
-
-    def add(self, array: Array) -> int:
-        """Where an array is, in bytes."""
-        if id(array) not in self._places:
-            self._places[id(array)] = self._end
-            self._arrays.append(array)
-            self._end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-        return self._places[id(array)]
-
-    def place(self, param: Value, array: Array) -> list[Any]:
-        """What a manifest says of a parameter: its element type, its shape, where it is."""
-        return [*_type(param), self.add(array)]
-
-    def body(self) -> Array:
-        """The member."""
-        whole = np.zeros(self._end, np.uint8)
-        for array in self._arrays:
-            first = self._places[id(array)]
-            whole[first : first + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        return whole
 
 
 def net_content(net: Graph, graph: Graph, params: Mapping[str, Array], weights: Weights) -> dict[str, Any]:
     """What a manifest says of a net that is carried out as `graph`."""
     inputs = [v for v in net.inputs if v.node.name != RNG]
     signature = _signature(inputs, net.outputs, graph, index_bounds(net))
-    found = {p.node.name: weights.place(p, params[p.node.name]) for p in _used(graph) if prod(p.type.concrete({}))}
+    found = {p.node.name: _place(weights, p, params[p.node.name]) for p in _used(graph) if prod(p.type.concrete({}))}
     return {**signature.content(), "params": found}
 
 
@@ -62,7 +32,7 @@ def learning_content(
     and change weights of `family`."""
     return {
         "seed": trainers[0].seed,
-        "weights": {p.node.name: weights.place(p, family.arrays[p.node.name]) for p in family.learned},
+        "weights": {p.node.name: _place(weights, p, family.arrays[p.node.name]) for p in family.learned},
         "steps": {t.name: _step_content(t, graphs[t.name], weights) for t in trainers},
     }
 
@@ -73,9 +43,9 @@ def _step_content(trainer: Trainer, graph: Graph, weights: Weights) -> dict[str,
     return {
         **_signature(trainer.inputs, graph.outputs, graph, trainer.bounds).content(),
         "net": spec.graph.name,
-        "params": {n: weights.place(p, trainer.store[n]) for n, p in used.items() if n not in private},
+        "params": {n: _place(weights, p, trainer.store[n]) for n, p in used.items() if n not in private},
         "private": {
-            n: weights.place(p, private[n][1]) if private[n][1].any() else [*_type(p), None]
+            n: _place(weights, p, private[n][1]) if private[n][1].any() else [*_type(p), None]
             for n, p in used.items()
             if n in private
         },
@@ -108,6 +78,12 @@ def _used(graph: Graph) -> list[Value]:
     changed = {name for name, _ in graph.updates}
     given = {v for _, v in (*graph.outputs, *graph.updates)}
     return [p for p in graph.params if p in graph.uses or p in given or p.node.name in changed]
+
+
+def _place(weights: Weights, param: Value, array: Array) -> list[Any]:
+    """What a manifest says of a parameter: its element type, its shape, where and perhaps as what it is stored."""
+    place, stored = weights.add(param.node.name, array, str(param.dtype))
+    return [*_type(param), place, *([stored] if stored != str(param.dtype) else [])]
 
 
 def _type(param: Value) -> list[Any]:

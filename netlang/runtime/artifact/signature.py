@@ -1,7 +1,7 @@
 """What a net takes and gives, as the manifest of its file says it.
 
     {"inputs": [[name, element type, shape], ...], "outputs": [...],
-     "params": {name: [element type, shape, first byte in the member `weights`]},
+     "params": {name: [element type, shape, first byte in the member `weights`]}, see `stored`,
      "random": whether it draws numbers, "bounds": [[input, size], ...]}
 
 A dim of a shape is a whole number, or a list of [[factor, ...], coefficient]; a factor is a name, or [such a list,
@@ -9,14 +9,11 @@ divisor] for the whole part of a quotient. `bounds`: integers of the input are b
 """
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from netlang.diagnostics import NetError
 from netlang.ir.dims import Dim, Floor, Shape, Sym
-from netlang.runtime.ports import Array, Port, dtype_of
+from netlang.runtime.ports import Array, Port
 
 
 class Signature(NamedTuple):
@@ -53,15 +50,6 @@ class Signature(NamedTuple):
             if array.size and not (array.min() >= 0 and array.max() < size):
                 value = array[(array < 0) | (array >= size)].flat[0]
                 raise NetError(f"'{name}' has the value {value}; it must be between 0 and {size - 1}")
-
-
-def parameters(places: Mapping[str, Any], body: memoryview) -> dict[str, Array]:
-    """Parameters, by their `places` in the manifest, as parts of the member `weights`: they cannot be written to."""
-    found = {}
-    for name, (dtype, shape, first) in places.items():
-        element = dtype_of(dtype)
-        found[name] = np.frombuffer(body, element, prod(shape), first).reshape(shape)
-    return found
 
 
 def _written(port: Port) -> list[Any]:
