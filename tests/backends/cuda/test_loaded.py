@@ -15,7 +15,8 @@ from netlang.backends.cuda.driver.gpu import Gpu
 from netlang.backends.cuda.loaded import chosen, loaded
 from netlang.backends.cuda.packaging import options_of, written
 from netlang.backends.cuda.simulator.device import Simulator
-from netlang.driver import assemble, write_nets
+from netlang.backends.cuda.target import CudaTarget
+from netlang.driver import assemble, trainers_of, write_nets
 from netlang.frontend import load
 from netlang.ir.types import DType
 from netlang.runtime.artifact import open_artifact
@@ -66,6 +67,51 @@ def test_it_computes_what_the_model_does(file: Path) -> None:
     assert np.array_equal(net.parameters["w"], model().parameters["w"])
     assert np.array_equal(net(X), model()(X))
     assert np.array_equal(net(x=X[1]), model()(X)[1])
+
+
+LEARNER = (
+    NET
+    + """
+train {
+  target z: f32[N, 4]
+  loss      mean_squared_error(y, z)
+  optimizer sgd(lr = 0.1, momentum = 0.9)
+}
+"""
+)
+
+
+@pytest.fixture
+def no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator needs none: files get something in its place."""
+    report = "Used 8 registers, 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
+    monkeypatch.setenv("NETLANG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compile, "ptx_text", lambda *_: "text")
+    monkeypatch.setattr(compile, "link", lambda *_: (b"code", report))
+
+
+@needs.compiler
+def test_a_step_learns_what_the_trainer_learns(no_code: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights stay on the device between steps; the net goes by them, and a file of them has them."""
+    own, z = assemble(load(LEARNER), Cuda(device=Simulator(CudaTarget("75")))), X[::-1]
+    trainer, path = own.trainer(2), tmp_path / "scale.netc"
+    write_nets(path, [own], Cuda(), Request(("sm_75",)), trainers_of(own, 2))
+    monkeypatch.setattr(toolchain, "_offered", {})
+    net = loaded(open_artifact(path), None, None, None, device=Simulator(CudaTarget("75")))
+    for _ in range(3):
+        assert net.step(x=X, z=z) == trainer(x=X, z=z)
+        assert np.array_equal(net(X), own(X))
+    assert np.array_equal(net.parameters["w"], own.parameters["w"])
+    for one, name in ((net, "a"), (own, "b")):
+        one.save_weights(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    before = net(X)
+    net.load_weights(tmp_path / "a")
+    assert np.array_equal(net(X), before)
+    net.save_checkpoint(tmp_path / "c")
+    loss = net.step(x=X, z=z)
+    net.load_checkpoint(tmp_path / "c")
+    assert net.step(x=X, z=z) == loss
 
 
 @needs.compiler
