@@ -124,6 +124,7 @@ def test_what_is_told(library: Path, small: tuple[Model, Path], net: Net, tmp_pa
         ("N is 201: the net was compiled for 200 at most", lambda: net({"N": 201}, image=image)),
         ("N is -1: the net needs 0 at least", lambda: net({"N": -1}, image=image)),
         ("the model is NULL", lambda: linked.ask("run", None, None, None, None)),
+        ("the model is NULL", lambda: linked.ask("input", None, b"image")),
         ("the inputs or the outputs are NULL", lambda: linked.ask("run", net.model, None, None, None)),
         ("the sizes are NULL", lambda: linked.ask("run", net.model, None, linked_places(0), linked_places(0))),
         ("input 'image' is NULL", lambda: run_at(net, 0, 64)),
@@ -182,7 +183,8 @@ def test_nothing_but_the_c_library_is_needed(library: Path) -> None:
     assert names <= {"linux-vdso", "libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "ld-linux-aarch64"}
 
 
-def test_the_same_bytes_each_time(small: tuple[Model, Path], tmp_path: Path) -> None:
+def test_the_same_bytes_each_time(small: tuple[Model, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-Werror")
     again = write(tmp_path / "small.so", model_of(SMALL), prefix="small", beside=True)
     for suffix in (".so", ".weights"):
         assert again.with_suffix(suffix).read_bytes() == small[1].with_suffix(suffix).read_bytes()
@@ -198,6 +200,10 @@ def test_the_c_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = {"weights.safetensors": "w", "lenet5.so": "lenet5.so", "lenet5.h": "lenet5.h", "classify": "classify"}
     compiled, built = ([str(tmp_path / places[w]) if w in places else w for w in line] for line in (compiled, built))
     assert main([*compiled[1:], "--arch", BEST[0]]) == 0
+    for language in (["-std=c99", "-pedantic-errors"], ["-x", "c++"] if shutil.which("c++") else []):
+        subprocess.run(
+            ["cc", *language, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", tmp_path / "lenet5.h"], check=True
+        )
     subprocess.run([f"-I{tmp_path}" if word == "-I." else word for word in built], check=True)
     images = np.random.default_rng(0).integers(0, 256, (70, 1, 28, 28), np.uint8)
     found = subprocess.run([tmp_path / "classify"], input=images.tobytes(), capture_output=True, check=True).stdout

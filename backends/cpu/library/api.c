@@ -27,6 +27,8 @@ int out_of_memory(void) { return fail("there is not enough memory"); }
 
 PUBLIC const char *netlang_net(int number) { return number >= 0 && number < net_count ? nets[number].name : NULL; }
 
+static int no_model(void) { return fail("the model is NULL"); }
+
 static const struct net *find_net(const char *name) {
   if (!name) return &nets[0];
   for (int i = 0; i < net_count; i++)
@@ -93,10 +95,12 @@ static int find_port(const netlang_port *ports, int count, const char *name, con
 }
 
 PUBLIC int netlang_input(const netlang_model *model, const char *name) {
+  if (!model) return no_model();
   return find_port(model->net->input, model->net->inputs, name, "input");
 }
 
 PUBLIC int netlang_output(const netlang_model *model, const char *name) {
+  if (!model) return no_model();
   return find_port(model->net->output, model->net->outputs, name, "output");
 }
 
@@ -123,6 +127,7 @@ static int number_of(const struct net *net, const netlang_port *port) {
 
 PUBLIC int64_t netlang_shape(const netlang_model *model, const netlang_port *port, const int64_t *sizes,
                              int64_t *shape) {
+  if (!model) return no_model();
   const struct net *net = model->net;
   int number = number_of(net, port);
   if (number < 0 || check_sizes(net, sizes)) return -1;
@@ -139,6 +144,7 @@ PUBLIC int netlang_threads(const netlang_model *model) { return model->threads; 
 PUBLIC const char *netlang_level(const netlang_model *model) { return model->level->name; }
 
 PUBLIC int netlang_seed(netlang_model *model, int64_t seed) {
+  if (!model) return no_model();
   if (!model->net->random) return fail("net '%s' has no random nodes, so there is nothing to seed", model->net->name);
   if (seed < 0) return fail("a seed is not negative");
   pthread_mutex_lock(&model->lock);
@@ -193,7 +199,7 @@ static const void *room_address(const netlang_model *model, const struct workspa
 
 static void call(netlang_model *model, struct workspace *space, const void *const *inputs, void *const *outputs) {
   const struct program *program = model->program;
-  const struct table *table = &space->table;
+  struct table *table = &space->table;
   for (int i = 0; i < table->patched; i++) {
     const struct patch patch = table->patches[i];
     table->words[patch.word] = (int64_t)room_address(model, space, patch.room, inputs, outputs) + patch.offset;
@@ -207,7 +213,7 @@ static void call(netlang_model *model, struct workspace *space, const void *cons
 }
 
 PUBLIC int netlang_run(netlang_model *model, const int64_t *sizes, const void *const *inputs, void *const *outputs) {
-  if (!model) return fail("the model is NULL");
+  if (!model) return no_model();
   const struct net *net = model->net;
   if ((net->inputs && !inputs) || (net->outputs && !outputs)) return fail("the inputs or the outputs are NULL");
   if (check_sizes(net, sizes)) return -1;

@@ -70,7 +70,7 @@ int make_table(const struct program *program, const struct outline *outline, con
     table->words[outline->region[i].stop + OWN] = (int64_t)(table->words + own[i]);
   write_program(outline, flags, own, table);
   table->work = plan.work;
-  table->meetings = plan.meetings;
+  begin_pace(&table->pace, plan.work, plan.meetings);
   free(own);
   free(flags);
   return 0;

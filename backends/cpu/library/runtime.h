@@ -33,6 +33,21 @@ struct plan {
 int plan_threads(const struct program *program, const struct outline *outline, const int64_t *values,
                  const int64_t *addresses, struct plan *plan);
 
+/* ---- pace: whether a table's calls go by several threads; what they took decides, in nanoseconds */
+struct way {
+  double best, usual;
+  int64_t calls;
+};
+struct pace {
+  int large, together, trial, pause; /* trial: calls still to come in the other way */
+  int64_t since;                     /* calls since the last decision */
+  struct way ways[2];
+};
+void begin_pace(struct pace *pace, double work, int64_t meetings);
+int64_t now(void);
+int next_together(const struct pace *pace);
+void note_call(struct pace *pace, int together, int64_t took);
+
 /* ---- tables: what the walker walks */
 struct patch {
   int32_t word, room; /* a word that depends on an input or output */
@@ -43,7 +58,7 @@ struct table {
   struct patch *patches;
   int patched;
   double work;
-  int64_t meetings;
+  struct pace pace;
 };
 int make_table(const struct program *program, const struct outline *outline, const int64_t *values,
                const int64_t *addresses, int threads, struct table *table);
@@ -53,8 +68,9 @@ void end_table(struct table *table);
 struct pool;
 struct pool *make_pool(const struct level *level);
 void end_pool(struct pool *pool);
-/* Carries a program out on up to so many threads: on the calling one alone where the others are busy. */
-void pool_run(struct pool *pool, const int64_t *program, int threads);
+/* Carries a program out on up to so many threads: on the calling one alone where the others are busy. Returns whether it
+   were several. */
+int pool_run(struct pool *pool, const int64_t *program, int threads);
 int processors(void);
 
 /* ---- levels: the best that this machine can run */
@@ -84,6 +100,7 @@ struct netlang_model {
   struct pool *pool;
   pthread_mutex_t lock; /* of what follows */
   struct workspace *free;
+  int calls, most; /* at this moment, and at most so far */
   int64_t seed, draws;
 };
 
@@ -94,6 +111,6 @@ struct workspace *acquire(netlang_model *model, const int64_t *sizes);
 void release(netlang_model *model, struct workspace *workspace);
 void end_workspace(struct workspace *workspace);
 int prepare(netlang_model *model);
-void carry_out(netlang_model *model, const struct table *table);
+void carry_out(netlang_model *model, struct table *table);
 
 #endif

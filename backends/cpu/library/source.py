@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlang.backends.base import Deployed
-from netlang.backends.cpu import control, processors, runner, tables
+from netlang.backends.cpu import control, pace, processors, runner, tables
 from netlang.backends.cpu.artifact.ranges import Range
 from netlang.backends.cpu.binding import SERIAL_PROGRAM
 from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, array
@@ -23,6 +23,8 @@ _TYPES = {
 }  # fmt: skip
 _ANY = 2**63 - 1
 _CONTROL = ("LINE", "WORKERS", "WORKER_BYTES", "JOB", "STEP_BYTES", "PARALLEL", "BARRIER", "OWN", "COPY")
+_TABLES = ("SERIAL_STEP", "LARGE_PROGRAM", "LARGE_SHARE")
+_PACE = ("TRIALS", "SLOWER", "FIRST_PAUSE", "LONGEST_PAUSE", "WEIGHT", "OUTLIER")
 _PAGE = 4096
 
 
@@ -113,9 +115,9 @@ def feature_name(feature: str) -> str:
 
 def control_header() -> str:
     """Where things are that the walker goes by, and when threads are of use: what the in-process model goes by."""
-    numbers = {name: getattr(control, name) for name in _CONTROL}
-    numbers |= {"MOST": processors.MOST, "SERIAL_STEP": tables.SERIAL_STEP, "SERIAL_PROGRAM": SERIAL_PROGRAM}
-    numbers |= {"MOST_FREE": runner.MOST_SIZES}
+    modules = ((control, _CONTROL), (processors, ("MOST",)), (tables, _TABLES), (pace, _PACE))
+    numbers = {name: getattr(module, name) for module, names in modules for name in names}
+    numbers |= {"SERIAL_PROGRAM": SERIAL_PROGRAM, "MOST_FREE": runner.MOST_SIZES}
     return "".join(f"#define {name} {number}\n" for name, number in numbers.items())
 
 

@@ -21,6 +21,7 @@ struct pool {
   unsigned char *block; /* as control.h lays it out */
   struct worker *workers;
   int count, forks;
+  int placed, away_from; /* how many workers have been placed, and away from which processor */
 };
 
 static int forks; /* how often this process is a child: workers are left behind */
@@ -76,15 +77,44 @@ static void start_workers(struct pool *pool, int wanted) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void pool_run(struct pool *pool, const int64_t *program, int threads) {
+/* Keeps workers off the caller's processor, so that the two never wait for each other's turn: one that is woken may be
+   put on it, and not run before the other's turn ends. One processor each where together they need all; any but the
+   caller's where there are more, any at all where there are too few. Where the system refuses they run where they did. */
+static void place_workers(struct pool *pool, int workers) {
+  int caller = sched_getcpu(), next = caller;
+  cpu_set_t allowed, others;
+  if (caller < 0 || (pool->placed == workers && pool->away_from == caller)) return;
+  if (sched_getaffinity(0, sizeof allowed, &allowed)) return;
+  pool->placed = workers;
+  pool->away_from = caller;
+  others = allowed;
+  CPU_CLR(caller, &others);
+  int count = CPU_COUNT(&others);
+  for (int i = 0; i < workers; i++) {
+    cpu_set_t own = workers > count ? allowed : others;
+    if (workers == count) {
+      do next = (next + 1) % CPU_SETSIZE;
+      while (!CPU_ISSET(next, &others));
+      CPU_ZERO(&own);
+      CPU_SET(next, &own);
+    }
+    pthread_setaffinity_np(pool->workers[i].handle, sizeof own, &own);
+  }
+}
+
+int pool_run(struct pool *pool, const int64_t *program, int threads) {
   if (threads > 1 && pool->forks == forks && pthread_mutex_trylock(&pool->busy) == 0) {
     if (pool->count < threads - 1) start_workers(pool, threads - 1);
     if (threads > pool->count + 1) threads = pool->count + 1;
-    if (threads > 1) pool->level->together((int64_t)pool->block, (int64_t)program, threads);
+    if (threads > 1) {
+      place_workers(pool, threads - 1);
+      pool->level->together((int64_t)pool->block, (int64_t)program, threads);
+    }
     pthread_mutex_unlock(&pool->busy);
-    if (threads > 1) return;
+    if (threads > 1) return 1;
   }
   pool->level->alone((int64_t)program);
+  return 0;
 }
 
 void end_pool(struct pool *pool) {

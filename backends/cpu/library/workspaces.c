@@ -1,4 +1,5 @@
-/* The memory of calls: as many workspaces as there have been calls at a time, kept for calls with the same sizes. */
+/* The memory of calls: as many workspaces as there have been calls at a time, kept for calls with the same sizes:
+   for MOST_FREE different ones. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +7,16 @@
 #include "runtime.h"
 
 
-void carry_out(netlang_model *model, const struct table *table) {
+void carry_out(netlang_model *model, struct table *table) {
   if (table->program[0] == 0) return;
-  pool_run(model->pool, table->program, table->work >= SERIAL_PROGRAM ? model->threads : 1);
+  if (model->threads == 1 || table->work < SERIAL_PROGRAM) {
+    pool_run(model->pool, table->program, 1);
+    return;
+  }
+  int threads = next_together(&table->pace) ? model->threads : 1;
+  int64_t start = now();
+  int together = pool_run(model->pool, table->program, threads);
+  note_call(&table->pace, together, now() - start);
 }
 
 /* Where rooms are whose address is known, and 0 for inputs and outputs. In: the offsets of those in the arena. */
@@ -127,31 +135,46 @@ void end_workspace(struct workspace *space) {
   free(space);
 }
 
-struct workspace *acquire(netlang_model *model, const int64_t *sizes) {
+/* The first of the free ones that has these sizes, taken out of them. */
+static struct workspace *take(netlang_model *model, const int64_t *sizes, int *count) {
   size_t length = (size_t)model->net->sizes * sizeof *sizes;
-  struct workspace *found = NULL, **place = &model->free, *last = NULL;
-  int64_t key[2];
-  int count = 0;
-  pthread_mutex_lock(&model->lock);
-  key[0] = model->seed;
-  key[1] = model->draws++;
-  for (; *place; place = &(*place)->next, count++) {
-    if (length && memcmp((*place)->sizes, sizes, length)) {
-      if (count + 1 >= MOST_FREE && !(*place)->next) { /* the one that has waited longest */
-        last = *place;
-        *place = NULL;
-        break;
-      }
-      continue;
-    }
-    found = *place;
-    *place = found->next;
-    break;
+  *count = 0;
+  for (struct workspace **place = &model->free; *place; place = &(*place)->next, ++*count) {
+    struct workspace *space = *place;
+    if (length && memcmp(space->sizes, sizes, length)) continue;
+    *place = space->next;
+    return space;
   }
+  return NULL;
+}
+
+/* The free one that has waited longest, taken out of them. */
+static struct workspace *take_last(netlang_model *model) {
+  struct workspace **place = &model->free, *last;
+  while ((*place)->next) place = &(*place)->next;
+  last = *place;
+  *place = NULL;
+  return last;
+}
+
+struct workspace *acquire(netlang_model *model, const int64_t *sizes) {
+  struct workspace *found, *old = NULL;
+  int count;
+  pthread_mutex_lock(&model->lock);
+  int64_t key[2] = {model->seed, model->draws++};
+  if (++model->calls > model->most) model->most = model->calls;
+  found = take(model, sizes, &count);
+  if (!found && count >= MOST_FREE * model->most) old = take_last(model);
   pthread_mutex_unlock(&model->lock);
-  if (last) end_workspace(last);
+  if (old) end_workspace(old);
   if (!found) found = make_workspace(model, sizes);
-  if (found) memcpy(found->key, key, sizeof key);
+  if (!found) {
+    pthread_mutex_lock(&model->lock);
+    model->calls--;
+    pthread_mutex_unlock(&model->lock);
+    return NULL;
+  }
+  memcpy(found->key, key, sizeof key);
   return found;
 }
 
@@ -159,5 +182,6 @@ void release(netlang_model *model, struct workspace *space) {
   pthread_mutex_lock(&model->lock);
   space->next = model->free;
   model->free = space;
+  model->calls--;
   pthread_mutex_unlock(&model->lock);
 }
