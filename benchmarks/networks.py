@@ -74,11 +74,11 @@ def labels(model: Model, batch: int, seed: int = 1) -> Array:
     return np.random.default_rng(seed).integers(0, classes, batch)
 
 
-def settle(model: Model) -> None:
+def settle(model: Model, batch: int = 2) -> None:
     """Scale the last layer until the probabilities are neither saturated nor flat: comparing them then tells of errors
     in all layers before. Without normalisation of a trained net, numbers grow from layer to layer."""
     last = [layer for layer in layers(model.net.outputs[0][1]) if layer.kind == "dense"][-1].params["weight"]
-    image = images(model, 2, seed=7)
+    image = images(model, batch, seed=7)
     for _ in range(40):
         probs = model(image)
         highest, flat = float(probs.max()), 1 / probs.shape[-1]
