@@ -21,7 +21,6 @@ from benchmarks.gpu.page import page
 from benchmarks.gpu.running import NOT_COMPILED, NOT_MEASURED, Course
 from benchmarks.layers import layers
 from benchmarks.networks import images, labels, make_model
-from netlang.backends.cuda import Cuda
 from netlang.backends.cuda.ahead import kernels_of
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.toolchain import identity
@@ -154,7 +153,7 @@ def test_kernels_of_cells_are_found_without_a_gpu_and_read_back(tmp_path: Path) 
     found = kernels.listed(tmp_path)
     assert list(found) == both and all(found.values())
     wished = options(precision="tf32", batch=1)
-    wanted = kernels_of(kernels._graph(CELL, Cuda(wished)), TARGET, wished)
+    wanted = kernels_of(kernels._graph(CELL.net, CELL.mode), TARGET, wished)
     assert [identity(kernel) for kernel in found[CELL]] == [identity(kernel) for kernel in wanted]
 
 

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def write(folder: Path, target: CudaTarget, wanted: Iterable[Cell]) -> None:
     for cell in wanted:
         wished = options(precision=cell.precision, batch=cell.batch)
         own = by_cell[cell.name] = []
-        for kernel in kernels_of(_graph(cell, Cuda(wished)), target, wished):
+        for kernel in kernels_of(_graph(cell.net, cell.mode), target, wished):
             fields = {**asdict(toolchain.identity(kernel)), "key": kernel.key, "shared": kernel.shared}
             fields["source"] = kernel.source()
             own.append(sha256(json.dumps(fields).encode()).hexdigest())
@@ -65,11 +66,12 @@ def write(folder: Path, target: CudaTarget, wanted: Iterable[Cell]) -> None:
     (folder / f"{name}.part").rename(folder / f"{name}.json")
 
 
-def _graph(cell: Cell, backend: Cuda) -> Graph:
-    """The graph that a cell carries out."""
-    module, train = load_net(cell.net), cell.mode == "training"
+@cache
+def _graph(net: str, mode: str) -> Graph:
+    """The graph that a net is carried out as, whatever the batch and the precision."""
+    module, train = load_net(net), mode == "training"
     graph = training_step(module.train) if train else module.net
-    return PassManager().run(graph, stages(backend, train))
+    return PassManager().run(graph, stages(Cuda(), train))
 
 
 def _kernel(source: str, **fields: Any) -> Kernel:
