@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlang.backends.common.epilogue import Epilogue
 from netlang.backends.common.product import Product
@@ -59,7 +59,8 @@ class Problem:
         """How the factors lie in memory."""
         p = self.product
         along: Kind = "wide" if isinstance(p.inner, int) and p.inner % 4 == 0 else "rows"
-        return "columns" if p.transposed_a else along, along if p.transposed_b else "columns"
+        across: Kind = "lines" if self.width == 4 else "columns"
+        return "columns" if p.transposed_a else along, along if p.transposed_b else across
 
     def sizes(self, sizes: Sizes) -> tuple[int, int, int, int]:
         """Batch, rows, columns, inner; none of them 0."""
@@ -80,6 +81,7 @@ class Problem:
 def gemm_launch(problem: Problem, tile: BlockTile, factors: Factors, splits: Number, out: Buffer) -> Launch:
     """The product by tiles; `splits` other than 1: `out` gets the parts of the sums, without the epilogue."""
     product, whole = problem.product, splits == 1
+    tile = replace(tile, n_major=factors.kinds[1] == "lines")
     gemm = Gemm(tile, *factors.kinds, problem.width, problem.epilogue if whole else (), not whole)
 
     def row_tiles(sizes: Sizes) -> int:

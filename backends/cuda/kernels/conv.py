@@ -111,7 +111,8 @@ class _Phase:
         if kind not in self.prepared:
             context, k_padded = self.context, plan.depth * DEPTH
             packed = context.scratch(max(1, plan.problem.groups * self.pitch * k_padded) * FLOAT)
-            table = context.scratch((k_padded // plan.structure.run + 1) * ENTRY_BYTES)
+            entries = 0 if plan.structure.pointwise else k_padded // plan.structure.run + 1
+            table = context.scratch(entries * ENTRY_BYTES)
             weights = OuterValues(context, self.node)(self.parts.chain.main.inputs[1])
             self.prepared[kind] = _Prepared(packed, table, _pack(plan, self.pitch, weights, packed, table))
         return self.prepared[kind]
@@ -183,6 +184,7 @@ class _Phase:
         numbers |= {
             "total": _total(self.node, images, plan),
             "depth": plan.depth,
+            "words": plan.k,
             "pitch": self.pitch,
             "splits": splits,
         }
@@ -265,6 +267,8 @@ def _pack(plan: ConvPlan, pitch: int, weights: Buffer, packed: Scratch, table: S
         "dilation_down": problem.dilation[0],
         "dilation_across": problem.dilation[1],
     }
-    grid = (rows + 1, max(1, -(-(k_padded + 1) // _PACK_THREADS)), 1)
+    table_rows = 0 if s.pointwise else 1
+    grid = (rows + table_rows, max(1, -(-(k_padded + 1) // _PACK_THREADS)), 1)
     kernel = pack_kernel(s.run, plan.format, _PACK_THREADS)
-    return Launch(kernel, tuple(numbers[name] for name in ARGUMENTS), (packed, table), rows * k_padded, grid=grid)
+    written = (packed, table)[: 1 + table_rows]
+    return Launch(kernel, tuple(numbers[name] for name in ARGUMENTS), written, rows * k_padded, grid=grid)

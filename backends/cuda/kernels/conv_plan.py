@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlang.backends.common.chain import Chain
 from netlang.backends.common.conv_problem import ConvProblem, PoolProblem
@@ -92,8 +92,9 @@ def _plan(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: Bl
         return None
     channels = problem.channels // problem.groups
     words = words_of(channels, format_of(tile)) if last else channels
+    by_lines = not last and pool is None and _in_lines(problem, tile)
     structure = ConvStructure(
-        tile,
+        replace(tile, n_major=True) if by_lines else tile,
         next(run for run in (DEPTH, _CHUNK, 1) if words % run == 0),
         vector=not pool and not problem.phased and problem.out[0] * problem.out[1] % _CHUNK == 0,
         strided=problem.phased,
@@ -103,6 +104,7 @@ def _plan(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: Bl
         pool=inside,
         switch="" if chain.switch is None else str(chain.switch.dtype),
         last=last,
+        pointwise=_pointwise(problem),
     )
     if inside is None:
         columns = (problem.out[0] * problem.out[1], tile.columns)
@@ -111,6 +113,18 @@ def _plan(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: Bl
         columns = (-(-pool.out[0] // inside.patch[0]) * -(-pool.out[1] // inside.patch[1]), structure.patches)
     row_tiles = -(-(problem.out_channels // problem.groups) // tile.rows)
     return ConvPlan(structure, problem, columns, row_tiles, words)
+
+
+def _pointwise(problem: ConvProblem) -> bool:
+    """Whether each result is of one pixel, which is there."""
+    ends = ((n - 1) * s for n, s in zip(problem.out, problem.stride, strict=True))
+    return problem.kernel == (1, 1) and problem.pad == (0, 0) and all(map(int.__lt__, ends, problem.size))
+
+
+def _in_lines(problem: ConvProblem, tile: BlockTile) -> bool:
+    """Whether four neighbours of a plane can be copied at once."""
+    same = _pointwise(problem) and problem.stride == (1, 1) and problem.size == problem.out
+    return same and problem.out[0] * problem.out[1] % _CHUNK == 0
 
 
 def format_of(tile: BlockTile) -> Precision:

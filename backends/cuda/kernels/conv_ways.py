@@ -42,7 +42,7 @@ class Costs:
         blocks = plan.tiles(evaluated(self.images, sizes)) * splits
         together = resident(target, tile)
         busy = min(together, ceil(blocks / target.multiprocessors))
-        gather = (1 if plan.structure.last else 4) * tile.columns + tile.rows
+        gather = (1 if plan.structure.chunks else 4) * tile.columns + tile.rows
         stage = max(_STAGE, busy * (stage_cycles(target, tile) + gather))
         waves = ceil(blocks / (target.multiprocessors * together))
         seconds = waves * (ceil(plan.depth / splits) * stage + _START) / CLOCK + _LAUNCH

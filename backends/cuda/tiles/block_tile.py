@@ -5,6 +5,9 @@ A tile is `rows` x `columns` sums over k. Both operands are staged the same way,
 chunks of 16 bytes; chunk c of row r lies at c ^ swizzle(r), so that copies of whole rows and the reads of eight
 neighbouring rows touch all banks alike.
 
+B may be n-major instead: a stage has DEPTH lines of its, one for each k, with the columns side by side. It is so that
+matrices whose columns lie side by side in memory are copied in chunks too. Chunk c of line k lies at c ^ swizzle(k).
+
 wgmma reads its operands from there itself: they have to be in its format already, and it dictates the swizzle.
 
 Edges need no masks here: rows past the edge of a matrix are read as its last row again and never stored; what is past
@@ -18,6 +21,7 @@ from functools import cached_property
 from typing import Literal
 
 from netlang.backends.cuda.kernel import WARP
+from netlang.backends.cuda.tiles.text import Index
 
 ROW_BYTES = 128
 CHUNK_BYTES = 16
@@ -39,6 +43,7 @@ class BlockTile:
     asynchronous     filled by cp.async (sm_80), else through registers
     deep             mma.sync with k = 16 for halves (sm_80), else with k = 8
     groups           by wgmma (sm_90a)
+    n_major          B lies in lines of columns; not with `groups`
     """
 
     precision: Precision
@@ -50,6 +55,7 @@ class BlockTile:
     asynchronous: bool = True
     deep: bool = True
     groups: bool = False
+    n_major: bool = False
 
     def __post_init__(self) -> None:
         if self.precision == "float32":
@@ -62,6 +68,7 @@ class BlockTile:
             assert self.rows % (16 * self.down) == 0 and self.columns % (16 * self.across) == 0, self
         assert self.columns >= 32, self  # sums are put into rows of at least eight chunks
         assert self.stages >= 2, self
+        assert not (self.groups and self.n_major), self
 
     @cached_property
     def threads(self) -> int:
@@ -72,6 +79,20 @@ class BlockTile:
     def swizzle(self, row: str) -> str:
         """What the chunks of a tile row are XORed with."""
         return f"i32({row} & i32(7))" if self.groups else swizzle(row)
+
+    @property
+    def line_bytes(self) -> int:
+        """Of B where it is n-major: from one k to the next."""
+        return self.columns * FLOAT
+
+    def line_swizzle(self, k: Index) -> Index:
+        """What the chunks of line k are XORed with: mma.sync reads two chunks of each of four lines at a time, which
+        are neighbours in tf32 and four apart for halves. That of two numbers without a bit in common is that of one
+        XORed with that of the other."""
+        if self.precision == "float32":
+            return 0
+        apart = 0 if self.precision == "tf32" else 2
+        return (k >> apart & 3) * 2 if isinstance(k, int) else f"i32(i32(i32({k} >> i32({apart})) & i32(3)) << i32(1))"
 
     @cached_property
     def stage_bytes(self) -> int:
@@ -85,7 +106,8 @@ class BlockTile:
     @property
     def key(self) -> str:
         """All that code depends on."""
-        flags = ("a" if self.asynchronous else "r") + ("" if self.deep else "8") + ("g" if self.groups else "")
+        flags = ("a" if self.asynchronous else "r") + ("" if self.deep else "8")
+        flags += "g" * self.groups + "n" * self.n_major
         return f"{self.precision}/{self.rows}x{self.columns}/{self.down}x{self.across}/{self.stages}{flags}"
 
 

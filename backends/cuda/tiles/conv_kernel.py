@@ -7,9 +7,12 @@ from functools import partial
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.conv_gather import Gather
+from netlang.backends.cuda.tiles.conv_lines import ChannelLines
 from netlang.backends.cuda.tiles.conv_parts import write_part
 from netlang.backends.cuda.tiles.conv_results import write_results
+from netlang.backends.cuda.tiles.conv_rows import Channels, PixelRows
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
+from netlang.backends.cuda.tiles.conv_weights import WeightCopies
 from netlang.backends.cuda.tiles.gemm import main_loop
 from netlang.backends.cuda.tiles.stages import ring
 from netlang.backends.cuda.tiles.text import Text
@@ -31,7 +34,15 @@ def conv_kernel(s: ConvStructure) -> Kernel:
 
 def _registers(s: ConvStructure) -> int:
     """Of a thread."""
-    return _MANY if s.run == 1 or not s.tile.asynchronous else _USUAL
+    entries = s.run == 1 and not s.pointwise
+    return _MANY if entries or not s.tile.asynchronous else _USUAL
+
+
+def _pixels(s: ConvStructure) -> PixelRows | ChannelLines:
+    """How pixels are copied."""
+    if s.tile.n_major:
+        return ChannelLines(s)
+    return Channels(s) if s.pointwise else Gather(s)
 
 
 def _source(s: ConvStructure) -> str:
@@ -50,11 +61,17 @@ def _source(s: ConvStructure) -> str:
         )
     else:
         t("group = block_z()")
-    gather, loop = Gather(s), main_loop(s.tile)
-    gather.begin(t)
+    copies, loop = (_pixels(s), WeightCopies(s)), main_loop(s.tile)
+    for part in copies:
+        part.begin(t)
     loop.begin(t)
+
+    def load(stage: str) -> None:
+        for part in copies:
+            part.load(t, stage)
+
     stages = "min_i32(split_depth, i32(depth - first_stage))" if s.role == "parts" else "depth"
-    ring(t, s.tile, stages, partial(gather.load, t), partial(loop.stage, t))
+    ring(t, s.tile, stages, load, partial(loop.stage, t))
     sums_tile.exchange(t, loop.put)
     if s.role == "parts":
         write_part(t, s)

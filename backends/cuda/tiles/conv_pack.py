@@ -19,7 +19,7 @@ from netlang.backends.cuda.tiles.text import Text
 ARGUMENTS = {
     "weights": "p",
     "packed": "p",  # [groups, pitch, k_padded]
-    "table": "p",  # [k_padded / run + 1, 4] int32
+    "table": "p",  # [k_padded / run + 1, 4] int32, if there is one more row of blocks
     "group_stride": "l",  # elements of the weights from a group to the next,
     "out_stride": "l",  # from an output channel,
     "in_stride": "l",  # an input channel,
@@ -42,7 +42,8 @@ ARGUMENTS = {
 
 
 def pack_kernel(run: int, format: Precision, threads: int) -> Kernel:
-    """A block for `threads` of k of each row of weights: (row, part of k), and one more row of blocks for the table."""
+    """A block for `threads` of k of each row of weights: (row, part of k), and, where there is a table, one more row of
+    blocks for it."""
     key = f"conv_pack:{run}:{format}:{threads}"
     return Kernel(key, partial(_source, run, format, threads), "".join(ARGUMENTS.values()), threads)
 

@@ -30,6 +30,7 @@ NUMBERS = {
     "pixel_bytes": "i",  # of x, from a pixel to the next
     "total": "i",  # pixels or patches of all images, whichever the columns are
     "depth": "i",  # how many stages of k
+    "words": "i",  # of k
     "pitch": "i",  # rows of packed weights in a group
     "group_out": "i",  # channels of the result in a group
     "height": "i",  # of x
@@ -91,6 +92,7 @@ class ConvStructure:
     """role    `whole`, or one of the two kernels of a split: `parts` and `rest`
     run        how many of k at a time are neighbouring words of one tap: 32 (a stage), 4 (a chunk) or 1
     last       the channels of a pixel lie side by side in x, in words (`channels_last`); else x is in planes
+    pointwise  the kernel is one element, inside of x for all results: k are the words of a pixel, and there is no table
     vector     four columns are neighbouring pixels of a plane of the result, aligned to 16 bytes
     strided    the result is some of the pixels of a plane: see `ConvProblem.phase`
     tensors    element types (f32, bool) of the operands of the map's shape
@@ -108,6 +110,12 @@ class ConvStructure:
     switch: str = ""
     role: Role = "whole"
     last: bool = False
+    pointwise: bool = False
+
+    @property
+    def chunks(self) -> bool:
+        """Whether pixels are copied by 16 bytes."""
+        return self.last or self.tile.n_major
 
     @property
     def rows(self) -> int:
@@ -132,7 +140,7 @@ class ConvStructure:
     def key(self) -> str:
         """All that code depends on."""
         steps = ";".join(map(str, self.before)) + "|" + ";".join(map(str, self.after))
-        run = f"run{self.run}{'l' * self.last}"
+        run = f"run{self.run}{'l' * self.last}{'p' * self.pointwise}"
         flags = f"{run}{'v' * self.vector}{'s' * self.strided}"
         if self.role == "parts":
             return f"conv_parts:{self.tile.key}:{run}:{self.pool or ''}"
@@ -140,11 +148,15 @@ class ConvStructure:
         return f"{role}:{self.tile.key}:{flags}:{steps}:{','.join(self.tensors)}:{self.switch}:{self.pool or ''}"
 
     @property
+    def _table(self) -> list[str]:
+        return [] if self.pointwise else ["table"]
+
+    @property
     def arguments(self) -> dict[str, str]:
         """Names of the kernel's arguments in order, with their kinds."""
         addresses = {
-            "whole": ["x", "weights", "table"],
-            "parts": ["x", "weights", "table", "parts"],
+            "whole": ["x", "weights", *self._table],
+            "parts": ["x", "weights", *self._table, "parts"],
             "rest": ["parts"],
         }[self.role]
         if self.role != "parts":

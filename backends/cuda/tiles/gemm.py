@@ -15,6 +15,7 @@ from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import epilogue, sums_tile
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
 from netlang.backends.cuda.tiles.ffma_loop import FfmaLoop
+from netlang.backends.cuda.tiles.line_copies import MatrixLines
 from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, depth_left
 from netlang.backends.cuda.tiles.mma_loop import MmaLoop
 from netlang.backends.cuda.tiles.stages import ring
@@ -67,16 +68,16 @@ def resident_bound(tile: BlockTile) -> int:
 def source(gemm: Gemm) -> str:
     """The text of the kernel."""
     tile, t = gemm.tile, Text()
-    copies = [MatrixCopies(tile, "a", gemm.a), MatrixCopies(tile, "b", gemm.b)]
+    of_b = MatrixLines(tile) if gemm.b == "lines" else MatrixCopies(tile, "b", gemm.b)
     names = ["a", "b", "out", *epilogue.arguments(gemm.epilogue), *NUMBERS, *DISTANCES]
     t.open(f"def kernel({', '.join(names)}):")
     _places(t, tile)
-    multiply(t, tile, copies, "split_steps")
+    multiply(t, tile, [MatrixCopies(tile, "a", gemm.a), of_b], "split_steps")
     sums_tile.each(t, tile, gemm.width, lambda: _result(t, gemm))
     return str(t)
 
 
-def multiply(t: Text, tile: BlockTile, copies: Sequence[MatrixCopies], most: str = "") -> None:
+def multiply(t: Text, tile: BlockTile, copies: Sequence[MatrixCopies | MatrixLines], most: str = "") -> None:
     """All sums of a tile, in shared memory (`sums_tile`): over what is `left` of k, of `most` stages if given."""
     loop = main_loop(tile)
     for part in copies:

@@ -15,9 +15,10 @@ from netlang.backends.cuda.tiles.block_tile import CHUNK_BYTES, CHUNKS, DEPTH, F
 from netlang.backends.cuda.tiles.stages import copy
 from netlang.backends.cuda.tiles.text import Text
 
-Kind = Literal["wide", "rows", "columns"]
+Kind = Literal["wide", "rows", "columns", "lines"]
 """wide: k side by side, every row on a multiple of 16 bytes, K a multiple of 4, all rows of a tile within 4 GB; rows: k
-side by side, any K."""
+side by side, any K; lines: columns of B side by side, N a multiple of 4, every line on a multiple of 16 bytes, in a
+tile that is n-major (`line_copies`)."""
 
 
 @dataclass(frozen=True)

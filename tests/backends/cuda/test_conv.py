@@ -65,6 +65,25 @@ def test_machine_code(precision: Precision, run: int, pool: TilePool | None, arc
         assert sass.uses(code, "LDGSTS") > 0
 
 
+@pytest.mark.parametrize(
+    ("precision", "arch", "run", "pool"),
+    [("float32", "90", 32, None), ("tf32", "80", 4, None), ("f16", "75", 32, None), ("bf16", "100", 32, POOL)],
+)
+def test_pointwise(precision: Precision, arch: str, run: int, pool: TilePool | None) -> None:
+    tile = replace(large(precision, arch), n_major=pool is None)
+    structure = ConvStructure(tile, run, vector=pool is None, before=BIAS_RELU, pool=pool, pointwise=True)
+    made = cubin(conv_kernel(structure), arch)
+    assert (made.resources.spills, made.resources.stack) == (0, 0)
+    code = sass.instructions(made.code)
+    loop = sass.inner_loop(code)
+    if precision == "float32":
+        assert sass.maths(loop) >= 0.85 * len(loop)
+    else:
+        assert sass.uses(loop, "HMMA") >= 16
+    if tile.n_major and arch != "75":
+        assert sass.uses(code, "LDGSTS") == sass.uses(code, "LDGSTS.E.BYPASS.128") > 0
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 def test_products_of_warp_groups(precision: Precision) -> None:
     tile = BlockTile(precision, 128, 128, 2, 1, 3, groups=True)

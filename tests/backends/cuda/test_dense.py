@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -28,11 +29,14 @@ LARGEST: list[tuple[str, str, Kind, Kind]] = [
     ("float32", "80", "columns", "columns"),
     ("float32", "90", "wide", "wide"),
     ("float32", "100", "rows", "rows"),
+    ("float32", "90", "wide", "lines"),
     ("tf32", "80", "wide", "columns"),
+    ("tf32", "80", "wide", "lines"),
     ("tf32", "90", "wide", "wide"),
     ("bf16", "80", "rows", "rows"),
     ("bf16", "90", "wide", "columns"),
-    ("f16", "75", "wide", "columns"),
+    ("bf16", "100", "columns", "lines"),
+    ("f16", "75", "wide", "lines"),
     ("f16", "100", "columns", "wide"),
 ]
 
@@ -48,7 +52,7 @@ def test_the_largest_tile_stays_in_registers_and_multiplies(precision: str, arch
     tile = tiles(CudaTarget(arch), precision)[0]
     assert (tile.rows, tile.columns) == (128, 128)
     assert tile.shared <= (64 if arch == "75" else 99) * 1024
-    made = compiled(Gemm(tile, a, b, 4, BIAS_RELU).kernel, arch)
+    made = compiled(Gemm(replace(tile, n_major=b == "lines"), a, b, 4, BIAS_RELU).kernel, arch)
     code = sass.instructions(made.code)
     loop = Counter(i.name for i in sass.inner_loop(code))
     if precision == "float32":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,9 @@ def product(
     out = memory.allocate(4 * batch * rows * columns)
     along = "wide" if inner % 4 == 0 else "rows"
     width = 4 if columns % 4 == 0 else 1
-    kinds: tuple[Any, Any] = ("columns" if orders[0] else along, along if orders[1] else "columns")
+    across = "lines" if width == 4 else "columns"
+    kinds: tuple[Any, Any] = ("columns" if orders[0] else along, along if orders[1] else across)
+    tile = replace(tile, n_major=kinds[1] == "lines")
     gemm = Gemm(tile, *kinds, width, () if splits > 1 else epilogue, splits > 1)
     tiles = -(-rows // tile.rows), -(-columns // tile.columns)
     steps = -(-inner // (DEPTH * splits))
