@@ -46,7 +46,8 @@ class Binding:
         room = [*map(self._bytes, self._types), *map(self._copied, staged), plan.peak]
         ends = list(accumulate((-(-bytes // ALIGNMENT) * ALIGNMENT for bytes in room), initial=0))
         self._memory = device.allocate(max(1, ends[-1]))
-        self._tables: list[int] = []
+        self._tables: dict[bytes, int] = {}
+        """What is in the memory of the device -> where: recordings share it."""
         places = [self._memory + end for end in ends]
         self._places = dict(zip(self._types, places, strict=False))
         params = {External("param", name): resident.address for name, resident in residents.items()}
@@ -127,14 +128,16 @@ class Binding:
 
     def release(self) -> None:
         """Give the memory back."""
-        for place in (self._memory, *self._tables):
+        for place in (self._memory, *self._tables.values()):
             self._device.free(place)
 
     def _table(self, rows: Array) -> int:
         """Where the rows of a launch are on the device, as long as this is bound."""
-        self._tables.append(self._device.allocate(rows.nbytes))
-        self._device.upload(self._tables[-1], rows)
-        return self._tables[-1]
+        key = rows.tobytes()
+        if key not in self._tables:
+            self._tables[key] = self._device.allocate(rows.nbytes)
+            self._device.upload(self._tables[key], rows)
+        return self._tables[key]
 
     def _bytes(self, home: External) -> int:
         shape, dtype = self._types[home]

@@ -12,6 +12,9 @@ from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
 from netlang.backends.cuda.tiles.gemm import Gemm
 from netlang.backends.cuda.tiles.matrix_copies import Kind
 
+_MOST_WIDE = 1 << 22
+"""Numbers of k up to which all rows of a tile lie within 4 GB."""
+
 
 @dataclass(frozen=True)
 class Factors:
@@ -58,7 +61,7 @@ class Problem:
     def kinds(self) -> tuple[Kind, Kind]:
         """How the factors lie in memory."""
         p = self.product
-        along: Kind = "wide" if isinstance(p.inner, int) and p.inner % 4 == 0 else "rows"
+        along: Kind = "wide" if isinstance(p.inner, int) and p.inner % 4 == 0 and p.inner < _MOST_WIDE else "rows"
         across: Kind = "lines" if self.width == 4 else "columns"
         return "columns" if p.transposed_a else along, along if p.transposed_b else across
 

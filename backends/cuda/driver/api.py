@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from netlang.backends.cuda import versions
-from netlang.backends.cuda.driver.faults import DriverFault, no_driver
+from netlang.backends.cuda.driver.faults import DriverFault, no_driver, no_function
 from netlang.diagnostics import NetError
 
 
@@ -35,12 +35,16 @@ class Driver:
 
         self._functions: Any = cuda.bindings.driver
         try:
-            self.call("cuInit", 0)
+            self._functions.cuInit(0)
         except RuntimeError as fault:  # libcuda is looked for at the first call
             raise no_driver() from fault
+        self.call("cuInit", 0)
 
     def call(self, function: str, *arguments: Any) -> Any:
-        status, *values = getattr(self._functions, function)(*arguments)
+        try:
+            status, *values = getattr(self._functions, function)(*arguments)
+        except RuntimeError as fault:  # functions are looked for when they are first called
+            raise no_function(function) from fault
         if int(status) != 0:
             raise DriverFault(function, str(status.name))
         if not values:

@@ -63,6 +63,15 @@ def no_driver() -> NetError:
     return NetError(f"{found}: running for cuda needs one, and a GPU", hint=_ELSEWHERE)
 
 
+def no_function(function: str) -> NetError:
+    """The bindings are for a newer driver."""
+    return NetError(
+        f"the NVIDIA driver has no function {function}, which the installed cuda-bindings ask it for",
+        hint="update the driver (https://www.nvidia.com/drivers), or install cuda-bindings of the CUDA version that "
+        "`nvidia-smi` shows",
+    )
+
+
 def old_driver(found: tuple[int, int], needed: tuple[int, int]) -> NetError:
     """The driver is for an older CUDA than the code."""
     has, needs = (".".join(map(str, version)) for version in (found, needed))

@@ -92,7 +92,7 @@ def _plan(problem: ConvProblem, pool: PoolProblem | None, chain: Chain, tile: Bl
         return None
     channels = problem.channels // problem.groups
     words = words_of(channels, format_of(tile)) if last else channels
-    by_lines = not last and pool is None and _in_lines(problem, tile)
+    by_lines = not last and pool is None and _in_lines(problem)
     structure = ConvStructure(
         replace(tile, n_major=True) if by_lines else tile,
         next(run for run in (DEPTH, _CHUNK, 1) if words % run == 0),
@@ -121,7 +121,7 @@ def _pointwise(problem: ConvProblem) -> bool:
     return problem.kernel == (1, 1) and problem.pad == (0, 0) and all(map(int.__lt__, ends, problem.size))
 
 
-def _in_lines(problem: ConvProblem, tile: BlockTile) -> bool:
+def _in_lines(problem: ConvProblem) -> bool:
     """Whether four neighbours of a plane can be copied at once."""
     same = _pointwise(problem) and problem.stride == (1, 1) and problem.size == problem.out
     return same and problem.out[0] * problem.out[1] % _CHUNK == 0

@@ -76,8 +76,8 @@ class FfmaLoop:
                 t(f"store_shared_f32(at, i32({i * tile.down * pitch}), sums[{i * self.j + j}])")
 
     def _put_fours(self, t: Text, pitch: int) -> None:
-        """Sums of four neighbouring columns, in pairs. Odd rows begin with the last two, so that half a warp reaches all
-        banks; and sums that pass through a choice need not be neighbours in the registers, for which the main loop
+        """Sums of four neighbouring columns, in pairs. Odd rows begin with the last two, so that half a warp reaches
+        all banks; and sums that pass through a choice need not be neighbours in the registers, for which the main loop
         would have to make room."""
         tile = self.tile
         t(

@@ -40,32 +40,32 @@ def ring(t: Text, tile: BlockTile, steps: str, load: Callable[[str], None], math
     Both arguments are names of u32 variables: bytes from the first stage.
     """
     size, whole = tile.stage_bytes, tile.stages * tile.stage_bytes
-    # Copies are as many steps ahead as there are other stages. One count serves both: registers are scarce.
-    t(f"left_steps = i32({steps})", "loaded = i32(0)", "write_stage = u32(0)", "read_stage = u32(0)")
+    t(f"steps = i32({steps})", "loaded = i32(0)", "write_stage = u32(0)", "read_stage = u32(0)", "step = i32(0)")
     with t.block(f"while loaded < i32({tile.stages - 1}):"):
-        _fill(t, tile, "loaded < left_steps", load)
-        t(f"write_stage = u32(write_stage + u32({size}))", "loaded = i32(loaded + i32(1))")
-    with t.block("while left_steps > i32(0):"):
+        _fill(t, tile, load)
+        t(f"write_stage = u32(write_stage + u32({size}))")
+    with t.block("while step < steps:"):
         if tile.asynchronous:
             t(f"cp_wait{tile.stages - 2}()")
         if tile.groups:
             t("fence_async_shared()")  # what copies wrote becomes visible to wgmma
         t("sync()")
-        _fill(t, tile, f"left_steps > i32({tile.stages - 1})", load)
+        _fill(t, tile, load)
         _turn(t, "write_stage", size, whole)
         math("read_stage")
         _turn(t, "read_stage", size, whole)
-        t("left_steps = i32(left_steps - i32(1))")
+        t("step = i32(step + i32(1))")
     if tile.asynchronous:
         t("cp_wait0()")
 
 
-def _fill(t: Text, tile: BlockTile, more: str, load: Callable[[str], None]) -> None:
+def _fill(t: Text, tile: BlockTile, load: Callable[[str], None]) -> None:
     """Ask for the next stage, if there is one. A group of copies is made in any case: waits count them."""
-    with t.block(f"if {more}:"):
+    with t.block("if loaded < steps:"):
         load("write_stage")
     if tile.asynchronous:
         t("cp_commit()")
+    t("loaded = i32(loaded + i32(1))")
 
 
 def _turn(t: Text, name: str, size: int, whole: int) -> None:

@@ -45,6 +45,14 @@ def test_a_status_that_is_an_error_is_raised() -> None:
     assert found.value.code == "CUDA_ERROR_NO_DEVICE" and found.value.function == "count"
 
 
+def test_a_function_that_the_driver_does_not_have_yet() -> None:
+    def missing() -> None:
+        raise RuntimeError('Function "cuLater" not found')
+
+    with pytest.raises(NetError, match=r"has no function cuLater(?s:.*)update the driver"):
+        bound(cuLater=missing).call("cuLater")
+
+
 def test_a_machine_without_a_driver_or_a_gpu_is_told_so() -> None:
     """Where there is a GPU it is found instead."""
     pytest.importorskip("cuda.bindings")

@@ -23,6 +23,20 @@ from tests.backends.cuda.momentum import momentum
 SHAPES = ((5, 8), (12,), (3,), (1,), (2, 2, 4), (_LEAST + 5,))
 
 
+class Counting(Simulator):
+    """Counts the pieces of memory that it has given and not got back."""
+
+    pieces = 0
+
+    def allocate(self, bytes: int) -> int:
+        self.pieces += 1
+        return super().allocate(bytes)
+
+    def free(self, address: int) -> None:
+        self.pieces -= 1
+        super().free(address)
+
+
 def arrays(values: Sequence[Value], seed: int) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     return {v.node.name: np.asarray(rng.normal(size=v.type.concrete({})).astype(v.dtype.numpy)) for v in values}
@@ -48,6 +62,21 @@ def test_one_launch_for_each_kind_of_update_and_the_same_bits(taken: bool) -> No
     if taken:
         w = arrays(graph.params, 1)["w1"]
         assert np.abs(found[1]["w1"] - w).min() > 1e-3
+
+
+def test_recordings_share_what_says_where_parameters_are() -> None:
+    graph = updates.run(PassManager().run(momentum(SHAPES[:2], [0.0, 0.0]), (fuse.PASS,)))
+    device, params = Counting(), arrays(graph.params, 1)
+    program = Cuda(device=device).compile(graph)
+    program.bring(params)
+    before = device.pieces
+    binding = program.bound({})
+    binding.record({})
+    recorded = device.pieces
+    binding.record({})
+    assert device.pieces == recorded > before + 1
+    binding.release()
+    assert device.pieces == before
 
 
 def test_what_is_read_besides_keeps_its_own_node() -> None:
