@@ -94,7 +94,7 @@ def compile(
     net        which net of the file; the last one if not given
     exact, deterministic, weights_as, precision    see `options`
     tune       measure for about so many seconds which kernels are fastest for each layer, with batches of `batch` (1),
-               and remember it for this machine: later compilations go by it
+               and remember it for this processor or GPU: later compilations go by it
     arguments  values for the file's constants and the parameters of its nets, in place of those it gives
 
     Raises NetError with every fault of the file, for an unknown target, net or argument, and for numbers that are
@@ -134,10 +134,36 @@ def tune_net(
     Raises NetError for a backend that does not measure, and as `Tunable.tune` does.
     """
     if not isinstance(backend, Tunable):
-        raise NetError(f"target '{backend.name}' has nothing to tune", hint="tune for the target cpu")
+        raise NetError(f"target '{backend.name}' has nothing to tune", hint="the targets cpu and cuda are tuned")
     prepared = PassManager().run(graph, [*pipeline, *backend.passes])
     inputs, params = random_inputs(graph, sizes), initial_params(graph)
     return backend.tune(prepared, inputs, params, threads=threads, seconds=seconds, report=report)
+
+
+def tune_training(
+    module: Module,
+    backend: Backend,
+    sections: Sequence[str] | None = None,
+    threads: int | None = None,
+    seconds: float = 30.0,
+    report: Report = lambda what, done: None,
+) -> Tuning:
+    """Measure which kernels are fastest for the steps of `train` sections, all or those named, with their batches.
+
+    Raises NetError as `tune_net` does, and for sections whose sizes only a call tells.
+    """
+    wanted: Sequence[str | None] = sections or module.order or [None]
+    names = [chosen_phase(module, name) for name in wanted]
+    specs = list({spec.name: spec for name in names for spec in phases_of(module, name)}.values())
+    found: list[Tuning] = []
+    for spec in specs:
+        step = training_step(spec, is_placed(spec.graph, backend))
+        share = seconds / len(specs)
+        found.append(tune_net(step, training_pipeline(), backend, batch_sizes(spec), threads, share, report))
+        if not found[-1].whole:
+            break
+    whole = all(tuning.whole for tuning in found)
+    return Tuning([layer for tuning in found for layer in tuning.layers], found[-1].place, whole)
 
 
 def generate_ahead(

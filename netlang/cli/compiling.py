@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlang.backends.base import Backend, Packaging, Portable, Tunable, Tuning
+from netlang.backends.base import Backend, Packaging, Portable, Tunable
 from netlang.cli.arguments import (
     Verbs,
     add_net,
@@ -17,14 +17,13 @@ from netlang.cli.arguments import (
     module_of,
     names,
     natural,
-    seconds,
     sizes_of,
     sizes_text,
     verb,
 )
 from netlang.cli.artifacts import LIBRARY, SUFFIX, write
 from netlang.cli.output import bytes_text, count, table
-from netlang.cli.progress import Measuring
+from netlang.cli.tuning import add_tune, measure
 from netlang.diagnostics import NetError
 from netlang.driver import HALF_TYPES, assemble, choose, generate_ahead, tune_net
 from netlang.ir.dims import evaluate
@@ -36,8 +35,6 @@ from netlang.passes import inference_pipeline
 from netlang.runtime.files import replacing
 
 _FILES = f"a {SUFFIX} or {LIBRARY} file"
-TUNING = 30.0
-"""Seconds of measuring where nobody says."""
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -88,14 +85,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_net(new)
     add_target(new)
     add_options(new)
-    new.add_argument(
-        "--tune",
-        nargs="?",
-        type=seconds,
-        const=TUNING,
-        metavar="SECONDS",
-        help=f"measure for this long (default: {TUNING:.0f} s) which kernels are fastest here, and remember it",
-    )
+    add_tune(new)
 
 
 def compile_net(args: argparse.Namespace) -> None:
@@ -105,27 +95,22 @@ def compile_net(args: argparse.Namespace) -> None:
             "there are no weights to store", hint=f"--store-as goes with -o and a name that ends in {SUFFIX}"
         )
     if isinstance(backend, Packaging) and str(args.output).endswith((SUFFIX, LIBRARY)):
+        if args.tune:
+            raise NetError("--tune is for this machine, and what is in a file is not", hint="leave out --tune, or -o")
         write(args, module, backend)
         return
     if args.train or args.seed is not None:
         what = "--train" if args.train else "--seed"
         raise NetError(f"{what} is for files that need no compiler", hint=f"add -o with a name that ends in {SUFFIX}")
+    if args.arch and args.tune:
+        raise NetError("--tune is for this machine, and --arch names others", hint="leave out one of them")
     if args.arch or (isinstance(backend, Portable) and not args.tune):
         compile_ahead(args, module, backend)
         return
     if args.tune:
-        graph = choose(module, args.net)
-        with Measuring() as measuring:
-            tuning = tune_net(
-                graph,
-                inference_pipeline(),
-                backend,
-                sizes_of(args, graph, args.batch or 1),
-                args.threads,
-                args.tune,
-                measuring.report,
-            )
-        show_tuning(tuning)
+        net = choose(module, args.net)
+        sizes = sizes_of(args, net, args.batch or 1)
+        measure(lambda tell: tune_net(net, inference_pipeline(), backend, sizes, args.threads, args.tune, tell))
     model = assemble(module, backend, args.net, args.threads)
     start = time.perf_counter()
     model.compiled.build()
@@ -169,20 +154,3 @@ def write_graph(path: str, graph: Graph) -> None:
     """Write the text form of a graph."""
     with replacing(path) as temporary:
         temporary.write_text(print_graph(graph), encoding="utf-8")
-
-
-def show_tuning(tuning: Tuning) -> None:
-    """Print the layers for which something else turned out faster than what the model of costs takes."""
-    changed = [layer for layer in tuning.layers if layer.choice != next(iter(layer.seconds))]
-    rows = []
-    for layer in changed:
-        usual, now = next(iter(layer.seconds.items())), layer.seconds[layer.choice]
-        rows.append((layer.layer, usual[0], layer.choice, milliseconds(usual[1]), milliseconds(now)))
-    if rows:
-        table("", ("layer", "was", "is now", "ms before", "ms now"), rows, text_columns=3)
-    early = "" if tuning.whole else ", interrupted early"
-    print(f"measured {count(len(tuning.layers))} choices{early}: {count(len(changed))} are not the usual ones")
-
-
-def milliseconds(time_taken: float) -> str:
-    return f"{time_taken * 1e3:.3f}"

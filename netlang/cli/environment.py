@@ -43,15 +43,20 @@ def show_environment(args: argparse.Namespace) -> None:
 
 
 def _tuned() -> list[tuple[str, str]]:
-    """What is remembered of measurements on this machine."""
-    try:
-        backend = backend_for("cpu")
-        if not isinstance(backend, Tunable):  # another one is forced
-            return []
-        number, place = backend.remembered()
-    except NetError as fault:  # a variable that means nothing, which the table above shows
-        return [("tuned", str(fault))]
-    return [("tuned", f"{number} choices in {place}" if number else "nothing; see netc compile --tune")]
+    """What is remembered of measurements on this machine, and on its GPU if it has one."""
+    rows = []
+    for target, name in (("cpu", "tuned"), ("cuda", "tuned for the gpu")):
+        try:
+            backend = backend_for(target)
+            if backend.name != target or not isinstance(backend, Tunable):  # another one is forced
+                continue
+            number, place = backend.remembered()
+        except NetError as fault:
+            # A variable that means nothing, which the table above shows; or no GPU, of which there is a row below.
+            rows += [(name, str(fault))] if target == "cpu" else []
+            continue
+        rows.append((name, f"{number} choices in {place}" if number else "nothing; see netc compile --tune"))
+    return rows
 
 
 def show_version(args: argparse.Namespace) -> None:

@@ -20,7 +20,8 @@ from netlang.cli.arguments import (
 from netlang.cli.graphs import train_section
 from netlang.cli.output import count, number
 from netlang.cli.progress import Bar, reporter
-from netlang.driver import assemble
+from netlang.cli.tuning import add_tune, measure
+from netlang.driver import assemble, tune_training
 from netlang.runtime import course
 from netlang.runtime.data.sources import FORMS
 from netlang.runtime.fit import BEST, WEIGHTS, Options
@@ -44,6 +45,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_memory(new)
     add_target(new)
     add_options(new, inference=False)
+    add_tune(new)
     new = verb(verbs, "eval", evaluate, "loss and metrics of trained weights on held-out data")
     new.add_argument("--weights", required=True, metavar="FILE", help="a safetensors file")
     new.add_argument("--data", default="digits", metavar="SOURCE", help=_SOURCE)
@@ -56,10 +58,13 @@ def train(args: argparse.Namespace) -> None:
     model = trainable(args)
     if args.weights:
         model.load_weights(args.weights)
+    phases = None if args.phase is None else [args.phase]
+    if args.tune:
+        backend = backend_of(args)
+        measure(lambda tell: tune_training(model.module, backend, phases, args.threads, args.tune, tell))
     out = Path(args.out)
     progress = reporter()
     options = Options(args.epochs, out, args.resume, args.checkpoint_every)
-    phases = None if args.phase is None else [args.phase]
     try:
         course.train(model, args.data, options, progress, seed=args.seed, memory=args.memory, phases=phases)
     finally:

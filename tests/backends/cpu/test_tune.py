@@ -15,13 +15,26 @@ from netlang.backends.common.tune import LEAST_ROUNDS, MOST_ROUNDS, Samples, Tim
 from netlang.backends.cpu import Cpu, remembered
 from netlang.cli import main
 from netlang.diagnostics import NetError
-from netlang.driver import tune_net
+from netlang.driver import tune_net, tune_training
 from netlang.frontend import load
 from netlang.passes import inference_pipeline
 
 NET = """net small {
   input image: f32[N, 16, 30, 30]
   output y = image -> conv(64, 3, pad = 1) -> relu -> conv(64, 1)
+}
+"""
+
+TRAINED = """net small {
+  input image: f32[N, 8, 12, 12]
+  output y = image -> conv(16, 3, pad = 1) -> relu -> flatten -> dense(4)
+}
+
+train {
+  target label: i64[N]
+  loss cross_entropy(softmax(y), label)
+  optimizer sgd(lr = 0.1)
+  batch 2
 }
 """
 
@@ -161,6 +174,13 @@ def test_measuring_and_the_option_deterministic_exclude_each_other() -> None:
         tune_net(load(NET).net, inference_pipeline(), backend, {"N": 1}, 1, 0.01)
 
 
+def test_training_steps_are_tuned_with_their_batches() -> None:
+    tuning = tune_training(load(TRAINED), Cpu(), None, 1, 0.01)
+    assert tuning.whole and tuning.layers and Cpu().remembered(1) == (len(remembered.choices(1).load()), tuning.place)
+    with pytest.raises(NetError, match="no train section"):
+        tune_training(load(NET), Cpu(), None, 1, 0.01)
+
+
 def test_from_python() -> None:
     model = netlang.compile(NET, batch=2, threads=1, tune=0.01).init(0)
     assert Cpu().remembered(1)[0] >= 2 and model.name == "small"
@@ -182,6 +202,9 @@ def test_from_the_command_line(own_cache: Path, capsys: pytest.CaptureFixture[st
     assert "goes by choices measured on this machine: " in told.out
     assert main(["env"]) == 0
     assert "NETLANG_TUNED" in capsys.readouterr().out
+    for others in (["-o", "small.netc"], ["--arch", "sm_80", "--target", "cuda"]):
+        assert main(["compile", str(net), "--tune", *others]) == 2
+        assert "--tune is for this machine" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["compile", str(net), "--tune", "-3"])
     assert "number of seconds" in capsys.readouterr().err

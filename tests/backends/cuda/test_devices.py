@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from netlang import NetError
+from netlang.backends.base import Options
 from netlang.backends.cuda import Cuda, dlpack, driver
 from netlang.backends.cuda.arrays import DeviceArray, Pool
 from netlang.backends.cuda.device import Launched
@@ -19,8 +21,12 @@ from netlang.backends.cuda.driver.gpu import Gpu
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.reference import Reference
-from netlang.driver import assemble
+from netlang.driver import assemble, tune_net
 from netlang.frontend import load
+from netlang.passes import inference_pipeline
+from netlang.passes.manager import PassManager
+from netlang.runtime.samples import initial_params, random_inputs
+from tests.backends.compared import assert_same
 
 SHIFT = """
 def kernel(x, y, n, by):
@@ -51,6 +57,11 @@ train {
   optimizer sgd(lr = 0.1, momentum = 0.9)
   batch 4
   epochs 1
+}
+"""
+LAYERS = """net layers {
+  input x: f32[N, 16, 20, 20]
+  output y = x -> conv(32, 3, pad = 1) -> relu -> maxpool(2) -> conv(64, 3) -> relu -> flatten -> dense(100)
 }
 """
 X = np.linspace(-1, 2, 12, dtype=np.float32).reshape(4, 3)
@@ -196,3 +207,25 @@ def test_ptx_serves_where_machine_code_does_not(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(code, "build", spoilt)
     test_a_recording_carries_out_its_launches_in_order(gpu)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_what_was_tuned_on_a_gpu_computes_the_same(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        gpu = driver.device(0)
+    except NetError as fault:
+        pytest.skip(fault.diagnostics[0].message)
+    monkeypatch.setenv("NETLANG_CACHE", str(tmp_path))
+    backend, sizes = Cuda(Options(precision=precision), gpu), {"N": 8}
+    net = load(LAYERS).net
+    wanted_graph = PassManager().run(net, [*inference_pipeline(), *backend.passes])
+    inputs, params = random_inputs(net, sizes), initial_params(net)
+    wanted = backend.compile(wanted_graph).run(inputs, params)
+    tuning = tune_net(net, inference_pipeline(), backend, sizes, seconds=2.0)
+    assert tuning.whole and tuning.layers and backend.remembered() == (len(tuning.layers), tuning.place)
+    assert all(0 < seconds < 1 for layer in tuning.layers for seconds in layer.seconds.values())
+    got = backend.compile(wanted_graph).run(inputs, params)
+    assert_same(got, wanted, 1e-4 if precision == "float32" else 1e-2)

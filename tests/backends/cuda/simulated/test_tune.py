@@ -20,6 +20,7 @@ from netlang.backends.cuda.device import Launched
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.reference import Reference
+from netlang.cli import main
 from netlang.driver import tune_net
 from netlang.frontend import load
 from netlang.ir.graph import Graph
@@ -244,3 +245,17 @@ def test_tiles_of_weight_gradients_are_a_choice() -> None:
     found = [lowered(graph, CudaTarget("80"), choices=trial)[1] for trial in (first, second)]
     [node] = {node for nodes in first.owners.values() for node in nodes}
     assert len({steps[node][0].kernel.key for steps in found}) == 2
+
+
+def test_from_the_command_line(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NETLANG_BACKEND", raising=False)
+    monkeypatch.setattr("netlang.backends.cuda.backend.METHOD", tune.Method(tune.METHOD.kinds, 1, min, compiling=0.0))
+    net = own_cache / "small.net"
+    net.write_text(NET)
+    assert main(["compile", str(net), "--target", "cuda", "--batch", "4", "--tune", "0.01"]) == 0
+    told = capsys.readouterr()
+    assert "measured " in told.out and "goes by choices measured on this machine: " in told.out
+    assert main(["env"]) == 0
+    assert "tuned for the gpu" in capsys.readouterr().out
