@@ -258,7 +258,7 @@ def write_library(
         raise NetError(f"what is compiled for target '{backend.name}' cannot be made a shared library")
     place = Path(path)
     weights_place = place.with_suffix(".weights")
-    deployed, contents, weights = _deployed(models)
+    deployed, contents, weights = _deployed(models, request.store_as)
     style = Style(place.name, prefix, weights_place.name if beside else None)
     library = backend.library(deployed, contents, weights.body(), request, style)
     written: list[tuple[str | os.PathLike[str], bytes]] = [(place, library.body)]

@@ -53,7 +53,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument(
         "--store-as",
         metavar="TYPE",
-        help=f"for a {SUFFIX} file: what matrices and filters are rounded to in it, {' or '.join(HALF_TYPES)}",
+        help=f"for {_FILES}: what matrices and filters are rounded to in it, {' or '.join(HALF_TYPES)}",
     )
     new.add_argument(
         "--prefix",
@@ -90,10 +90,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 def compile_net(args: argparse.Namespace) -> None:
     module, backend = module_of(args), backend_of(args)
-    if args.store_as and not str(args.output).endswith(SUFFIX):
-        raise NetError(
-            "there are no weights to store", hint=f"--store-as goes with -o and a name that ends in {SUFFIX}"
-        )
+    if args.store_as and not str(args.output).endswith((SUFFIX, LIBRARY)):
+        hint = f"--store-as goes with -o and a name that ends in {SUFFIX} or {LIBRARY}"
+        raise NetError("there are no weights to store", hint=hint)
     if isinstance(backend, Packaging) and str(args.output).endswith((SUFFIX, LIBRARY)):
         if args.tune:
             raise NetError("--tune is for this machine, and what is in a file is not", hint="leave out --tune, or -o")

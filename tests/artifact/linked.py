@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ class Net:
         self.library.ask("shape", self.model, ctypes.byref(port), self.numbers(sizes), found)
         return tuple(found[: port.rank])
 
+    def bytes(self, port: Port, sizes: dict[str, int]) -> int:
+        return int(self.library.ask("shape", self.model, ctypes.byref(port), self.numbers(sizes), None))
+
     def numbers(self, sizes: dict[str, int]) -> Any:
         return (ctypes.c_int64 * max(1, len(self.sizes)))(*(sizes[name] for name, _, _ in self.sizes))
 
@@ -100,3 +104,17 @@ class Net:
 
     def close(self) -> None:
         self.library.functions["destroy"](self.model)
+
+
+class Fenced:
+    """So many bytes at an address, at the end or the beginning of pages between others that nobody may touch."""
+
+    def __init__(self, count: int, at_end: bool) -> None:
+        page = mmap.PAGESIZE
+        room = -(-max(1, count) // page) * page
+        self._memory = mmap.mmap(-1, room + 2 * page)
+        first = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        for fence in (first, first + page + room):
+            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(page), 0) == 0
+        self.bytes = count
+        self.address = first + page + (room - count if at_end else 0)

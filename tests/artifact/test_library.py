@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import netlang
 from netlang.backends.base import Request
 from netlang.backends.cpu.library.compiler import COMPILERS
 from netlang.backends.cpu.target import LEVELS
 from netlang.cli import main
 from netlang.diagnostics import NetError
-from netlang.driver import backend_for, write_library
+from netlang.driver import backend_for, half_type, write_library, write_nets
 from netlang.runtime.model import Model
 from tests.artifact.conftest import BEST, SMALL, model_of
-from tests.artifact.linked import Failed, Linked, Net
+from tests.artifact.linked import Failed, Fenced, Linked, Net
 from tests.artifact.test_loaded import NETS, given, same
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -175,6 +176,40 @@ def test_many_threads_at_a_time(small: tuple[Model, Path]) -> None:
         thread.join()
     net.close()
     assert not wrong
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_rounded_weights(small: tuple[Model, Path], tmp_path: Path, half: str) -> None:
+    """The bits that the same rounded weights give in Python, in a smaller file."""
+    model, request = model_of(SMALL), Request(tuple(BEST), None, {}, half_type(half))
+    write_library(tmp_path / "n.so", [model], backend_for("cpu"), request, beside=True)
+    write_nets(tmp_path / "n.netc", [model], backend_for("cpu"), request)
+    image, net = given(model, {"N": 3})["image"], Net(Linked(tmp_path / "n.so"))
+    found = net({"N": 3}, image=image)["probs"]
+    net.close()
+    assert same(found, netlang.load(tmp_path / "n.netc")(image)) and not same(found, model(image))
+    place = small[1].with_suffix(".weights")
+    assert (tmp_path / "n.weights").stat().st_size < place.stat().st_size - 800
+
+
+@pytest.mark.parametrize("name", [f"n{i}" for i in range(len(NETS))])
+def test_nothing_outside_of_tensors_is_touched(library: Path, models: dict[str, Model], name: str) -> None:
+    """Inputs end, and outputs begin, where memory does: touching more ends the process."""
+    model, net = models[name], Net(Linked(library), name)
+    for batch, length in ((1, 1), (3, 5)):
+        sizes = {"N": batch, "T": length}
+        arrays = given(model, sizes)
+        wanted = model(**arrays)
+        takes = [Fenced(arrays[port.name.decode()].nbytes, at_end=True) for port in net.inputs]
+        gives = [Fenced(net.bytes(port, sizes), at_end=False) for port in net.outputs]
+        for fenced, port in zip(takes, net.inputs, strict=True):
+            ctypes.memmove(fenced.address, arrays[port.name.decode()].ctypes.data, fenced.bytes)
+        places = [linked_places(*(fenced.address for fenced in all)) for all in (takes, gives)]
+        net.library.ask("run", net.model, net.numbers(sizes), *places)
+        for fenced, port in zip(gives, net.outputs, strict=True):
+            one = wanted if len(gives) == 1 else wanted[port.name.decode()]
+            assert ctypes.string_at(fenced.address, fenced.bytes) == one.tobytes()
+    net.close()
 
 
 def test_nothing_but_the_c_library_is_needed(library: Path) -> None:

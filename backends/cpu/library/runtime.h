@@ -79,6 +79,7 @@ const struct level *best_level(void);
 /* ---- weights */
 const unsigned char *open_weights(const char *path);
 void close_weights(const unsigned char *weights);
+void widen(const struct half *half, const unsigned char *weights, void *target);
 
 /* ---- workspaces: the memory of calls */
 struct workspace {

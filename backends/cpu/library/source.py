@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from netlang.backends.base import Deployed
 from netlang.backends.cpu import control, pace, processors, runner, tables
 from netlang.backends.cpu.artifact.ranges import Range
 from netlang.backends.cpu.binding import SERIAL_PROGRAM
-from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, array
+from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, Param, array
 from netlang.backends.cpu.target import Target
 from netlang.ir.reserved import RNG
 from netlang.runtime.artifact.signature import Signature
@@ -43,7 +44,9 @@ class Net:
         self.name = deployed.key
         self.symbols = list(deployed.graph.symbols)
         self.signature = Signature.of(content)
-        self.params = {name: place for name, (_, _, place) in content["params"].items()}
+        self.params = {
+            name: Param(place, prod(shape), *half) for name, (_, shape, place, *half) in content["params"].items()
+        }
 
     @property
     def ports(self) -> dict[str, list[str]]:

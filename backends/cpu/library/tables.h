@@ -74,6 +74,12 @@ struct copy {
   int32_t source, bytes, output;
 };
 
+/* Weights that were rounded to halves, and are float32 again at their place in `home`, IN_KEPT or IN_SCRAP. */
+struct half {
+  int32_t home, is_bfloat;
+  int64_t place, source, count; /* in bytes; elements */
+};
+
 struct program {
   struct numbers numbers;
   int rooms, claims, copies;
@@ -83,6 +89,8 @@ struct program {
   const struct claim *claim;
   const int32_t *claimed, *lives; /* the rooms of claims */
   const struct copy *copy;
+  int halves;
+  const struct half *half;
   int64_t kept, scrap; /* bytes of what the prologue leaves, and of what only itself reads */
 };
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlang.backends.common.external import External
 from netlang.backends.common.numbers import Number, evaluated
@@ -70,9 +70,17 @@ class Numbers:
         return self._constants[values]
 
 
+class Param(NamedTuple):
+    """Where a parameter is in the weights, in bytes, how many elements it has, and what it was rounded to."""
+
+    place: int
+    elements: int
+    half: str | None = None
+
+
 class ProgramTables:
     """One program. `kernel` says what a kernel is called in C; the ports are in the order in which a call brings them,
-    and `params` says where each is in the weights, in bytes."""
+    and `params` are the parameters that have elements."""
 
     def __init__(
         self,
@@ -81,7 +89,7 @@ class ProgramTables:
         kernel: Callable[[Any], str],
         constants: Constants,
         ports: Mapping[str, Sequence[str]],
-        params: Mapping[str, int],
+        params: Mapping[str, Param],
     ) -> None:
         self._program, self._numbers, self._kernel, self._constants = program, numbers, kernel, constants
         self._ports, self._params = ports, params
@@ -89,6 +97,8 @@ class ProgramTables:
         self._uses: list[Row] = []
         self._bytes = {True: 0, False: 0}
         """Of the rooms that stay, and of those for the prologue alone."""
+        self._halves: list[Row] = []
+        self._called = {use.room for line in program.lines for use in line.uses} | {c.source for c in program.copies}
 
     def written(self, name: str) -> tuple[str, str]:
         """(declarations, the `struct program`)."""
@@ -107,11 +117,13 @@ class ProgramTables:
         for kind, what, rows in (
             ("struct room", "room", rooms), ("struct use", "use", self._uses), ("struct claim", "claim", claims),
             ("int32_t", "claimed", claimed), ("int32_t", "life", lives), ("struct copy", "copy", copies),
+            ("struct half", "half", self._halves),
         ):  # fmt: skip
             text += array(kind, f"{name}_{what}", rows)
         counts = f"{len(rooms)}, {len(claims)}, {len(copies)}, {name}_room, {name}_use"
-        arena = f"{name}_claim, {name}_claimed, {name}_life, {name}_copy, {self._bytes[True]}, {self._bytes[False]}"
-        return text, f"{{{numbers}, {counts}, {outlines[0]}, {outlines[1]}, {arena}}}"
+        arena = f"{name}_claim, {name}_claimed, {name}_life, {name}_copy"
+        made = f"{len(self._halves)}, {name}_half, {self._bytes[True]}, {self._bytes[False]}"
+        return text, f"{{{numbers}, {counts}, {outlines[0]}, {outlines[1]}, {arena}, {made}}}"
 
     def _place(self, room: Room | None) -> int:
         return -1 if room is None else self._rooms.setdefault(room, len(self._rooms))
@@ -125,14 +137,25 @@ class ProgramTables:
         if isinstance(room.home, External):
             kind, name = room.home.kind, room.home.name
             if kind == "param":
-                return "IN_WEIGHTS", self._params.get(name, 0)  # one without elements is nowhere
+                return self._param(room, self._params.get(name, Param(0, 0)))
             return f"IN_{kind.upper()}", self._ports[kind].index(name)
         if room.home == CONSTANT:
             return "IN_CONSTANTS", self._constants.add(self._program.constants[room].tobytes())
         if room.home == ARENA:
             return "IN_ARENA", 0
         assert room.home == KEPT
-        stays = room in self._program.kept
+        return self._memory(room, room in self._program.kept)
+
+    def _param(self, room: Room, param: Param) -> tuple[str, int]:
+        """Where it is in the weights, or once it is widened."""
+        if param.half is None:
+            return "IN_WEIGHTS", param.place
+        home, place = self._memory(room, room in self._called)
+        self._halves.append((home, int(param.half == "bf16"), place, param.place, param.elements))
+        return home, place
+
+    def _memory(self, room: Room, stays: bool) -> tuple[str, int]:
+        """What is filled when a model is made."""
         place = self._bytes[stays]
         self._bytes[stays] += align(self._numbers.fixed(room.bytes) + ROOM_BEHIND)
         return "IN_KEPT" if stays else "IN_SCRAP", place

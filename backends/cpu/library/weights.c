@@ -69,3 +69,28 @@ const unsigned char *open_weights(const char *path) {
 void close_weights(const unsigned char *weights) {
   if (!weights_inside) munmap((void *)(weights - PAGE), (size_t)FILE_BYTES);
 }
+
+/* The float32 that a float16 is: an exponent of 5 bits becomes one of 8. */
+static float widened(uint16_t bits) {
+  uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 0x1f, fraction = bits & 0x3ff;
+  uint32_t wide = sign | (exponent == 0x1f ? 0xffu : exponent + 112) << 23 | fraction << 13;
+  float number;
+  if (exponent == 0) { /* fractions of 2 to the power of -14 */
+    number = (float)fraction * 0x1p-24f;
+    return sign ? -number : number;
+  }
+  memcpy(&number, &wide, sizeof number);
+  return number;
+}
+
+void widen(const struct half *half, const unsigned char *weights, void *target) {
+  const uint16_t *source = (const uint16_t *)(weights + half->source);
+  float *floats = target;
+  uint32_t *bits = target;
+  for (int64_t i = 0; i < half->count; i++) {
+    if (half->is_bfloat)
+      bits[i] = (uint32_t)source[i] << 16;
+    else
+      floats[i] = widened(source[i]);
+  }
+}

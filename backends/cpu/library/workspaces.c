@@ -47,6 +47,10 @@ int prepare(netlang_model *model) {
     for (int i = 0; i < model->net->sizes; i++) sizes[i] = model->net->size[i].least;
     evaluate(&program->numbers, sizes, values);
     find_addresses(model, NULL, scrap, addresses);
+    for (int i = 0; i < program->halves; i++) {
+      const struct half *half = &program->half[i];
+      widen(half, model->weights, (half->home == IN_KEPT ? model->kept : scrap) + half->place);
+    }
     failed = make_table(program, &program->prologue, values, addresses, model->threads, &table);
     if (!failed) {
       carry_out(model, &table);
