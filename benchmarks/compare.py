@@ -42,7 +42,8 @@ USUAL = 40.0
 
 def figures(folder: Path) -> dict[str, Any]:
     """What has been measured, by name."""
-    empty: dict[str, Any] = {"cells": {}, "compile": {}, "memory": {}, "versions": {}, "processor": "", "cores": 0}
+    empty: dict[str, Any] = {"cells": {}, "compile": {}, "memory": {}, "files": {}}
+    empty |= {"versions": {}, "processor": "", "cores": 0}
     path = folder / FIGURES
     return empty | json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
 

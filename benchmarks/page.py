@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.machine import is_current
 from benchmarks.networks import NETS, ROWS, TRAINING_BATCH
 from benchmarks.plan import names, state
+from benchmarks.shipped.table import section
 from benchmarks.wanted import OWN, THREADS, missed, ratio, texts, wanted
 from netlang.cli.output import bytes_text
 
@@ -64,7 +65,8 @@ def page(found: Mapping[str, Any]) -> str:
         if rows:
             parts.append(f"## {title}\n")
             parts.append("\n".join(rows) + "\n")
-    parts += [*_missed(found["cells"]), *_memory(found["memory"]), *_compile(found), *_unmeasured(found)]
+    parts += [*_missed(found["cells"]), *section(found.get("files", {})), *_memory(found["memory"])]
+    parts += [*_compile(found), *_unmeasured(found)]
     return "\n".join(parts)
 
 

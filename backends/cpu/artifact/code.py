@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
-from zlib import decompress
+from zlib import decompressobj
 from zlib import error as ZlibError
 
 from netlang.backends.cpu.foreign import ALLOWED
@@ -21,6 +21,8 @@ from netlang.diagnostics import NetError
 from netlang.runtime.artifact import Artifact
 
 _READ, _EXECUTE = 1, 4
+LONGEST = 256 << 20
+"""Bytes of the longest member that is compressed: far more than any net has of code, or its program of text."""
 _LINUX_NAMES = {"cx16": "cx16", "sahf": "lahf_lm", "sse3": "pni", "bmi": "bmi1", "lzcnt": "abm", "neon": "asimd"}
 """What `/proc/cpuinfo` calls features that it does not call as LLVM does."""
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -31,7 +33,10 @@ class Code:
     inside it until the very end."""
 
     def __init__(self, blob: bytes, imports: Sequence[str], entries: Mapping[str, int]) -> None:
-        self._entries = entries
+        """Raises ValueError for places that are not in the blob."""
+        if 8 * len(imports) > len(blob) or not all(type(e) is int and 0 <= e < len(blob) for e in entries.values()):
+            raise ValueError(f"the code has {len(blob)} bytes, and is entered beside them")
+        self.bytes, self._entries = len(blob), entries
         self._memory = mmap.mmap(-1, len(blob), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._memory.write(blob)
         addresses = [_function(name) for name in imports]
@@ -61,16 +66,23 @@ def code_of(artifact: Artifact, level: Mapping[str, Any]) -> Code:
     key = artifact.members[name].digest
     with _lock:
         if key not in _codes:
-            _codes[key] = Code(unpacked_bytes(artifact, body), level["imports"], level["entries"])
+            size = level["bytes"]
+            if type(size) is not int or not 0 < size <= LONGEST:
+                raise ValueError(f"no code has {size!r} bytes")
+            _codes[key] = Code(unpacked_bytes(artifact, body, size), level["imports"], level["entries"])
         return _codes[key]
 
 
-def unpacked_bytes(artifact: Artifact, body: memoryview) -> bytes:
-    """What was compressed in a member."""
+def unpacked_bytes(artifact: Artifact, body: memoryview, most: int = LONGEST) -> bytes:
+    """What was compressed in a member. Raises NetError for what was not, and for more bytes than there may be."""
     try:
-        return decompress(body)
+        stream = decompressobj()
+        found = stream.decompress(body, most + 1)
     except ZlibError as fault:
         raise NetError(f"{artifact.path} is damaged: {fault}") from fault
+    if len(found) > most or not stream.eof:
+        raise NetError(f"{artifact.path} is damaged: what is compressed has not the bytes that it should have")
+    return found
 
 
 def chosen_level(artifact: Artifact, wanted: str | None = None) -> Mapping[str, Any]:

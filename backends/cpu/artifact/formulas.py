@@ -11,7 +11,7 @@ An entry is a whole number, the name of a size, or a list: an operation and the 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 Sizes = Mapping[str, int]
@@ -44,6 +44,28 @@ def evaluate_all(entries: Sequence[Any], sizes: Sizes, known: Sequence[int] = ()
         else:
             found.append(OPERATIONS[entry[0]](found[entry[1]], found[entry[2]]))
     return found
+
+
+def check_entries(entries: Sequence[Any], sizes: Collection[str]) -> None:
+    """Raises ValueError unless every entry is one of those above, refers to earlier ones, and asks for known sizes."""
+    for place, entry in enumerate(entries):
+        if not (type(entry) is int or (isinstance(entry, str) and entry in sizes) or _is_operation(entry, place)):
+            raise ValueError(f"{entry!r} is no number that follows from sizes")
+
+
+def _is_operation(entry: Any, place: int) -> bool:
+    if not isinstance(entry, list) or not entry:
+        return False
+    operation, *rest = entry
+    if operation == "steps":
+        first, starts, values = rest
+        rest = [first]
+        steps = len(starts) == len(values) > 0 and all(type(n) is int for n in (*starts, *values))
+        if not steps or sorted(starts) != starts:
+            return False
+    elif len(rest) != (3 if operation == "?" else 2) or (operation != "?" and operation not in OPERATIONS):
+        return False
+    return all(type(n) is int and 0 <= n < place for n in rest)
 
 
 class Evaluated(Mapping[str, int]):

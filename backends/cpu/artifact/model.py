@@ -15,13 +15,14 @@ from netlang.backends.common.loaded_file import LoadedFile
 from netlang.backends.common.machine import Machine, Run
 from netlang.backends.cpu.artifact.code import chosen_level, code_of, unpacked_bytes
 from netlang.backends.cpu.artifact.formulas import Evaluated
-from netlang.backends.cpu.artifact.unpacking import unpacked
+from netlang.backends.cpu.artifact.unpacking import Known, unpacked
 from netlang.backends.cpu.binding import Binding, address_of
 from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import KEPT, Line, Program, Room
 from netlang.backends.cpu.runner import Memory, Runner, Shapes, memory_of
 from netlang.backends.cpu.tables import Home
 from netlang.diagnostics import NetError
+from netlang.ir.reserved import LEARNING_RATE, RNG
 from netlang.runtime.artifact.container import Artifact
 from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.ports import Array, Port, sizes_of
@@ -42,10 +43,15 @@ class CpuMachine(Machine):
     def graph(self, key: str, said: Mapping[str, Any], params: Mapping[str, Array]) -> Run:
         """A graph of the file over these parameters."""
         body = unpacked_bytes(self._artifact, self._artifact.member(f"program/{key}/{self.level}"))
-        data = json.loads(body)
-        program = unpacked(data, self._artifact.member("constants"))
-        sizes = partial(_sizes, data["numbers"], said, Signature.of(said).inputs)
+        data, signature = json.loads(body), Signature.of(said)
         code = code_of(self._artifact, self._said)
+        known: Known = {
+            "input": dict.fromkeys((RNG, LEARNING_RATE, *(port.name for port in signature.inputs))),
+            "param": {name: array.nbytes for name, array in params.items()},
+            "output": dict.fromkeys(port.name for port in signature.outputs),
+        }
+        program = unpacked(data, self._artifact.member("constants"), code.bytes, signature.symbols, known)
+        sizes = partial(_sizes, data["numbers"], said, signature.inputs)
         return _Graph(self, program, Runner(program, code.address, code.pool, self._threads, sizes), params).run
 
     def settle(self) -> None:

@@ -6,6 +6,7 @@ import os
 from importlib import import_module
 from typing import Any
 
+from netlang.backends.common.damage import damage_told
 from netlang.diagnostics import NetError
 from netlang.runtime.artifact.container import Artifact, open_artifact
 
@@ -29,8 +30,13 @@ def load(
     """
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise NetError(f"'threads' is a whole number from 1 on, not {threads!r}")
-    artifact = open_artifact(path)
-    return runner_of(artifact)(artifact, net, threads, level)
+    return net_of(open_artifact(path), net, threads, level)
+
+
+def net_of(artifact: Artifact, net: str | None, threads: int | None, level: str | None) -> Any:
+    """A net of an open file."""
+    with damage_told(artifact):
+        return runner_of(artifact)(artifact, net, threads, level)
 
 
 def runner_of(artifact: Artifact) -> Any:

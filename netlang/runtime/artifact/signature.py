@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlang.diagnostics import NetError
-from netlang.ir.dims import Dim, Floor, Shape, Sym
+from netlang.ir.dims import Dim, Floor, Shape, Sym, names
 from netlang.runtime.ports import Array, Port
 
 
@@ -42,6 +42,11 @@ class Signature(NamedTuple):
             bool(content["random"]),
             tuple((name, size) for name, size in content["bounds"]),
         )
+
+    @property
+    def symbols(self) -> set[str]:
+        """The names of the sizes that inputs tell."""
+        return {name for port in self.inputs for dim in port.shape for name in names(dim)}
 
     def check_bounds(self, arrays: Mapping[str, Array]) -> None:
         """Raises NetError for indices and labels that are out of range."""

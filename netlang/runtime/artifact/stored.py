@@ -66,6 +66,8 @@ def parameters(listed: Mapping[str, Any], body: memoryview) -> dict[str, Array]:
     """
     found = {}
     for name, (dtype, shape, first, *half) in listed.items():
+        if not all(type(number) is int and number >= 0 for number in (*shape, first)):
+            raise ValueError(f"'{name}' has the shape {shape} at {first}")
         if half:
             array = _widened(np.frombuffer(body, np.uint16, prod(shape), first), *half)
         else:
