@@ -1,6 +1,6 @@
 """Compiling many kernels at once.
 
-Numba and NVVM work under locks, so forked processes share what they do and leave PTX in the cache on disk. ptxas works
+Python and NVVM work under locks, so forked processes share what they do and leave PTX in the cache on disk. ptxas works
 without, so threads of this process make machine code of it.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 from netlang.backends.common.forked import can_fork, share
 from netlang.backends.cuda import toolchain, versions
-from netlang.backends.cuda.intrinsics import vocabulary
 from netlang.backends.cuda.kernel import Kernel
 
 FEWEST = 4
@@ -39,7 +39,8 @@ def prepare(kernels: Iterable[Kernel], arch: str) -> None:
         return
     versions.require()
     # Imported before the fork, so that only one process spends time on it.
-    vocabulary(arch)
+    import_module("netlang.backends.cuda.compile")
+    import_module("numba.cuda.cudadrv.nvvm")
     # Long texts take long; they are begun first.
     missing.sort(key=lambda kernel: len(kernel.source()), reverse=True)
     order = range(len(missing))

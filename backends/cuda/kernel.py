@@ -28,7 +28,7 @@ class Kernel:
     """`source` is called once in a process: its text is part of what compiled code is kept under.
 
     arguments       one letter of ARGUMENT_BYTES per argument of the function
-    threads         of a block, in one dimension: `cuda.threadIdx.x`
+    threads         of a block, in one dimension
     shared          bytes of dynamic shared memory; the address is a multiple of 1024
     blocks_per_sm   launch bound: at least so many blocks are to fit on a multiprocessor at a time, which limits
                     registers; 0 for no bound beyond `threads`

@@ -19,13 +19,13 @@ LIBRARIES = {
 HINT = "pip install netlang[cuda]"
 _MODULES = ("numba", "numba_cuda", "cuda.core", "cuda.bindings", "cuda.pathfinder")
 _COMPILER = "netlang.backends.cuda.compile"
-_VOCABULARY = "netlang.backends.cuda.intrinsics"
+_MEANINGS = ("netlang.backends.cuda.intrinsics", "netlang.backends.cuda.language")
 
 
 @cache
 def compilers() -> str:
     """A hash of what turns a kernel's text into code: versions, and the sources that give names their meaning."""
-    roots = frozenset({_COMPILER, *modules(_VOCABULARY)})
+    roots = frozenset({_COMPILER, *(name for package in _MEANINGS for name in modules(package))})
     wheels = tuple(wheel for found in LIBRARIES.values() for wheel in found)
     seen = sha256(fingerprint(roots, (*PACKAGES, *wheels)).encode())
     if not all(any(map(library_version, found)) for found in LIBRARIES.values()):

@@ -2,7 +2,7 @@
 
 `dot4_IxJ(sums, a, b, a_pitch, b_pitch)` adds to sum [J i + j] the product of four neighbouring float32 in shared memory
 at a + i a_pitch with four at b + j b_pitch (bytes), one FMA after the other. Written out in Python, it would be
-hundreds of statements for Numba to type.
+hundreds of statements.
 
 `lines4_IxJ(sums, a, b, a_pitch, line, step)` is the same where the columns of b lie side by side: number k of column
 4 j + c is at b + k line + j step, the c-th of four neighbours.

@@ -1,6 +1,6 @@
 """A word of the vocabulary that kernels are written in: one name with two meanings.
 
-On a GPU a word is LLVM IR or PTX (`emit`), which `device.py` makes a Numba intrinsic of. In the simulator it is plain
+On a GPU a word is LLVM IR or PTX (`emit`), which `language` puts where it is called. In the simulator it is plain
 Python (`meaning`), of one of these scopes:
 
     pure     a function of its arguments

@@ -6,7 +6,6 @@ Integers are Python's and wrap where a kernel says so, as Numba's wide ones do; 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -51,31 +50,6 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class LocalArray:
-    """`cuda.local.array`: elements are converted when they are set, and cannot be read before."""
-
-    def __init__(self, length: int, convert: Callable[[Any], Any]) -> None:
-        self._items: list[Any] = [None] * length
-        self._convert = convert
-
-    def __getitem__(self, index: int) -> Any:
-        value = self._items[self._checked(index)]
-        if value is None:
-            raise ValueError(f"element {index} of a local array is read before it is set")
-        return value
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        self._items[self._checked(index)] = self._convert(value)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < len(self._items):
-            raise IndexError(f"element {index} of a local array of {len(self._items)}")
-        return index
-
-
 def meanings(machine: Machine, used: Collection[str]) -> dict[str, Any]:
     """The names that are used, but for the collective words, which `coroutines` turns into something else."""
     words = {
@@ -83,5 +57,4 @@ def meanings(machine: Machine, used: Collection[str]) -> dict[str, Any]:
         for name, word in WORDS.items()
         if name in used and not word.collective
     }
-    cuda = SimpleNamespace(local=SimpleNamespace(array=LocalArray))
-    return {**CONSTANTS, **_NUMBERS, "cuda": cuda, **words}
+    return {**CONSTANTS, **_NUMBERS, **words}

@@ -18,7 +18,7 @@ pytestmark = [needs.compiler, pytest.mark.usefixtures("empty_cache")]
 
 SAXPY = """
 def kernel(x, y, n, a):
-    i = cuda.blockIdx.x * 64 + cuda.threadIdx.x
+    i = block_x() * 64 + thread()
     if i < n:
         store_f32(y, 4 * i, load_f32(x, 4 * i) * load_f32(a, 0) + load_f32(y, 4 * i))
 """
@@ -56,10 +56,10 @@ def test_a_product_and_a_sum_are_one_fma_and_nothing_else_is_fast_math() -> None
     text = """
 def kernel(x, y, n, a):
     store_f32(y, 0, load_f32(x, 0) / load_f32(a, 0))
-    store_f32(y, 4, math.sqrt(load_f32(x, 4)))
+    store_f32(y, 4, sqrt_f32(load_f32(x, 4)))
 """
     assert "fma.rn.f32" in toolchain.ptx(saxpy(), "80").text
-    kernel = Kernel("division", lambda: "import math\n" + text, "ppip", 64)
+    kernel = Kernel("division", lambda: text, "ppip", 64)
     made = toolchain.ptx(kernel, "80").text
     assert "div.rn.f32" in made and "sqrt.rn.f32" in made
     assert ".ftz" not in made and ".approx" not in made
@@ -147,8 +147,8 @@ def test_the_dump_shows_the_source_and_the_ptx(tmp_path: Path, monkeypatch: pyte
 
 def test_spills_and_stack_are_told() -> None:
     values = ", ".join(f"v{i}" for i in range(64))
-    loads = "".join(f"    v{i} = load_f32(x, {4 * i} + 4 * cuda.threadIdx.x)\n" for i in range(64))
-    body = loads + "    cuda.syncthreads()\n" + "    store_f32(y, 0, load_f32(a, 0))\n"
+    loads = "".join(f"    v{i} = load_f32(x, {4 * i} + 4 * thread())\n" for i in range(64))
+    body = loads + "    sync()\n" + "    store_f32(y, 0, load_f32(a, 0))\n"
     stores = "".join(f"    store_f32(y, {4 * i}, v{i} * v{63 - i})\n" for i in range(64))
     text = f"def kernel(x, y, n, a):\n{body}{stores}    # {values}\n"
     made = toolchain.cubin(Kernel("many values", lambda: text, "ppip", 1024, blocks_per_sm=2), "80")

@@ -42,8 +42,6 @@ def kernel(x, y, n):
         ("load_shared_f32(0, 0)", r"1024 bytes before the nearest allocation"),
         ("load_shared_f32(s, 32)", r"0 bytes behind the end"),
         ("load4_shared_f32(s, 4)", r"not aligned to 16"),
-        ("cuda.local.array(4, f32)[2]", r"element 2 of a local array is read before it is set"),
-        ("cuda.local.array(4, f32)[-1]", r"element -1 of a local array of 4"),
     ],
 )
 def test_a_wrong_access_ends_the_launch_and_says_where(statement: str, message: str) -> None:
