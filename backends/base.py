@@ -222,10 +222,24 @@ class Adopting(Protocol):
 
 
 @dataclass(frozen=True)
+class Said:
+    """What there is to say of graphs in a file, whatever the backend does with them.
+
+    nets       by name, as `netlang.runtime.artifact.signature` says
+    learning   as `netlang.backends.common.learning` says; None where there are no training steps
+    weights    the bytes that all have together, in which these two say where parameters are
+    """
+
+    nets: Mapping[str, Mapping[str, Any]]
+    learning: Mapping[str, Any] | None
+    weights: Array
+
+
+@dataclass(frozen=True)
 class Deployed:
     """A graph that is to be written into a file.
 
-    key      what it is found by there: a net's name, or `step:` and the name of a `train` section
+    key      what it is found by there: a net's name, or `reserved.STEP` and the name of a `train` section
     graph    after the passes that all backends have in common
     """
 
@@ -297,18 +311,8 @@ class Library:
 class Linking(Protocol):
     """What a backend may offer besides: compiled nets as shared libraries with a C interface."""
 
-    def library(
-        self,
-        nets: Sequence[Deployed],
-        contents: Mapping[str, Mapping[str, Any]],
-        weights: Array,
-        request: Request,
-        style: Style,
-    ) -> Library:
-        """Link nets, the first of which is the one that is meant where none is named.
-
-        contents   by net what `netlang.runtime.artifact.signature` says of it
-        weights    the bytes that all have together, in which `contents` says where parameters are
+    def library(self, graphs: Sequence[Deployed], said: Said, request: Request, style: Style) -> Library:
+        """Link graphs, the first of which is the net that is meant where none is named.
 
         Raises NetError where something that it takes is missing, and for a kind of machine that there is not.
         """

@@ -33,6 +33,7 @@ from netlang.backends.base import (
     Portable,
     Report,
     Request,
+    Said,
     Style,
     Tunable,
     Tuning,
@@ -42,6 +43,7 @@ from netlang.frontend import load
 from netlang.ir import dims
 from netlang.ir.graph import Graph
 from netlang.ir.module import Module, TrainSpec
+from netlang.ir.reserved import STEP
 from netlang.ir.scan import SCAN
 from netlang.ir.types import DType, shape_text
 from netlang.passes import inference_pipeline, recompute, training_pipeline
@@ -205,23 +207,20 @@ def write_nets(
     """
     if not isinstance(backend, Packaging):
         raise NetError(f"what is compiled for target '{backend.name}' cannot be kept in a file")
-    deployed, contents, weights = _deployed(models, request.store_as)
-    steps = {t.name: PassManager().run(t.programs.graph, training_pipeline()) for t in trainers}
-    package = backend.package([*deployed, *(Deployed(f"step:{name}", g) for name, g in steps.items())], request)
+    graphs, said = _deployed(models, trainers, request.store_as)
+    package = backend.package(graphs, request)
     content = {
         **package.content,
         "target": backend.name,
         "netlang": __version__,
         "source": source_content(models[0].module),
         "net": models[0].name,
-        "nets": {name: {**said, **package.graphs[name]} for name, said in contents.items()},
+        "nets": {name: {**net, **package.graphs[name]} for name, net in said.nets.items()},
     }
-    if trainers:
-        found = learning_content(models[0].family, trainers, steps, weights)
-        for name, said in found["steps"].items():
-            said.update(package.graphs[f"step:{name}"])
-        content.update(found)
-    return write_artifact(path, content, {**package.members, "weights": weights.body()})
+    if said.learning is not None:
+        steps = {name: {**step, **package.graphs[STEP + name]} for name, step in said.learning["steps"].items()}
+        content |= {**said.learning, "steps": steps}
+    return write_artifact(path, content, {**package.members, "weights": said.weights})
 
 
 def trainers_of(model: Model, seed: int) -> list[Trainer]:
@@ -242,6 +241,7 @@ def write_library(
     models: Sequence[Model],
     backend: Backend,
     request: Request,
+    trainers: Sequence[Trainer] = (),
     *,
     header: str | os.PathLike[str] | None = None,
     prefix: str = "netlang",
@@ -249,8 +249,9 @@ def write_library(
 ) -> Library:
     """Write compiled nets of one file as a shared library with a C interface, and its header where one is asked for.
 
-    prefix   what the names of its functions begin with
-    beside   weights go into a file of their own in the same folder, whose name ends in `.weights`
+    trainers  with these its training steps are in it too, as in `write_nets`
+    prefix    what the names of its functions begin with
+    beside    weights go into a file of their own in the same folder, whose name ends in `.weights`
 
     Raises NetError as `write_nets` and `Linking.library` do.
     """
@@ -258,9 +259,9 @@ def write_library(
         raise NetError(f"what is compiled for target '{backend.name}' cannot be made a shared library")
     place = Path(path)
     weights_place = place.with_suffix(".weights")
-    deployed, contents, weights = _deployed(models, request.store_as)
+    graphs, said = _deployed(models, trainers, request.store_as)
     style = Style(place.name, prefix, weights_place.name if beside else None)
-    library = backend.library(deployed, contents, weights.body(), request, style)
+    library = backend.library(graphs, said, request, style)
     written: list[tuple[str | os.PathLike[str], bytes]] = [(place, library.body)]
     written += [(header, library.header.encode())] if header is not None else []
     written += [(weights_place, library.weights)] if library.weights is not None else []
@@ -271,17 +272,20 @@ def write_library(
 
 
 def _deployed(
-    models: Sequence[Model], store_as: DType | None = None
-) -> tuple[list[Deployed], dict[str, dict[str, Any]], Weights]:
-    """(the nets, what there is to say of each, the weights of all). Raises NetError for nets without weights."""
+    models: Sequence[Model], trainers: Sequence[Trainer], store_as: DType | None = None
+) -> tuple[list[Deployed], Said]:
+    """Nets and training steps, and what there is to say of them. Raises NetError for nets without weights."""
     for model in models:
         if not model.family.ready:
             raise NetError(f"net '{model.name}' has no weights yet", hint="netc compile --weights FILE reads them")
     settle()
     weights = Weights(store_as and str(store_as))
     graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
-    contents = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
-    return [Deployed(name, graph) for name, graph in graphs.items()], contents, weights
+    steps = {t.name: PassManager().run(t.programs.graph, training_pipeline()) for t in trainers}
+    nets = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
+    learning = learning_content(models[0].family, trainers, steps, weights) if trainers else None
+    keys = {**graphs, **{STEP + name: graph for name, graph in steps.items()}}
+    return [Deployed(key, graph) for key, graph in keys.items()], Said(nets, learning, weights.body())
 
 
 @dataclass(frozen=True)

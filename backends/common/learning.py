@@ -29,6 +29,7 @@ from netlang.backends.common.gate import Gate
 from netlang.backends.common.machine import Machine
 from netlang.backends.common.step import Step
 from netlang.diagnostics import NetError, did_you_mean
+from netlang.ir.reserved import STEP
 from netlang.runtime.aligned import aligned_zeros
 from netlang.runtime.artifact.container import Artifact
 from netlang.runtime.artifact.stored import parameters
@@ -123,7 +124,7 @@ class Learning:
         for key in said["updates"]:
             if key not in params:
                 raise ValueError(f"the step '{name}' changes '{key}', which it has not")
-        run = self.machine.graph(f"step:{name}", said, params)
+        run = self.machine.graph(STEP + name, said, params)
         return Step(name, said, self.seed, run, self.gate), private
 
     def _kept(self, said: Mapping[str, Any]) -> Kept:

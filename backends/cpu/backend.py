@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import netlang.backends.cpu.kernels
 import netlang.ops  # noqa: F401  (fills the registry)
 from netlang import config
-from netlang.backends.base import Array, Deployed, Library, Options, Package, Report, Request, Style, Tuning
+from netlang.backends.base import Array, Deployed, Library, Options, Package, Report, Request, Said, Style, Tuning
 from netlang.backends.common import cells
 from netlang.backends.common.choices import Choices, Remembered, Trial
 from netlang.backends.common.homes import find_homes
@@ -68,18 +67,11 @@ class Cpu:
 
         return package(graphs, request, self.options)
 
-    def library(
-        self,
-        nets: Sequence[Deployed],
-        contents: Mapping[str, Mapping[str, Any]],
-        weights: Array,
-        request: Request,
-        style: Style,
-    ) -> Library:
+    def library(self, graphs: Sequence[Deployed], said: Said, request: Request, style: Style) -> Library:
         """Programs and machine code as a shared library, as `netlang.backends.base.Linking` says."""
         from netlang.backends.cpu.library.writing import library
 
-        return library(nets, contents, weights, request, style, self.options)
+        return library(graphs, said, request, style, self.options)
 
     def plan(self, graph: Graph, sizes: Mapping[str, int]) -> MemoryPlan:
         """The memory of one call of a prepared graph; no code is generated."""

@@ -53,12 +53,8 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
             raise NetError(f"no net has a symbolic dim '{name}'", hint=hint)
     request = Request(tuple(args.arch), args.threads, dict(args.size), stored)
     if args.output.endswith(LIBRARY):
-        if trainers:
-            raise NetError(
-                "a shared library has no training steps", hint=f"a file whose name ends in {SUFFIX} has them"
-            )
         options = {"header": args.header, "prefix": args.prefix, "beside": args.weights_beside}
-        told = _library_text(args.output, write_library(args.output, models, backend, request, **options))
+        told = _library_text(args.output, write_library(args.output, models, backend, request, trainers, **options))
     else:
         size = write_nets(args.output, models, backend, request, trainers)
         told = f"{args.output}: {bytes_text(size)}, of which weights {bytes_text(_weights(open_artifact(args.output)))}"

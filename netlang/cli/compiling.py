@@ -70,7 +70,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument(
         "--train",
         action="store_true",
-        help=f"for a {SUFFIX} file: with the steps of the train sections, so that whoever loads it can go on learning; "
+        help=f"for {_FILES}: with the steps of the train sections, so that whoever loads it can go on learning; "
         "without --weights it begins at random ones",
     )
     new.add_argument("--seed", type=natural, metavar="N", help="with --train: of everything random (default: 0)")

@@ -86,19 +86,26 @@ def write_tensors(
 
     Raises NetError where it cannot be written.
     """
-    order = list(_STORED)
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    end, names = 0, sorted(tensors, key=lambda name: (order.index(tensors[name][0]), name))
-    for name in names:
-        dtype, array = tensors[name]
-        header[name] = {"dtype": _STORED[dtype], "shape": list(array.shape), "data_offsets": [end, end + array.nbytes]}
-        end += array.nbytes
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
+    head, names = header({name: Wanted(dtype, array.shape) for name, (dtype, array) in tensors.items()}, metadata)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(head)
         for name in names:
             file.write(np.ascontiguousarray(tensors[name][1]).reshape(-1).view(np.uint8).data)
+
+
+def header(tensors: Mapping[str, Wanted], metadata: Mapping[str, str]) -> tuple[bytes, list[str]]:
+    """(what a file of these tensors begins with, their names in the order of the data)."""
+    order = list(_STORED)
+    found: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end, names = 0, sorted(tensors, key=lambda name: (order.index(tensors[name].dtype), name))
+    for name in names:
+        tensor = tensors[name]
+        stored = _STORED[tensor.dtype]
+        first, end = end, end + prod(tensor.shape) * _BITS[stored] // 8
+        found[name] = {"dtype": stored, "shape": list(tensor.shape), "data_offsets": [first, end]}
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, names
 
 
 def open_tensors(path: str | os.PathLike[str]) -> TensorFile:
@@ -115,9 +122,9 @@ def open_tensors(path: str | os.PathLike[str]) -> TensorFile:
     except ValueError as fault:  # a path that cannot be one
         raise NetError(f"cannot read weights {str(path)!r}: {fault}") from fault
     try:
-        header = json.loads(text, object_pairs_hook=_distinct)
-        metadata = {str(key): _text(value) for key, value in header.pop("__metadata__", {}).items()}
-        found = {name: _tensor(**said) for name, said in header.items()}
+        said = json.loads(text, object_pairs_hook=_distinct)
+        metadata = {str(key): _text(value) for key, value in said.pop("__metadata__", {}).items()}
+        found = {name: _tensor(**place) for name, place in said.items()}
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as fault:
         raise _broken(path, f"its header cannot be read: {fault}") from fault
     end = 0

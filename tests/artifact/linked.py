@@ -15,6 +15,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 TYPES = ("bool", "i8", "i32", "i64", "f16", "bf16", "f32", "f64")
 _ADDRESS, _TEXT, _INT, _COUNT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.POINTER(ctypes.c_int)
+_DOUBLE = ctypes.POINTER(ctypes.c_double)
 _SIZES, _PLACES = ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p)
 
 
@@ -42,6 +43,17 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "threads": (_INT, _ADDRESS),
     "level": (_TEXT, _ADDRESS),
     "seed": (_INT, _ADDRESS, ctypes.c_int64),
+    "section": (_TEXT, _INT),
+    "create_step": (_ADDRESS, _ADDRESS, _TEXT, _INT),
+    "create_beside": (_ADDRESS, _ADDRESS, _TEXT, _INT),
+    "learning_rate": (_INT, _ADDRESS, _DOUBLE),
+    "next_epoch": (_INT, _ADDRESS, _DOUBLE),
+    "set_epoch": (_INT, _ADDRESS, ctypes.c_double),
+    "weights": (_PORTS, _ADDRESS, _COUNT),
+    "get_weight": (_INT, _ADDRESS, _TEXT, _ADDRESS),
+    "set_weight": (_INT, _ADDRESS, _TEXT, _ADDRESS),
+    "save_weights": (_INT, _ADDRESS, _TEXT),
+    "load_weights": (_INT, _ADDRESS, _TEXT),
 }
 
 
@@ -71,9 +83,25 @@ class Net:
     """A model of a library."""
 
     def __init__(self, library: Linked, net: str | None = None, threads: int = 1, weights: str | None = None) -> None:
-        self.library = library
         names = [None if text is None else text.encode() for text in (net, weights)]
-        self.model = library.ask("create", names[0], threads, names[1])
+        self._begin(library, library.ask("create", names[0], threads, names[1]))
+
+    def step(self, section: str | None = None, threads: int = 1) -> Net:
+        """A training step that changes the weights of this model."""
+        name = None if section is None else section.encode()
+        return self._with(self.library.ask("create_step", self.model, name, threads))
+
+    def beside(self, net: str, threads: int = 1) -> Net:
+        """Another net over the same weights."""
+        return self._with(self.library.ask("create_beside", self.model, net.encode(), threads))
+
+    def _with(self, model: Any) -> Net:
+        found = Net.__new__(Net)
+        found._begin(self.library, model)
+        return found
+
+    def _begin(self, library: Linked, model: Any) -> None:
+        self.library, self.model = library, model
         self.inputs, self.outputs = (self._listed(what) for what in ("inputs", "outputs"))
         self.sizes = [(s.name.decode(), s.least, s.largest) for s in self._listed("sizes")]
 

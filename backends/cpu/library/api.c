@@ -9,8 +9,6 @@
 
 #include "runtime.h"
 
-#define PUBLIC __attribute__((visibility("default")))
-
 static __thread char message[512];
 
 PUBLIC const char *netlang_error(void) { return message; }
@@ -27,9 +25,9 @@ int out_of_memory(void) { return fail("there is not enough memory"); }
 
 PUBLIC const char *netlang_net(int number) { return number >= 0 && number < net_count ? nets[number].name : NULL; }
 
-static int no_model(void) { return fail("the model is NULL"); }
+int no_model(void) { return fail("the model is NULL"); }
 
-static const struct net *find_net(const char *name) {
+const struct net *find_net(const char *name) {
   if (!name) return &nets[0];
   for (int i = 0; i < net_count; i++)
     if (!strcmp(nets[i].name, name)) return &nets[i];
@@ -37,23 +35,42 @@ static const struct net *find_net(const char *name) {
   return NULL;
 }
 
-PUBLIC netlang_model *netlang_create(const char *name, int threads, const char *weights) {
-  const struct net *net = find_net(name);
-  const struct level *level = net ? best_level() : NULL;
-  if (!level) return NULL;
-  if (threads < 0 || threads > MOST) return fail("threads are from 0 to %d, not %d", MOST, threads), NULL;
+netlang_model *create_model(const struct net *net, const struct step *step, int threads, struct learning *learning,
+                            const unsigned char *weights) {
   netlang_model *model = calloc(1, sizeof *model);
-  if (!model) return out_of_memory(), NULL;
+  if (!model) {
+    if (learning) end_learning(learning);
+    return out_of_memory(), NULL;
+  }
   pthread_mutex_init(&model->lock, NULL);
   model->net = net;
-  model->level = level;
-  model->program = &net->programs[level - levels];
+  model->step = step;
   model->threads = threads ? threads : processors();
-  if (!(model->weights = open_weights(weights)) || !(model->pool = make_pool(level)) || prepare(model)) {
-    netlang_destroy(model);
-    return NULL;
-  }
-  return model;
+  model->learning = learning;
+  model->weights = learning ? learning->weights : weights;
+  if (!(model->level = best_level()) || !(model->pool = make_pool(model->level))) goto failed;
+  model->program = &net->programs[model->level - levels];
+  if (learning) begin_reading(learning), model->version = learning->version;
+  int unprepared = prepare(model);
+  if (learning) end_reading(learning);
+  if (!unprepared) return model;
+failed:
+  netlang_destroy(model);
+  return NULL;
+}
+
+int check_threads(int threads) {
+  return threads < 0 || threads > MOST ? fail("threads are from 0 to %d, not %d", MOST, threads) : 0;
+}
+
+PUBLIC netlang_model *netlang_create(const char *name, int threads, const char *path) {
+  const struct net *net = find_net(name);
+  const unsigned char *weights = net && !check_threads(threads) ? open_weights(path) : NULL;
+  if (!weights) return NULL;
+  if (!step_count) return create_model(net, NULL, threads, NULL, weights);
+  struct learning *learning = begin_learning(weights);
+  close_weights(weights);
+  return learning ? create_model(net, NULL, threads, learning, NULL) : NULL;
 }
 
 PUBLIC void netlang_destroy(netlang_model *model) {
@@ -64,7 +81,11 @@ PUBLIC void netlang_destroy(netlang_model *model) {
     model->free = space->next;
     end_workspace(space);
   }
-  if (model->weights) close_weights(model->weights);
+  end_prologue(model);
+  if (model->learning)
+    end_learning(model->learning);
+  else
+    close_weights(model->weights);
   free(model->kept);
   pthread_mutex_destroy(&model->lock);
   free(model);
@@ -87,7 +108,7 @@ PUBLIC const netlang_size *netlang_sizes(const netlang_model *model, int *count)
   return model->net->size;
 }
 
-static int find_port(const netlang_port *ports, int count, const char *name, const char *what) {
+int find_port(const netlang_port *ports, int count, const char *name, const char *what) {
   if (!name) return fail("the name is NULL");
   for (int i = 0; i < count; i++)
     if (!strcmp(ports[i].name, name)) return i;
@@ -152,75 +173,4 @@ PUBLIC int netlang_seed(netlang_model *model, int64_t seed) {
   model->draws = 0;
   pthread_mutex_unlock(&model->lock);
   return 0;
-}
-
-/* ---- calls */
-
-static int check_address(const netlang_port *port, const void *address, int64_t bytes, const char *what) {
-  if (!address && bytes) return fail("%s '%s' is NULL", what, port->name);
-  if ((uintptr_t)address % (uintptr_t)element_bytes(port->type))
-    return fail("%s '%s' is not aligned as its elements are", what, port->name);
-  return 0;
-}
-
-static int check_bound(const netlang_port *port, int64_t size, const void *address, int64_t bytes) {
-  int width = element_bytes(port->type);
-  for (int64_t i = 0; i < bytes / width; i++) {
-    int64_t value = width == 8   ? ((const int64_t *)address)[i]
-                    : width == 4 ? ((const int32_t *)address)[i]
-                                 : ((const int8_t *)address)[i];
-    if (value < 0 || value >= size)
-      return fail("'%s' has the value %lld; it must be between 0 and %lld", port->name, (long long)value,
-                  (long long)size - 1);
-  }
-  return 0;
-}
-
-static int check_call(const struct net *net, const struct workspace *space, const void *const *inputs,
-                      void *const *outputs) {
-  for (int i = 0; i < net->inputs; i++)
-    if (check_address(&net->input[i], inputs[i], space->bytes[i], "input")) return -1;
-  for (int i = 0; i < net->outputs; i++)
-    if (check_address(&net->output[i], outputs[i], space->bytes[net->inputs + i], "output")) return -1;
-  for (int i = 0; i < net->bounds; i++) {
-    int input = net->bound[i].input;
-    if (check_bound(&net->input[input], net->bound[i].size, inputs[input], space->bytes[input])) return -1;
-  }
-  return 0;
-}
-
-/* The address of a room in this call. */
-static const void *room_address(const netlang_model *model, const struct workspace *space, int32_t number,
-                                const void *const *inputs, void *const *outputs) {
-  const struct room *room = &model->program->room[number];
-  if (room->home == IN_INPUT) return room->place < model->net->inputs ? inputs[room->place] : space->key;
-  return room->home == IN_OUTPUT ? outputs[room->place] : (const void *)space->addresses[number];
-}
-
-static void call(netlang_model *model, struct workspace *space, const void *const *inputs, void *const *outputs) {
-  const struct program *program = model->program;
-  struct table *table = &space->table;
-  for (int i = 0; i < table->patched; i++) {
-    const struct patch patch = table->patches[i];
-    table->words[patch.word] = (int64_t)room_address(model, space, patch.room, inputs, outputs) + patch.offset;
-  }
-  carry_out(model, table);
-  for (int i = 0; i < program->copies; i++) {
-    const struct copy copy = program->copy[i];
-    const void *source = room_address(model, space, copy.source, inputs, outputs);
-    if (space->values[copy.bytes]) memcpy(outputs[copy.output], source, (size_t)space->values[copy.bytes]);
-  }
-}
-
-PUBLIC int netlang_run(netlang_model *model, const int64_t *sizes, const void *const *inputs, void *const *outputs) {
-  if (!model) return no_model();
-  const struct net *net = model->net;
-  if ((net->inputs && !inputs) || (net->outputs && !outputs)) return fail("the inputs or the outputs are NULL");
-  if (check_sizes(net, sizes)) return -1;
-  struct workspace *space = acquire(model, sizes);
-  if (!space) return -1;
-  int failed = check_call(net, space, inputs, outputs);
-  if (!failed) call(model, space, inputs, outputs);
-  release(model, space);
-  return failed;
 }

@@ -95,6 +95,46 @@ const char *netlang_level(const netlang_model *model);
 /* For nets with random nodes: the numbers that calls draw begin anew, as this seed (0 at first) says. */
 int netlang_seed(netlang_model *model, int64_t seed);
 
+/* ---- learning, in libraries that were compiled with --train
+
+   netlang_model *step = netlang_create_step(model, NULL, 0);
+   const void *inputs[] = {images, labels};                  as netlang_inputs(step) says
+   void *outputs[] = {&loss, &accuracy};
+   if (netlang_run(step, sizes, inputs, outputs)) ...        changes the weights: calls of `model` go by them at once
+
+   A step goes forward, backward and updates, and gives the bits that a trainer gives in Python. One whose loss is not
+   finite fails and changes nothing. Steps of several threads take turns; calls of nets wait meanwhile, and go by the
+   weights before a step or after it. */
+
+/* The `train` sections by number, from 0 on; NULL behind the last one. Where there is only one its name may be "". */
+const char *netlang_section(int number);
+
+/* The training step of a section (NULL: of the only one), or another net, over the same weights as `model`, whatever of
+   them is destroyed first. Steps of one section have one optimiser, one count of steps and one epoch together. */
+netlang_model *netlang_create_step(netlang_model *model, const char *section, int threads);
+netlang_model *netlang_create_beside(netlang_model *model, const char *net, int threads);
+
+/* The learning rate of the next step. */
+int netlang_learning_rate(const netlang_model *step, double *rate);
+
+/* Tells the schedule of the learning rate that an epoch is over; `loss`, which may be NULL, is what a plateau watches. */
+int netlang_next_epoch(netlang_model *step, const double *loss);
+
+/* So many epochs have passed; fractions count. */
+int netlang_set_epoch(netlang_model *step, double epoch);
+
+/* What a file of weights holds. */
+const netlang_port *netlang_weights(const netlang_model *model, int *count);
+
+/* Copy one of them, whose bytes follow from its shape. */
+int netlang_get_weight(netlang_model *model, const char *name, void *to);
+int netlang_set_weight(netlang_model *model, const char *name, const void *from);
+
+/* All of them as a safetensors file, which is written whole or not at all. Only files are read that netlang has written,
+   here or in Python; of others nothing is changed. */
+int netlang_save_weights(netlang_model *model, const char *path);
+int netlang_load_weights(netlang_model *model, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -86,4 +86,5 @@ void end_table(struct table *table) {
   free(table->words);
   free(table->program);
   free(table->patches);
+  *table = (struct table){0};
 }

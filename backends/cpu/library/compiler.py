@@ -13,7 +13,16 @@ from tempfile import TemporaryDirectory
 from netlang.diagnostics import NetError
 
 COMPILERS = ("cc", "gcc", "clang")
-_FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-Wall", "-Wextra")
+_FLAGS = (
+    "-std=gnu11",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-math-errno",
+    "-ffp-contract=off",
+    "-Wall",
+    "-Wextra",
+)
 _LINKER = (
     "--as-needed", "--build-id=none", "--no-undefined", "--version-script=exports", "-z,noexecstack", "-z,now",
     "-z,relro", "-z,defs",

@@ -9,9 +9,12 @@
 #include "control.h"
 #include "tables.h"
 
+#define PUBLIC __attribute__((visibility("default")))
+
 /* ---- failing: the message of this thread, as printf has it; returns -1 */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int out_of_memory(void);
+int no_model(void);
 
 /* ---- memory: zeroed, aligned to a cache line, with ROOM_BEHIND; given back by free */
 void *reserve(int64_t bytes);
@@ -81,6 +84,36 @@ const unsigned char *open_weights(const char *path);
 void close_weights(const unsigned char *weights);
 void widen(const struct half *half, const unsigned char *weights, void *target);
 
+/* ---- files of weights. read_weights gives what is to be freed, when take_weights has copied it */
+int save_weights(const unsigned char *weights, const char *path);
+unsigned char *read_weights(const char *path);
+void take_weights(unsigned char *weights, const unsigned char *memory);
+
+/* ---- learning: what models that share weights have in common */
+struct progress {
+  int64_t steps, bad;
+  double epoch, scale, best;
+};
+struct learning {
+  pthread_mutex_t lock; /* of what follows */
+  pthread_cond_t free;
+  int users, readers, changers, changing; /* changers: those that change weights, or wait to */
+  int64_t version; /* of the weights */
+  unsigned char *weights;
+  struct progress progress[]; /* of every step */
+};
+struct learning *begin_learning(const unsigned char *first);
+void share_learning(struct learning *learning);
+void end_learning(struct learning *learning);
+void begin_reading(struct learning *learning);
+void end_reading(struct learning *learning);
+void begin_changing(struct learning *learning);
+void end_changing(struct learning *learning);
+
+/* ---- schedules */
+double learning_rate(const struct step *step, const struct progress *progress);
+void epoch_ended(const struct step *step, struct progress *progress, const double *loss);
+
 /* ---- workspaces: the memory of calls */
 struct workspace {
   struct workspace *next;
@@ -89,6 +122,8 @@ struct workspace {
   void *arena;
   struct table table;
   int64_t key[2]; /* what random nodes draw by */
+  float rate;     /* of learning */
+  unsigned char *staged; /* old weights that are read when new ones are written */
 };
 
 struct netlang_model {
@@ -97,14 +132,25 @@ struct netlang_model {
   const struct program *program;
   int threads;
   const unsigned char *weights;
-  unsigned char *kept;
+  const struct step *step;   /* NULL: it is a net */
+  struct learning *learning; /* NULL: weights stay as they are */
+  unsigned char *kept, *scrap;
+  struct table prologue; /* as long as weights may change */
   struct pool *pool;
   pthread_mutex_t lock; /* of what follows */
   struct workspace *free;
   int calls, most; /* at this moment, and at most so far */
   int64_t seed, draws;
+  int64_t version; /* of the weights that `kept` follows from */
 };
 
+/* ---- models. With `learning`, which it takes over one use of, one is made beside others; weights that nobody changes
+   are at `weights` */
+netlang_model *create_model(const struct net *net, const struct step *step, int threads, struct learning *learning,
+                            const unsigned char *weights);
+const struct net *find_net(const char *name);
+int find_port(const netlang_port *ports, int count, const char *name, const char *what);
+int check_threads(int threads);
 int check_sizes(const struct net *net, const int64_t *sizes);
 int element_bytes(netlang_type type);
 int64_t port_shape(const struct net *net, int port, const int64_t *values, int64_t *shape);
@@ -112,6 +158,8 @@ struct workspace *acquire(netlang_model *model, const int64_t *sizes);
 void release(netlang_model *model, struct workspace *workspace);
 void end_workspace(struct workspace *workspace);
 int prepare(netlang_model *model);
+void prepare_again(netlang_model *model);
+void end_prologue(netlang_model *model);
 void carry_out(netlang_model *model, struct table *table);
 
 #endif

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from typing import Any, NamedTuple
 
 from netlang.backends.base import Deployed
@@ -12,7 +11,7 @@ from netlang.backends.cpu.artifact.ranges import Range
 from netlang.backends.cpu.binding import SERIAL_PROGRAM
 from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, Param, array
 from netlang.backends.cpu.target import Target
-from netlang.ir.reserved import RNG
+from netlang.ir.reserved import LEARNING_RATE, RNG
 from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.ports import Port
 
@@ -38,28 +37,30 @@ class Weights(NamedTuple):
 
 
 class Net:
-    """A net: what it takes and gives, and for which sizes. `params` says where parameters are, in bytes."""
+    """A net or a training step: what it takes and gives, and for which sizes.
 
-    def __init__(self, deployed: Deployed, content: Mapping[str, Any]) -> None:
-        self.name = deployed.key
+    name     in words
+    params   where parameters are
+    """
+
+    def __init__(self, deployed: Deployed, name: str, content: Mapping[str, Any], params: Mapping[str, Param]) -> None:
+        self.key, self.name = deployed.key, name
         self.symbols = list(deployed.graph.symbols)
         self.signature = Signature.of(content)
-        self.params = {
-            name: Param(place, prod(shape), *half) for name, (_, shape, place, *half) in content["params"].items()
-        }
+        self.params = params
 
     @property
     def ports(self) -> dict[str, list[str]]:
-        """The names of inputs and outputs as programs have them; what random nodes draw by comes last."""
+        """The names of inputs and outputs as programs have them; what the runtime gives comes last."""
         inputs = [port.name for port in self.signature.inputs]
-        return {"input": [*inputs, RNG], "output": [port.name for port in self.signature.outputs]}
+        return {"input": [*inputs, RNG, LEARNING_RATE], "output": [port.name for port in self.signature.outputs]}
 
     def written(self, name: str, ranges: Mapping[str, Range]) -> tuple[str, str]:
         """(declarations, the `struct net` but for its programs)."""
         signature, numbers = self.signature, Numbers(self.symbols, {})
         ports = [*signature.inputs, *signature.outputs]
         text = "".join(array("int64_t", f"{name}_shape{i}", map(_known, p.shape)) for i, p in enumerate(ports))
-        rows = [_port(port, f"{name}_shape{i}") for i, port in enumerate(ports)]
+        rows = [port_row(port, f"{name}_shape{i}") for i, port in enumerate(ports)]
         count = len(signature.inputs)
         text += array("port", f"{name}_input", rows[:count])
         text += array("port", f"{name}_output", rows[count:])
@@ -85,7 +86,8 @@ def _known(dim: Any) -> int:
     return dim if isinstance(dim, int) else -1
 
 
-def _port(port: Port, shape: str) -> Sequence[int | str]:
+def port_row(port: Port, shape: str) -> Sequence[int | str]:
+    """A `netlang_port`; `shape` is the name of the array that has it."""
     return string(port.name), string(port.type), f"TYPE({_TYPES[port.dtype]})", port.rank, shape
 
 

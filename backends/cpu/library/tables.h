@@ -69,9 +69,10 @@ struct claim {
   int32_t start, end, room, rooms, lives;
 };
 
-/* After the last line: a room's bytes into the memory of the caller. */
+/* After the last line: a room's bytes into the memory of the caller, or where `output` is -1 into a weight. */
 struct copy {
   int32_t source, bytes, output;
+  int64_t place;
 };
 
 /* Weights that were rounded to halves, and are float32 again at their place in `home`, IN_KEPT or IN_SCRAP. */
@@ -111,6 +112,26 @@ struct net {
   const struct program *programs; /* by level */
 };
 
+/* A learning rate by epochs, as netlang/runtime/schedules.py has it; WARMUP goes on with another schedule. */
+enum { STEADY, STEP, COSINE, WARMUP, PLATEAU };
+struct schedule {
+  int32_t kind, then;
+  double epochs, factor, floor, patience;
+};
+
+/* A training step is a net that takes targets too and changes weights. `rate`: of learning, before the schedule. */
+struct step {
+  const char *section;
+  struct net net;
+  int32_t loss, schedule;
+  double rate;
+};
+
+/* Where a weight is among those that are learned; a file of weights has them in this order. */
+struct weight {
+  int64_t place, bytes;
+};
+
 struct level {
   const char *name;
   uint64_t needs;
@@ -122,6 +143,16 @@ struct level {
 
 extern const struct net nets[];
 extern const int net_count;
+extern const struct step steps[]; /* of libraries that learn */
+extern const int step_count;
+extern const struct schedule schedules[];
+extern const int64_t learning_seed;
+extern const netlang_port learned_ports[];
+extern const struct weight learned[];
+extern const int learned_count;
+extern const int64_t learned_bytes; /* weights, and behind them what steps keep for themselves, zero at first */
+extern const unsigned char weights_header[]; /* of files of weights */
+extern const int64_t weights_header_bytes;
 extern const struct level levels[]; /* the best first */
 extern const int level_count;
 extern const unsigned char constants[];

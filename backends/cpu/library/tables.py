@@ -78,6 +78,11 @@ class Param(NamedTuple):
     half: str | None = None
 
 
+def params_of(places: Mapping[str, Any]) -> dict[str, Param]:
+    """Parameters, by their places in a manifest."""
+    return {name: Param(first, prod(shape), *half) for name, (_, shape, first, *half) in places.items()}
+
+
 class ProgramTables:
     """One program. `kernel` says what a kernel is called in C; the ports are in the order in which a call brings them,
     and `params` are the parameters that have elements."""
@@ -213,9 +218,10 @@ class ProgramTables:
         return rows, rooms, lives
 
     def _copy(self, copy: Copied) -> Row:
-        assert copy.target.kind == "output"
         bytes = self._numbers.add(lambda sizes: prod(evaluated(d, sizes) for d in copy.shape) * copy.dtype.itemsize)
-        return self._place(copy.source), bytes, self._ports["output"].index(copy.target.name)
+        if copy.target.kind == "param":
+            return self._place(copy.source), bytes, -1, self._params[copy.target.name].place
+        return self._place(copy.source), bytes, self._ports["output"].index(copy.target.name), 0
 
 
 def array(kind: str, name: str, rows: Iterable[Row | int | str]) -> str:

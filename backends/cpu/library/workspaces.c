@@ -37,31 +37,42 @@ int prepare(netlang_model *model) {
   int64_t *sizes = calloc((size_t)model->net->sizes + 1, sizeof *sizes);
   int64_t *values = malloc((size_t)program->numbers.count * sizeof *values + 1);
   int64_t *addresses = calloc((size_t)program->rooms + 1, sizeof *addresses);
-  unsigned char *scrap = reserve(program->scrap);
-  struct table table;
   int failed = -1;
+  model->scrap = reserve(program->scrap);
   model->kept = reserve(program->kept);
-  if (!sizes || !values || !addresses || !scrap || !model->kept) {
+  if (!sizes || !values || !addresses || !model->scrap || !model->kept) {
     out_of_memory();
   } else {
     for (int i = 0; i < model->net->sizes; i++) sizes[i] = model->net->size[i].least;
     evaluate(&program->numbers, sizes, values);
-    find_addresses(model, NULL, scrap, addresses);
+    find_addresses(model, NULL, model->scrap, addresses);
     for (int i = 0; i < program->halves; i++) {
       const struct half *half = &program->half[i];
-      widen(half, model->weights, (half->home == IN_KEPT ? model->kept : scrap) + half->place);
+      widen(half, model->weights, (half->home == IN_KEPT ? model->kept : model->scrap) + half->place);
     }
-    failed = make_table(program, &program->prologue, values, addresses, model->threads, &table);
-    if (!failed) {
-      carry_out(model, &table);
-      end_table(&table);
-    }
+    failed = make_table(program, &program->prologue, values, addresses, model->threads, &model->prologue);
+    if (!failed) carry_out(model, &model->prologue);
   }
   free(sizes);
   free(values);
   free(addresses);
-  free(scrap);
+  if (!model->learning) end_prologue(model);
   return failed;
+}
+
+void end_prologue(netlang_model *model) {
+  end_table(&model->prologue);
+  free(model->scrap);
+  model->scrap = NULL;
+}
+
+void prepare_again(netlang_model *model) {
+  pthread_mutex_lock(&model->lock);
+  if (model->version != model->learning->version) {
+    carry_out(model, &model->prologue);
+    model->version = model->learning->version;
+  }
+  pthread_mutex_unlock(&model->lock);
 }
 
 int element_bytes(netlang_type type) {
@@ -102,6 +113,14 @@ static int check_rooms(const struct program *program, const int64_t *values) {
   return 0;
 }
 
+/* Of the weights whose old values are copied while new ones are. */
+static int64_t staged_bytes(const struct program *program, const int64_t *values) {
+  int64_t bytes = 0;
+  for (int i = 0; i < program->copies; i++)
+    if (program->room[program->copy[i].source].home == IN_WEIGHTS) bytes += values[program->copy[i].bytes];
+  return bytes;
+}
+
 static int fill(netlang_model *model, const int64_t *sizes, struct workspace *space) {
   const struct program *program = model->program;
   const struct net *net = model->net;
@@ -115,6 +134,7 @@ static int fill(netlang_model *model, const int64_t *sizes, struct workspace *sp
   if (check_rooms(program, space->values) || find_bytes(net, sizes, space->bytes)) return -1;
   int64_t bytes = plan_arena(program, space->values, space->addresses);
   if (bytes < 0 || !(space->arena = reserve(bytes))) return -1;
+  if (model->step && !(space->staged = reserve(staged_bytes(program, space->values)))) return -1;
   find_addresses(model, space->arena, NULL, space->addresses);
   return make_table(program, &program->lines, space->values, space->addresses, model->threads, &space->table);
 }
@@ -135,6 +155,7 @@ void end_workspace(struct workspace *space) {
   free(space->addresses);
   free(space->bytes);
   free(space->arena);
+  free(space->staged);
   end_table(&space->table);
   free(space);
 }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from netlang.backends.base import Array, Deployed, Library, Options, Request, Style
+from netlang.backends.base import Deployed, Library, Options, Request, Said, Style
 from netlang.backends.cpu import loader
 from netlang.backends.cpu.artifact.packing import Constants
 from netlang.backends.cpu.artifact.ranges import Range, size_ranges
@@ -20,11 +19,13 @@ from netlang.backends.cpu.build import compile_missing
 from netlang.backends.cpu.kernel import Kernel
 from netlang.backends.cpu.library import source
 from netlang.backends.cpu.library.compiler import compiler, linked
+from netlang.backends.cpu.library.learning import Learned, Step
 from netlang.backends.cpu.library.source import Net, Weights
-from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, ProgramTables
+from netlang.backends.cpu.library.tables import ROOM_BEHIND, Numbers, ProgramTables, params_of
 from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.target import ARM, LEVELS, X86, Target, host
 from netlang.diagnostics import NetError
+from netlang.ir.reserved import STEP
 
 _HERE = Path(__file__).parent
 _MAGIC = b"netlang weights\0"
@@ -32,18 +33,11 @@ _PAGE = 4096
 _PREFIX = "netlang"
 
 
-def library(
-    nets: Sequence[Deployed],
-    contents: Mapping[str, Mapping[str, Any]],
-    weights: Array,
-    request: Request,
-    style: Style,
-    options: Options,
-) -> Library:
-    """The library of these nets, as `netlang.backends.base.Linking` says."""
+def library(graphs: Sequence[Deployed], said: Said, request: Request, style: Style, options: Options) -> Library:
+    """The library of these nets and training steps, as `netlang.backends.base.Linking` says."""
     compiler()  # told before anything takes time
-    maker = _Maker(nets, contents, request, options)
-    body = weights.tobytes()
+    maker = _Maker(graphs, said, request, options)
+    body = said.weights.tobytes()
     where = Weights(len(body), sha256(body).digest(), style.weights)
     files = maker.files(where)
     if style.weights is None:
@@ -71,24 +65,29 @@ def _file(where: Weights, weights: bytes) -> bytes:
 class _Maker:
     """Code and tables of all levels."""
 
-    def __init__(
-        self,
-        nets: Sequence[Deployed],
-        contents: Mapping[str, Mapping[str, Any]],
-        request: Request,
-        options: Options,
-    ) -> None:
-        self.nets = [Net(deployed, contents[deployed.key]) for deployed in nets]
-        self.ranges = {deployed.key: _ranges(deployed, request) for deployed in nets}
+    def __init__(self, graphs: Sequence[Deployed], said: Said, request: Request, options: Options) -> None:
+        self._said = said
+        self._learned = Learned(said.learning, said.weights.nbytes)
+        self.nets = [self._net(deployed) for deployed in graphs]
+        self.ranges = {deployed.key: _ranges(deployed, request) for deployed in graphs}
         self.constants = Constants()
         self._names: dict[str, str] = {}
         """In C, by symbol."""
         self._kernels: dict[str, tuple[str, str]] = {}
         self._objects: dict[str, bytes] = {}
         self._request, self._options = request, options
-        self._programs: dict[str, list[str]] = {net.name: [] for net in self.nets}
+        self._programs: dict[str, list[str]] = {net.key: [] for net in self.nets}
         self._declared: list[str] = []
-        self._levels = [self._level(name, nets) for name in _levels(request.machines)]
+        self._levels = [self._level(name, graphs) for name in _levels(request.machines)]
+
+    def _net(self, deployed: Deployed) -> Net:
+        if deployed.key in self._said.nets:
+            content = self._said.nets[deployed.key]
+            return Net(deployed, deployed.key, content, params_of(content["params"]))
+        assert self._said.learning is not None
+        section = deployed.key.removeprefix(STEP)
+        content = self._said.learning["steps"][section]
+        return Net(deployed, f"step of {section or content['net']}", content, self._learned.params(section))
 
     def files(self, weights: Weights) -> dict[str, bytes]:
         """What the runtime is linked with."""
@@ -98,12 +97,12 @@ class _Maker:
 
     def said(self) -> str:
         """What is in it, in words."""
-        return "In this library:\n" + "".join(f"\n     {net.said(self.ranges[net.name])}" for net in self.nets)
+        return "In this library:\n" + "".join(f"\n     {net.said(self.ranges[net.key])}" for net in self.nets)
 
-    def _level(self, name: str, nets: Sequence[Deployed]) -> str:
+    def _level(self, name: str, graphs: Sequence[Deployed]) -> str:
         """Code and programs of a level; returns its row."""
         backend = Cpu(self._options, replace(LEVELS[name], processors=self._request.threads or available()))
-        programs = [program_of(backend, deployed) for deployed in nets]
+        programs = [program_of(backend, deployed) for deployed in graphs]
         wanted = [line.kernel for program in programs for line in (*program.prologue, *program.lines)]
         compile_missing(list(dict.fromkeys([*wanted, *WALKER])), available(), backend.target)
         for net, program in zip(self.nets, programs, strict=True):
@@ -113,9 +112,9 @@ class _Maker:
             place = len(self._declared)
             declared, row = table.written(f"program{place}")
             self._declared.append(declared)
-            self._programs[net.name].append(row)
+            self._programs[net.key].append(row)
             for size, most in numbers.recording.largest.items():
-                self.ranges[net.name][size] = self.ranges[net.name][size].up_to(most)
+                self.ranges[net.key][size] = self.ranges[net.key][size].up_to(most)
         walker = [self.symbol(kernel, backend.target) for kernel in WALKER]
         return source.level_row(name, backend.target, walker)
 
@@ -129,18 +128,25 @@ class _Maker:
         return self._names[symbol]
 
     def _model(self, weights: Weights) -> str:
-        rows, text = [], ""
+        rows: list[str] = []
+        steps: list[Step] = []
+        text = ""
         for i, net in enumerate(self.nets):
-            declared, row = net.written(f"net{i}", self.ranges[net.name])
-            programs = ",\n".join(self._programs[net.name])
+            declared, row = net.written(f"net{i}", self.ranges[net.key])
+            programs = ",\n".join(self._programs[net.key])
             text += f"{declared}static const struct program net{i}_program[] = {{\n{programs}\n}};\n"
-            rows.append(f"{{{row}, net{i}_program}}")
+            found = f"{{{row}, net{i}_program}}"
+            if net.key in self._said.nets:
+                rows.append(found)
+            else:
+                steps.append(Step(net.key.removeprefix(STEP), found, net.ports["output"]))
         return "\n".join((
             '#include <stddef.h>\n#include "features.h"\n#include "tables.h"',
             source.kernels(self._kernels),
             *self._declared,
             text,
             _counted("struct net", "net", rows),
+            self._learned.written(steps, self.nets[0].key, source.port_row),
             _counted("struct level", "level", self._levels),
             source.binary("constants", source.CONSTANTS, Constants.ALIGNMENT),
             source.weights_source(weights),
