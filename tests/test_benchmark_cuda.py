@@ -22,6 +22,7 @@ from benchmarks.gpu.running import NOT_COMPILED, NOT_MEASURED, Course
 from benchmarks.layers import layers
 from benchmarks.networks import images, labels, make_model
 from netlang.backends.cuda.ahead import kernels_of
+from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.toolchain import identity
 from netlang.driver import options
@@ -155,6 +156,22 @@ def test_kernels_of_cells_are_found_without_a_gpu_and_read_back(tmp_path: Path) 
     wished = options(precision="tf32", batch=1)
     wanted = kernels_of(kernels._graph(CELL.net, CELL.mode), TARGET, wished)
     assert [identity(kernel) for kernel in found[CELL]] == [identity(kernel) for kernel in wanted]
+
+
+def test_a_kernel_that_does_not_compile_keeps_no_other_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels.write(tmp_path, TARGET, [CELL])
+    bad, *others = kernels.listed(tmp_path)[CELL]
+    made: list[Kernel] = []
+
+    def cubin(kernel: Kernel, arch: str) -> None:
+        if kernel == bad:
+            raise RuntimeError("it means nothing")
+        made.append(kernel)
+
+    monkeypatch.setattr(kernels.build, "prepare", lambda wanted, arch: None)
+    monkeypatch.setattr(kernels.toolchain, "cubin", cubin)
+    assert kernels.compile_all(tmp_path, "80") == "it means nothing"
+    assert set(made) == set(others)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

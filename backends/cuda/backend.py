@@ -118,8 +118,8 @@ class Cuda:
 
         def make(trial: Trial) -> Timed:
             executable = compiled(graph, trial)
-            # What is chosen for sizes is so by now, and known to run.
-            executable.run(inputs, store)
+            # What is chosen for sizes is so by then, and known to run; no memory is kept, as `run` would.
+            executable.node_seconds(inputs, store, 1)
             return partial(executable.node_seconds, inputs, store)
 
         check = partial(strays, compiled, graph, inputs, store, precision=self.options.precision)

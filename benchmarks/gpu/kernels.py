@@ -78,23 +78,42 @@ def _kernel(source: str, **fields: Any) -> Kernel:
     return Kernel(source=lambda: source, **fields)
 
 
-def compile_all(folder: Path, arch: str) -> None:
-    """Compile for one batch and mode after the other, so that an end before the end leaves whole cells."""
-    found = listed(folder)
+def compile_all(folder: Path, arch: str) -> str:
+    """Compile for one batch and mode after the other, so that an end before the end leaves whole cells. Returns the
+    last fault: what a kernel fails with is its cells' alone."""
+    found, fault = listed(folder), ""
     order = list(dict.fromkeys((c.mode, c.batch, c.precision) for c in cells()))
     for mode, batch, precision in order:
         own = [c for c in found if (c.mode, c.batch, c.precision) == (mode, batch, precision)]
-        build.build([kernel for cell in own for kernel in found[cell]], arch)
+        wanted = list(dict.fromkeys(kernel for cell in own for kernel in found[cell]))
+        try:
+            build.build(wanted, arch)
+        except RuntimeError:
+            fault = _one_by_one(wanted, arch)
+    return fault
 
 
-def main() -> None:
+def _one_by_one(wanted: Iterable[Kernel], arch: str) -> str:
+    fault = ""
+    for kernel in wanted:
+        try:
+            toolchain.cubin(kernel, arch)
+        except RuntimeError as why:
+            fault = str(why).replace("\n", " ")
+    return fault
+
+
+def main() -> int:
     what, folder, said, *names = sys.argv[1:]
     target = CudaTarget(**json.loads(said))
     if what == "list":
         write(Path(folder), target, map(Cell.named, names))
-    else:
-        compile_all(Path(folder), target.arch)
+        return 0
+    fault = compile_all(Path(folder), target.arch)
+    if fault:
+        print(fault, file=sys.stderr)
+    return 1 if fault else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

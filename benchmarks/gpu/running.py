@@ -64,9 +64,12 @@ class Course:
         distinct = {kernel for own in found.values() for kernel in own}
         self.say(f"{len(distinct)} kernels for {len(found)} cells")
         status, why = self.children.run(_KERNELS, ["build", str(self.folder), said], until)
-        if status != 0:
+        done = kernels.compiled(found, self.target.arch)
+        if status:
             self.say(f"compiling kernels: {why}")
-        return kernels.compiled(found, self.target.arch)
+            for cell in found.keys() - done:
+                self._add(Figure(Attempt(cell, OWN).name, missing=f"a kernel does not compile: {why}"[:200]))
+        return done
 
     def compile_theirs(self, until: float) -> set[Cell]:
         """Have torch.compile fill its cache, for small batches first; the cells that are done."""
