@@ -157,6 +157,25 @@ def test_weights_by_name_and_as_files(net: Net, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "w", "x"]
 
 
+def test_threads_may_save_to_one_place(net: Net, tmp_path: Path) -> None:
+    path, faults = tmp_path / "w", list[BaseException]()
+
+    def save_often() -> None:
+        try:
+            for _ in range(20):
+                net.library.ask("save_weights", net.model, str(path).encode())
+        except Failed as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=save_often) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults and path.read_bytes() == save(net, tmp_path / "x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["w", "x"]
+
+
 def test_what_is_told(library: Path, net: Net, tmp_path: Path) -> None:
     linked, step = net.library, net.step()
     before = save(net, tmp_path / "w")

@@ -27,11 +27,21 @@ static int write_weights(int file, const unsigned char *weights) {
   return fsync(file);
 }
 
+/* A new file beside `path`, whose own path is written to `other`. */
+static int open_beside(const char *path, char *other) {
+  static int64_t number; /* other threads may be writing too, and processes that were ended may have left files */
+  for (int tries = 0; tries < 1000; tries++) {
+    sprintf(other, "%s.%ld-%lld.tmp", path, (long)getpid(), (long long)__atomic_add_fetch(&number, 1, __ATOMIC_RELAXED));
+    int file = open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+  return -1;
+}
+
 int save_weights(const unsigned char *weights, const char *path) {
-  char *other = malloc(strlen(path) + 32);
+  char *other = malloc(strlen(path) + 64);
   if (!other) return out_of_memory();
-  sprintf(other, "%s.%ld.tmp", path, (long)getpid());
-  int file = open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int file = open_beside(path, other);
   int failed = file < 0 ? -1 : write_weights(file, weights);
   int why = errno;
   if (file >= 0 && close(file) && !failed) failed = -1, why = errno;
