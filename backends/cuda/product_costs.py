@@ -12,7 +12,7 @@ from netlang.backends.cuda.tiles.thin import Thin
 Sizes = tuple[int, int, int, int]
 """Batch, rows, columns, inner."""
 
-_LAUNCH = 2e-6
+LAUNCH = 2e-6
 """Seconds that one more launch takes."""
 _START = 2000
 """Cycles until the first stage of a tile is there, and to store its sums."""
@@ -34,7 +34,7 @@ def tiled_seconds(target: CudaTarget, sizes: Sizes, tile: BlockTile, splits: int
     seconds = waves * (steps * stage + _START) / CLOCK
     moved = batch * (rows * inner + inner * columns + rows * columns) * FLOAT
     parts = splits * batch * rows * columns * FLOAT if splits > 1 else 0
-    launches = _LAUNCH * (2 if splits > 1 else 1)
+    launches = LAUNCH * (2 if splits > 1 else 1)
     return max(seconds, moved / target.memory_bandwidth) + 2 * parts / target.memory_bandwidth + launches
 
 
@@ -54,7 +54,7 @@ def stage_cycles(target: CudaTarget, tile: BlockTile) -> float:
 
 def packing_seconds(target: CudaTarget, numbers: int) -> float:
     """Of rounding so many numbers for wgmma."""
-    return 2 * numbers * FLOAT / target.memory_bandwidth + _LAUNCH
+    return 2 * numbers * FLOAT / target.memory_bandwidth + LAUNCH
 
 
 def thin_seconds(target: CudaTarget, sizes: Sizes, thin: Thin) -> float:
@@ -65,4 +65,4 @@ def thin_seconds(target: CudaTarget, sizes: Sizes, thin: Thin) -> float:
     share = min(1.0, _BLOCK_BANDWIDTH * blocks / target.multiprocessors)
     reading = batch * columns * inner * FLOAT * groups / (target.memory_bandwidth * share)
     adding = batch * groups * thin.rows * columns * inner / (32 * CLOCK * target.multiprocessors * share)
-    return max(reading, adding) + _LAUNCH
+    return max(reading, adding) + LAUNCH

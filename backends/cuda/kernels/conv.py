@@ -15,6 +15,7 @@ from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, At, Buffer, Number, Scratch, Sizes, Step, evaluated
 from netlang.backends.cuda.kernels.conv_plan import ConvPlan, fits, plans_of
 from netlang.backends.cuda.kernels.conv_ways import Costs, ways
+from netlang.backends.cuda.kernels.winograd import winograd_ways
 from netlang.backends.cuda.lower import LoweringContext, lowering
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, FLOAT
@@ -103,6 +104,7 @@ class _Phase:
         """Packing, and then the launches of the best way."""
         images = self.parts.chain.source.shape[0]
         offered = ways(Costs(self.context, images), self.plans, self._launches)
+        offered += winograd_ways(self.context, self.node, self.parts.chain, self.plans[0].problem, self.parts.pool)
         return list(best_way(self.context, "conv", offered, [images]))
 
     def _prepare(self, plan: ConvPlan) -> _Prepared:

@@ -155,8 +155,7 @@ def _find_window(t: Text, s: ConvStructure, pool: TilePool) -> None:
 
 def _pool(t: Text, s: ConvStructure, pool: TilePool) -> None:
     """`best`, the result of the window, and its `position`."""
-    t("best = f32(0)" if pool.kind in ("sum", "mean") else f"best = f32(-{_BIG})")
-    t("position = i32(0)", "found = False")
+    begin_window(t, pool.kind)
     (tall, wide), (_, row_pixels) = pool.kernel, pool.patch_size
 
     def tap(down: str, across: str) -> None:
@@ -173,17 +172,23 @@ def _pool(t: Text, s: ConvStructure, pool: TilePool) -> None:
         if s.before:
             t("bytes = i32(i32(i32(y * map_width) + z) * i32(4))")
             _apply(t, s, s.before, [value], "bytes")
-        _combine(t, pool, value, f"i32(i32({down} * i32({wide})) + {across})")
+        combine(t, pool.kind, value, f"i32(i32({down} * i32({wide})) + {across})")
 
     t.each(("down", "across"), (tall, wide), tap)
     if pool.kind == "mean":
         t(f"best = f32(best / {_counted(t, pool)})")
 
 
-def _combine(t: Text, pool: TilePool, value: str, number: str) -> None:
-    if pool.kind in ("sum", "mean"):
+def begin_window(t: Text, kind: str) -> None:
+    """`best`, its `position`, and whether any tap was `found`, before the first one."""
+    t("best = f32(0)" if kind in ("sum", "mean") else f"best = f32(-{_BIG})", "position = i32(0)", "found = False")
+
+
+def combine(t: Text, kind: str, value: str, number: str) -> None:
+    """Take a tap of a window, which has a number, into these."""
+    if kind in ("sum", "mean"):
         t(f"best = f32(best + {value})")
-    elif pool.kind == "max":
+    elif kind == "max":
         t(f"best = max_f32(best, {value})")
     else:
         # The first of equal ones; a NaN is above any number. Nothing is above the first tap.
