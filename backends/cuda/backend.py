@@ -33,7 +33,7 @@ from netlang.ir.graph import Graph, Node
 from netlang.passes.manager import Pass, PassManager
 from netlang.passes.memory import MemoryPlan
 from netlang.passes.tower_nodes import is_on_several
-from netlang.runtime.parameters import Store
+from netlang.runtime.parameters import Store, settle
 
 
 class Cuda:
@@ -123,7 +123,10 @@ class Cuda:
             return partial(executable.node_seconds, inputs, store)
 
         check = partial(strays, compiled, graph, inputs, store, precision=self.options.precision)
-        return Tuner(METHOD, make, remembered.choices(device, self.options), report, check).tune(seconds)
+        try:
+            return Tuner(METHOD, make, remembered.choices(device, self.options), report, check).tune(seconds)
+        finally:
+            settle()
 
     def remembered(self, threads: int | None = None) -> tuple[int, Path]:
         """How many choices compilations for this GPU go by, and the file where choices are kept. Raises NetError where

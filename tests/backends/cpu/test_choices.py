@@ -117,6 +117,18 @@ def test_what_is_remembered_goes_before_the_model() -> None:
     assert any(f"rows={rows}, columns={columns}," in key for key in keys)
 
 
+def test_what_a_node_chooses_several_times_it_chooses_by_one_name() -> None:
+    graph = nets()["rows"]
+    node, trial = graph.outputs[0][1].node, Trial({}, kinds=("tile",), rank=1)
+
+    def picked(**costs: float) -> str:
+        return trial.pick(graph, node, "tile", [Candidate(name, cost) for name, cost in costs.items()])
+
+    assert picked(a=1.0, b=1.1) == "b" == picked(a=1.1, b=1.0)
+    assert picked(a=1.0, c=1.1) == "a"
+    assert [*trial.offers.values()] == [["a", "b"]]
+
+
 def test_problems_are_named_by_what_is_to_be_done() -> None:
     graph = nets()["odd"]
     convolutions = [n for n in graph.nodes if n.op == "fused" and n.attrs["kind"] == "conv"]

@@ -21,13 +21,13 @@ from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.reference import Reference
 from netlang.cli import main
-from netlang.driver import tune_net
+from netlang.driver import tune_net, tune_training
 from netlang.frontend import load
 from netlang.ir.graph import Graph
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import PassManager
 from netlang.passes.optimizer import training_step
-from netlang.runtime.parameters import Store, settle
+from netlang.runtime.parameters import Store, settle, touch
 from netlang.runtime.samples import initial_params, random_inputs
 from tests.backends.compared import assert_same
 
@@ -245,6 +245,16 @@ def test_tiles_of_weight_gradients_are_a_choice() -> None:
     found = [lowered(graph, CudaTarget("80"), choices=trial)[1] for trial in (first, second)]
     [node] = {node for nodes in first.owners.values() for node in nodes}
     assert len({steps[node][0].kernel.key for steps in found}) == 2
+
+
+def test_training_steps_are_tuned_and_leave_no_parameters_behind() -> None:
+    text = (
+        NET + "train {\n target t: f32[N, 12]\n loss mean((y - t) * (y - t))\n optimizer sgd(lr = 0.1)\n batch 4\n}\n"
+    )
+    backend = Cuda(device=Machine())
+    tuning = tune_training(load(text), backend, seconds=0.01)
+    assert tuning.whole and backend.remembered()[0] == len(tuning.layers) > 2
+    touch()
 
 
 def test_from_the_command_line(
