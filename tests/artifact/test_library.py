@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -209,6 +211,30 @@ def test_nothing_outside_of_tensors_is_touched(library: Path, models: dict[str, 
         for fenced, port in zip(gives, net.outputs, strict=True):
             one = wanted if len(gives) == 1 else wanted[port.name.decode()]
             assert ctypes.string_at(fenced.address, fenced.bytes) == one.tobytes()
+    net.close()
+
+
+def test_a_child_has_none_of_the_threads(library: Path, models: dict[str, Model]) -> None:
+    """After a fork a model goes on without the workers that its parent has."""
+    model, net = models["n0"], Net(Linked(library), "n0", 2)
+    sizes = {"N": 130, "T": 1}
+    arrays = given(model, sizes)
+    wanted = net(sizes, **arrays)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if same(net(sizes, **arrays), wanted) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert same(net(sizes, **arrays), wanted)
+    net.close()
+
+
+def test_a_name_that_needs_care(tmp_path: Path) -> None:
+    """Of the library and the file beside it."""
+    model = model_of(SMALL)
+    net = Net(Linked(write(tmp_path / 'né, "1".so', model, beside=True)))
+    image = given(model, {"N": 2})["image"]
+    assert same(net({"N": 2}, image=image)["probs"], model(image))
     net.close()
 
 

@@ -36,8 +36,9 @@ def compiler() -> list[str]:
     """The command. Raises NetError where there is none."""
     named = shlex.split(os.environ.get("CC", ""))
     for command in [named] if named else [[name] for name in COMPILERS]:
-        if shutil.which(command[0]):
-            return command
+        found = shutil.which(command[0])
+        if found:
+            return [os.path.abspath(found), *command[1:]]
     what = f"the C compiler {named[0]}, which CC names," if named else "a C compiler"
     raise NetError(
         f"{what} is needed to make a shared library, and was not found",
@@ -56,7 +57,7 @@ def linked(name: str, files: Mapping[str, bytes], exports: Sequence[str]) -> byt
         for file, body in {**files, "exports": script.encode()}.items():
             (Path(folder) / file).write_bytes(body)
         inputs = sorted(file for file in files if file.endswith((".c", ".o")))
-        options = [f"-Wl,{option}" for option in (*_LINKER, f"-soname,{name}")]
+        options = [f"-Wl,{option}" for option in _LINKER] + ["-Xlinker", f"-soname={name}"]
         flags = [*_FLAGS, *shlex.split(os.environ.get("CFLAGS", ""))]
         # Paths are relative, so that none is left in the library.
         parts = [*command, "-shared", "-s", *flags, *inputs, "-o", "library", *options, *_LIBRARIES]

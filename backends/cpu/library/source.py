@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from string import ascii_letters, digits
 from typing import Any, NamedTuple
 
 from netlang.backends.base import Deployed
@@ -22,6 +23,7 @@ _TYPES = {
     "f32": "FLOAT32", "f64": "FLOAT64",
 }  # fmt: skip
 _ANY = 2**63 - 1
+_PLAIN = frozenset(ascii_letters + digits + " $()*+,-./:;<=>@[]^_{|}~")
 _CONTROL = ("LINE", "WORKERS", "WORKER_BYTES", "JOB", "STEP_BYTES", "PARALLEL", "BARRIER", "OWN", "COPY")
 _TABLES = ("SERIAL_STEP", "LARGE_PROGRAM", "LARGE_SHARE")
 _PACE = ("TRIALS", "SLOWER", "FIRST_PAUSE", "LONGEST_PAUSE", "WEIGHT", "OUTLIER")
@@ -100,8 +102,9 @@ def _range_text(found: Range) -> str:
 
 
 def string(text: str) -> str:
-    """A C string; names have no characters that need care."""
-    return f'"{text}"'
+    """A C string."""
+    parts = [chr(byte) if chr(byte) in _PLAIN else f"\\{byte:03o}" for byte in text.encode()]
+    return f'"{"".join(parts)}"'
 
 
 # ---- the rest of the file
