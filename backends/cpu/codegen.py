@@ -48,15 +48,12 @@ def optimized(text: str, target: Target) -> Any:
 
 @cache
 def machine(target: Target) -> Any:
-    """LLVM's generator of code. What this very machine runs is placed by a JIT linker, anywhere in memory; other code
-    is to be linked into a shared library."""
+    """LLVM's generator of code, of which places are relative to each other: it is put anywhere in memory."""
     initialize()
-    if target == host():
-        relocation = "static" if target.triple.startswith("x86") else "default"
-        places: dict[str, Any] = {"reloc": relocation, "codemodel": "jitdefault", "jit": True}
-    else:
+    if target != host():
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        places = {"reloc": "pic", "codemodel": "default"}
     found = llvm.Target.from_triple(target.triple)
-    return found.create_target_machine(cpu=target.cpu, features=target.features, opt=3, **places)
+    return found.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default"
+    )

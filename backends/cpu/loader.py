@@ -13,8 +13,11 @@ import llvmlite.binding as llvm
 
 from netlang.backends.cpu import cache as objects
 from netlang.backends.cpu.dump import dump_kernel
+from netlang.backends.cpu.elf import ELF
 from netlang.backends.cpu.foreign import LIBM
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.link import link
+from netlang.backends.cpu.placed import Placed
 from netlang.backends.cpu.target import Target, host, initialize
 from netlang.runtime.interruption import deferred
 
@@ -22,10 +25,13 @@ _lock = threading.RLock()
 _addresses: dict[str, int] = {}
 
 
+_placed: list[Placed] = []
+"""Never given back: threads may be inside its code until the very end."""
+
+
 @cache
 def _engine() -> Any:
-    """One JIT linker for the process, never freed: threads may be inside its code until the very end."""
-    initialize()
+    """LLVM's own linker for objects that are not ELF, one for the process."""
     library = ctypes.CDLL(ctypes.util.find_library("m"))
     for name in LIBM:
         llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
@@ -39,7 +45,7 @@ def address(kernel: Kernel, target: Target | None = None) -> int:
     target = target or host()
     name = objects.digest(kernel, target)
     with _lock:
-        _engine()
+        initialize()
         if name not in _addresses:
             _addresses[name] = _link(*_object(kernel, name, target))
         return _addresses[name]
@@ -55,7 +61,7 @@ def compile_now(kernel: Kernel, target: Target | None = None) -> tuple[str, byte
     """(symbol, object code) of a kernel, which is in the cache from then on."""
     target = target or host()
     with _lock:
-        _engine()
+        initialize()
         return _object(kernel, objects.digest(kernel, target), target)
 
 
@@ -74,6 +80,12 @@ def _object(kernel: Kernel, name: str, target: Target) -> tuple[str, bytes]:
 
 
 def _link(symbol: str, body: bytes) -> int:
+    """Make an object executable. LLVM's linker would put its pieces anywhere in memory, and in a process that has much
+    of it they come to be farther from each other than instructions reach: then it ends the process."""
+    if body.startswith(ELF):
+        linked = link({symbol: body})
+        _placed.append(Placed(linked.blob, linked.imports))
+        return _placed[-1].base + linked.places[symbol]
     engine = _engine()
     engine.add_object_file(llvm.ObjectFileRef.from_data(body))
     engine.finalize_object()

@@ -1,12 +1,8 @@
-"""Machine code from a file, made executable: the blob is copied into memory that nobody may write to afterwards."""
+"""Machine code from a file: the level that this machine can run, and its pool of threads."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-import os
 import platform
-import struct
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,12 +11,11 @@ from typing import Any
 from zlib import decompressobj
 from zlib import error as ZlibError
 
-from netlang.backends.cpu.foreign import ALLOWED
+from netlang.backends.cpu.placed import Placed
 from netlang.backends.cpu.threads import Pool
 from netlang.diagnostics import NetError
 from netlang.runtime.artifact import Artifact
 
-_READ, _EXECUTE = 1, 4
 LONGEST = 256 << 20
 """Bytes of the longest member that is compressed: far more than any net has of code, or its program of text."""
 _LINUX_NAMES = {"cx16": "cx16", "sahf": "lahf_lm", "sse3": "pni", "bmi": "bmi1", "lzcnt": "abm", "neon": "asimd"}
@@ -37,22 +32,12 @@ class Code:
         if 8 * len(imports) > len(blob) or not all(type(e) is int and 0 <= e < len(blob) for e in entries.values()):
             raise ValueError(f"the code has {len(blob)} bytes, and is entered beside them")
         self.bytes, self._entries = len(blob), entries
-        self._memory = mmap.mmap(-1, len(blob), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._memory.write(blob)
-        addresses = [_function(name) for name in imports]
-        self._memory[: 8 * len(imports)] = struct.pack(f"<{len(imports)}Q", *addresses)
-        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mprotect(ctypes.c_void_p(self._base), ctypes.c_size_t(len(blob)), _READ | _EXECUTE):
-            raise NetError(
-                f"this system does not let programs make code executable: {os.strerror(ctypes.get_errno())}",
-                hint="some hardened systems (SELinux, PaX) forbid it to interpreters",
-            )
+        self._placed = Placed(blob, imports)
         self.pool = Pool(self.address)
 
     def address(self, kernel: Any) -> int:
         """The address of a kernel, by its place in the blob, or of one of the walker's."""
-        return self._base + (kernel if isinstance(kernel, int) else self._entries[kernel.key])
+        return self._placed.base + (kernel if isinstance(kernel, int) else self._entries[kernel.key])
 
 
 _codes: dict[bytes, Code] = {}
@@ -132,25 +117,3 @@ def _features() -> frozenset[str]:
             if name.strip() in (b"flags", b"Features"):
                 return frozenset(value.decode("utf-8", "replace").split())
     return frozenset()
-
-
-@cache
-def _libraries() -> tuple[ctypes.CDLL, ...]:
-    """Where functions of C are: some systems have those of mathematics in a library of their own."""
-    found = [ctypes.CDLL(None)]
-    for name in ("libm.so.6", "libm.so"):
-        try:
-            found.append(ctypes.CDLL(name))
-        except OSError:
-            continue
-    return tuple(found)
-
-
-def _function(name: str) -> int:
-    """The address of a function of the C library."""
-    if name not in ALLOWED:
-        raise NetError(f"the code asks for the function '{name}', which no code of netlang calls")
-    for library in _libraries():
-        if hasattr(library, name):
-            return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
-    raise NetError(f"this system's C library has no function '{name}'")

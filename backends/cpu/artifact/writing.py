@@ -18,12 +18,12 @@ from zlib import compress
 
 from netlang.backends.base import Deployed, Options, Package, Request
 from netlang.backends.cpu import loader
-from netlang.backends.cpu.artifact.link import Linked, link
 from netlang.backends.cpu.artifact.packing import Constants, packed
 from netlang.backends.cpu.artifact.ranges import Range, size_ranges
 from netlang.backends.cpu.backend import Cpu
 from netlang.backends.cpu.build import compile_missing
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.link import Linked, link
 from netlang.backends.cpu.processors import available
 from netlang.backends.cpu.program import Program
 from netlang.backends.cpu.target import LEVELS, Target

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from netlang.backends.cpu.artifact.elf import Object, Relocation, read_object
+from netlang.backends.cpu.elf import Object, Relocation, read_object
 
 X86, ARM = 62, 183
 _ENTRY = 8

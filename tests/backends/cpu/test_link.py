@@ -9,10 +9,10 @@ from functools import cache
 import pytest
 
 from netlang.backends.cpu.artifact.code import Code, missing_features
-from netlang.backends.cpu.artifact.elf import Object, Relocation, read_object
-from netlang.backends.cpu.artifact.link import Linked, link
+from netlang.backends.cpu.elf import Object, Relocation, read_object
 from netlang.backends.cpu.foreign import ALLOWED
 from netlang.backends.cpu.kernel import Kernel
+from netlang.backends.cpu.link import Linked, link
 from netlang.backends.cpu.loader import compile_now
 from netlang.backends.cpu.target import LEVELS
 from netlang.backends.cpu.threads import WORKER

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+ELF = b"\x7fELF"
+"""How such files begin."""
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
@@ -65,7 +67,7 @@ class Object:
 def read_object(data: bytes) -> Object:
     """Parse an object. Raises ValueError for anything else."""
     header = _HEADER.unpack_from(data)
-    if header[0][:6] != b"\x7fELF\x02\x01" or header[1] != 1:
+    if header[0][:6] != ELF + b"\x02\x01" or header[1] != 1:
         raise ValueError("no little-endian relocatable ELF object of 64 bits")
     start, count, names = header[6], header[12], header[13]
     raw = [_SECTION.unpack_from(data, start + i * _SECTION.size) for i in range(count)]
