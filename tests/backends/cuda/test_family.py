@@ -22,8 +22,8 @@ from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gra
 
 ARCHITECTURES = ("75", "80", "90", "100")
 LENET = next(case for case in CASES if case.name == "lenet5/../lenet5.net")
-FEW, SEVERAL = 2, 4
-"""Images, of which the simulator takes seconds for one. Gradients of statistics of two would be rounding errors."""
+FEW, SEVERAL = 1, 4
+"""Images, of which the simulator takes seconds for one. Gradients of statistics of few would be rounding errors."""
 WATCHED = 2
 """Blocks of a launch in which races are looked for: the tests of single kernels do so in all."""
 SAMPLED = 4
