@@ -26,10 +26,15 @@ MOST = 4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to carry a layer out. `cost` is an estimate, in a unit that all candidates of a layer share."""
+    """A way to carry a layer out.
+
+    cost      an estimate, in a unit that all candidates of a layer share
+    family    the algorithm, where there are several
+    """
 
     name: str
     cost: float
+    family: str = ""
 
 
 Pick = Callable[[Sequence[Candidate]], str]
@@ -41,9 +46,13 @@ def cheapest(candidates: Sequence[Candidate]) -> str:
 
 
 def near_best(candidates: Sequence[Candidate]) -> list[str]:
-    """The candidates that are worth a measurement, the cheapest first."""
+    """The candidates that are worth a measurement, the cheapest first: the best of several families, between which an
+    estimate is least certain, and then whatever is near."""
     ranked = sorted(candidates, key=lambda c: c.cost)
-    return [c.name for c in ranked if c.cost <= NEAR * ranked[0].cost][:MOST]
+    near = [c for c in ranked if c.cost <= NEAR * ranked[0].cost]
+    firsts = [c for i, c in enumerate(near) if all(c.family != other.family for other in near[:i])]
+    chosen = list(dict.fromkeys([*firsts[: MOST - 1], *near]))[:MOST]
+    return [c.name for c in near if c in chosen]
 
 
 class Choices:

@@ -29,6 +29,8 @@ _STEPS = 8
 _OTHER_THREADS = {"half": 0.5, "double": 2.0}
 _MOST_THREADS = 512
 """Of a block whose size is a choice by measurement."""
+_FEWEST = 1 << 18
+"""Elements of a nest that takes longer than its launch, so that how it is cut up may be worth a measurement."""
 _RESIDENT = 1024
 """Threads on a multiprocessor that hide the latency of memory."""
 
@@ -97,6 +99,9 @@ def tilings_of(target: CudaTarget, nest: Nest, vectors: Sequence[int]) -> dict[s
 
 def picked_tiling(context: Context, target: CudaTarget, nest: Nest, vectors: Sequence[int]) -> Tiling:
     """The tiling that is chosen for a nest of the node being lowered."""
+    steps = prod(usual(a.size) for a in nest.axes)
+    if (steps < _FEWEST and not target.small) or all(context.is_fixed(o.buffer) for o in nest.loads):
+        return tiling_of(target, nest, vectors)
     tilings = tilings_of(target, nest, vectors)
     # The model knows no more than that the first one is the best: the others are worth a measurement.
     return tilings[context.pick("loops", [Candidate(name, 1.0 + 0.1 * i) for i, name in enumerate(tilings)])]

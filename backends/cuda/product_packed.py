@@ -59,7 +59,7 @@ def _way(context: LoweringContext, problem: Problem, tile: BlockTile, once: dict
         factors = Factors(a, b, ("wide", "wide"), words, (words, words), batches)
         return [a_step, b_step, gemm_launch(problem, tile, factors, 1, problem.out)]
 
-    return Way(tile.key, seconds, launches)
+    return Way(tile.key, seconds, launches, "packed")
 
 
 def _packed(

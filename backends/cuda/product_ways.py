@@ -58,7 +58,10 @@ def _tiled(context: LoweringContext, problem: Problem, tile: BlockTile) -> Itera
 
     if not isinstance(problem.product.inner, int) or problem.product.inner > DEPTH:
         yield Way(
-            f"{tile.key}/split", lambda s: tiled_seconds(context.target, problem.sizes(s), tile, splits(s)), launches
+            f"{tile.key}/split",
+            lambda s: tiled_seconds(context.target, problem.sizes(s), tile, splits(s)),
+            launches,
+            "split",
         )
 
 
@@ -103,7 +106,7 @@ def _thin(context: LoweringContext, problem: Problem, count: int) -> Way:
         args = (problem.a, problem.b, problem.out, *problem.operands, *numbers, product.a_batch, product.b_batch)
         return [Launch(kernel, args, (problem.out,), problem.work, grid=(blocks, 1, 1))]
 
-    return Way(f"thin/{thin.key}", seconds, launches)
+    return Way(f"thin/{thin.key}", seconds, launches, "thin")
 
 
 def thin_sums(context: LoweringContext, problem: Problem, count: int) -> Thin:

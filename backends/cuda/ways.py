@@ -24,11 +24,17 @@ Needed = Callable[[Number], Number]
 class Way:
     """cost      seconds, about, for given sizes
     launches  what to launch; called once at most. A launch that several ways have in common is one object in all.
+    family    the algorithm, as far as its cost is estimated otherwise than that of others
     """
 
     name: str
     cost: Callable[[Sizes], float]
     launches: Callable[[Needed], Sequence[Launch]]
+    family: str = ""
+
+    def candidate(self, sizes: Sizes) -> Candidate:
+        """The way as one to choose from."""
+        return Candidate(self.name, self.cost(sizes), self.family)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class _Choice:
         """The name of the way that is taken for these sizes."""
         key = tuple(sorted(sizes.items()))
         if key not in self.picked:
-            candidates = [Candidate(way.name, way.cost(sizes)) for way in self.ways]
+            candidates = [way.candidate(sizes) for way in self.ways]
             self.picked[key] = self.context.pick(self.kind, candidates, self.node, sizes)
         return self.picked[key]
 
@@ -70,7 +76,7 @@ class _Choice:
 def best_way(context: Context, kind: str, ways: Sequence[Way], numbers: Sequence[Number]) -> list[Launch]:
     """The launches for a node that is done in one of several ways; costs depend on `numbers`."""
     if all(isinstance(n, int) for n in numbers):
-        name = context.pick(kind, [Candidate(way.name, way.cost({})) for way in ways])
+        name = context.pick(kind, [way.candidate({}) for way in ways])
         return list(next(way for way in ways if way.name == name).launches(lambda number: number))
     if len(ways) == 1:
         return list(ways[0].launches(lambda number: number))

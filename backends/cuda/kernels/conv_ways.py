@@ -69,10 +69,12 @@ def ways(costs: Costs, plans: Sequence[ConvPlan], launches: Launches) -> list[Wa
 
 def _ways(costs: Costs, plan: ConvPlan, launches: Launches) -> Iterator[Way]:
     name = f"{plan.structure.tile.key}{'/last' if plan.structure.last else ''}"
-    yield Way(name, lambda sizes: costs.seconds(plan, 1, sizes), lambda needed: launches(plan, 1, needed))
+    family = "last" if plan.structure.last else ""
+    yield Way(name, lambda sizes: costs.seconds(plan, 1, sizes), lambda needed: launches(plan, 1, needed), family)
     if plan.depth >= 2:
         yield Way(
             f"{name}/split",
             lambda sizes: costs.seconds(plan, costs.splits(plan, sizes), sizes),
             lambda needed: launches(plan, lambda sizes: costs.splits(plan, sizes), needed),
+            f"{family} split",
         )

@@ -62,6 +62,7 @@ class _Winograd:
             f"winograd {self.plan.m}/{self.plan.tile.key}",
             lambda sizes: self.plan.seconds(self.context.target, evaluated(self.images, sizes)),
             self._launches,
+            f"winograd {self.plan.m}",
         )
 
     @property

@@ -94,6 +94,14 @@ def test_the_model_takes_the_cheapest_and_the_first_of_several() -> None:
     assert len(near_best([Candidate(str(i), 1.0) for i in range(9)])) == MOST
 
 
+def test_the_best_of_several_algorithms_are_measured() -> None:
+    tiles = [Candidate(f"tile {i}", 1.0 + i / 10) for i in range(6)]
+    others = [Candidate(f"{kind} {i}", 1.5 + i / 10, kind) for kind in ("x", "y") for i in range(3)]
+    assert near_best([*others, *tiles]) == ["tile 0", "tile 1", "x 0", "y 0"]
+    assert near_best([*tiles, Candidate("far", 2.1, "far")]) == ["tile 0", "tile 1", "tile 2", "tile 3"]
+    assert len(near_best([Candidate(str(i), 1.0, str(i)) for i in range(9)])) == MOST
+
+
 def test_what_is_remembered_goes_before_the_model() -> None:
     graph = nets()["odd"]
     trial = Trial({}, kinds=("tile",))

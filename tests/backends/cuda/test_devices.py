@@ -219,7 +219,7 @@ def test_what_was_tuned_on_a_gpu_computes_the_same(
     except NetError as fault:
         pytest.skip(fault.diagnostics[0].message)
     monkeypatch.setenv("NETLANG_CACHE", str(tmp_path))
-    backend, sizes = Cuda(Options(precision=precision), gpu), {"N": 8}
+    backend, sizes = Cuda(Options(precision=precision, exact=True), gpu), {"N": 8}
     net = load(LAYERS).net
     wanted_graph = PassManager().run(net, [*inference_pipeline(), *backend.passes])
     inputs, params = random_inputs(net, sizes), initial_params(net)
