@@ -111,7 +111,12 @@ class Cuda:
         several devices, the first one is measured. Raises NetError where there is no GPU, or none that runs code."""
         if self.options.deterministic:
             raise deterministic()
-        device, store = self.device, Store(params)
+        try:
+            device, store = self.device, Store(params)
+        except NetError as fault:
+            why = fault.diagnostics[0].message
+            hint = "without --tune, netc compile --target cuda needs no GPU"
+            raise NetError(f"tuning measures on a GPU: {why}", hint=hint) from fault
 
         def compiled(variant: Graph, choices: Choices) -> Executable:
             return self._compiled(variant, device, choices)

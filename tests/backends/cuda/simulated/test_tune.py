@@ -200,7 +200,7 @@ def test_without_a_gpu_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NetError("no NVIDIA driver is installed")
 
     monkeypatch.setattr("netlang.backends.cuda.backend.default_device", none)
-    with pytest.raises(NetError, match="no NVIDIA driver"):
+    with pytest.raises(NetError, match="tuning measures on a GPU: no NVIDIA driver"):
         tuned(Cuda())
     with pytest.raises(NetError, match="deterministic"):
         tuned(Cuda(Options(deterministic=True)))
