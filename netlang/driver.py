@@ -281,7 +281,8 @@ def _deployed(
     settle()
     weights = Weights(store_as and str(store_as))
     graphs = {m.name: PassManager().run(m.net, inference_pipeline()) for m in models}
-    steps = {t.name: PassManager().run(t.programs.graph, training_pipeline()) for t in trainers}
+    # Not the trainers' own graphs: those may be cut up for the devices of this machine.
+    steps = {t.name: PassManager().run(training_step(t.spec), training_pipeline()) for t in trainers}
     nets = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
     learning = learning_content(models[0].family, trainers, steps, weights) if trainers else None
     keys = {**graphs, **{STEP + name: graph for name, graph in steps.items()}}

@@ -17,6 +17,8 @@ from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.artifact.stored import HALVES, bytes_of
 from netlang.runtime.parameters import learned
 
+MOST_NAMES = 20
+"""Weights that a step changes that are listed."""
 SUFFIX = ".netc"
 """What `netc compile -o` writes such a file for."""
 LIBRARY = ".so"
@@ -107,6 +109,10 @@ def _show_steps(content: dict[str, Any]) -> None:
     print()
     heads = ("train section", "net", "inputs", "outputs", "sizes", "changes of the weights", "keeps for itself")
     table("", heads, rows, text_columns=7)
+    for name, said in content["steps"].items():
+        changed = [key for key in said["updates"] if key in said["params"]]
+        more = f" and {count(len(changed) - MOST_NAMES)} more" if len(changed) > MOST_NAMES else ""
+        print(f"{name or 'it'} changes {', '.join(changed[:MOST_NAMES])}{more}")
     print(f"weights of a file: {_stored_text(content['weights'])}; seed {content['seed']}")
 
 
