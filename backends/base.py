@@ -228,11 +228,13 @@ class Said:
     nets       by name, as `netlang.runtime.artifact.signature` says
     learning   as `netlang.backends.common.learning` says; None where there are no training steps
     weights    the bytes that all have together, in which these two say where parameters are
+    source     the hash of the text that all were made of
     """
 
     nets: Mapping[str, Mapping[str, Any]]
     learning: Mapping[str, Any] | None
     weights: Array
+    source: str
 
 
 @dataclass(frozen=True)

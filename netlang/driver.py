@@ -286,7 +286,9 @@ def _deployed(
     nets = {m.name: net_content(m.net, graphs[m.name], m.store, weights) for m in models}
     learning = learning_content(models[0].family, trainers, steps, weights) if trainers else None
     keys = {**graphs, **{STEP + name: graph for name, graph in steps.items()}}
-    return [Deployed(key, graph) for key, graph in keys.items()], Said(nets, learning, weights.body())
+    return [Deployed(key, graph) for key, graph in keys.items()], Said(
+        nets, learning, weights.body(), models[0].module.fingerprint
+    )
 
 
 @dataclass(frozen=True)

@@ -1,92 +1,101 @@
-"""Checkpoints of what learns from a file: weights, what steps keep, and where they stand, in one safetensors file.
-
-The header's `netlang` entry is a JSON record: `identity` says of which file it is, `progress` where each step stands.
-"""
+"""Checkpoints of what learns from a file; what is in one says `netlang.runtime.artifact.checkpoints`."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from math import isfinite
-from typing import Any
+from math import isfinite, isnan
 
-from netlang.backends.common.learning import Kept, Learning, wanted
+import numpy as np
+
+from netlang.backends.common.learning import Learning
+from netlang.backends.common.step import Step
 from netlang.diagnostics import NetError
-from netlang.runtime.tensor_file import CHECKPOINT_ENTRY, check_fits, open_tensors, read_tensors, write_tensors
+from netlang.runtime.artifact.checkpoints import COUNTS, FORMAT, RATES, metadata, name_of, tensors
+from netlang.runtime.ports import Array
+from netlang.runtime.stepping import counted
+from netlang.runtime.tensor_file import (
+    CHECKPOINT_ENTRY,
+    TensorFile,
+    check_fits,
+    open_tensors,
+    read_tensors,
+    write_tensors,
+)
 
-FORMAT = "file 1"
-"""Not that of `netc train`, whose checkpoints say which data a run stands in."""
 
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-
-
-def save(path: str | os.PathLike[str], learning: Learning, source: str) -> None:
-    """Write a checkpoint, whole or not at all; `source` is the hash of the `.net` text."""
-    kept, steps = _kept(learning), dict(learning.steps)
+def save(path: str | os.PathLike[str], learning: Learning) -> None:
+    """Write a checkpoint, whole or not at all."""
+    arrays, steps = _kept(learning), dict(learning.steps)
     with learning.gate.reading():
         learning.machine.settle()
-        progress = {name: {**step.progress(), "epoch": step.epoch} for name, step in steps.items()}
-        record = {"format": FORMAT, "identity": _identity(learning, source), "progress": progress}
-        tensors = {name: (place[0], array) for name, (place, array) in kept.items()}
-        write_tensors(path, tensors, {CHECKPOINT_ENTRY: json.dumps(record)})
+        for name, step in steps.items():
+            arrays |= _progress(name, step)
+        wanted = tensors(learning.said)
+        write_tensors(
+            path, {n: (w.dtype, arrays[n]) for n, w in wanted.items()}, metadata(learning.source, learning.seed)
+        )
 
 
-def load(path: str | os.PathLike[str], learning: Learning, source: str) -> None:
+def load(path: str | os.PathLike[str], learning: Learning) -> None:
     """Go on where `save` was. Raises NetError, and changes nothing, for what is not of this file."""
-    file, kept = open_tensors(path), _kept(learning)
-    record = _record(file.path, file.metadata.get(CHECKPOINT_ENTRY))
-    if record["identity"] != _identity(learning, source):
-        raise NetError(f"{path} is a checkpoint of another file: its source or its seed differ")
-    check_fits(file, wanted(kept))
+    file, arrays, steps = open_tensors(path), _kept(learning), dict(learning.steps)
+    _check_identity(file, learning)
+    check_fits(file, tensors(learning.said))
+    stood = {key: array for name in steps for key, array in _blank(name).items()}
+    read_tensors(file, stood)
+    for name in steps:
+        _check_progress(file.path, stood[name_of(name, COUNTS)], stood[name_of(name, RATES)])
     with learning.changing():
-        _go_on(file.path, learning, record["progress"])
-        read_tensors(file, {name: array for name, (_, array) in kept.items()})
+        read_tensors(file, arrays)
+        for name, step in steps.items():
+            (taken, bad), (epoch, scale, best) = (stood[name_of(name, key)].tolist() for key in (COUNTS, RATES))
+            step.go_on({"steps": taken, "scale": scale, "plateau": {"best": best, "bad": bad}}, epoch)
 
 
-def _go_on(path: str, learning: Learning, progress: Mapping[str, Any]) -> None:
-    """All steps, or none."""
-    before = [(step, step.progress(), step.epoch) for step in learning.steps.values()]
-    try:
-        for name, step in learning.steps.items():
-            epoch = float(progress[name]["epoch"])
-            if not isfinite(epoch) or epoch < 0:
-                raise ValueError(f"{epoch} is no number of epochs")
-            step.go_on(progress[name], epoch)
-    except _DAMAGE as fault:
-        for step, state, epoch in before:
-            step.go_on(state, epoch)
-        raise _damaged(path, fault) from fault
-
-
-def _record(path: str, text: str | None) -> Mapping[str, Any]:
+def _check_identity(file: TensorFile, learning: Learning) -> None:
+    text = file.metadata.get(CHECKPOINT_ENTRY)
     if text is None:
-        raise NetError(f"{path} holds weights but is not a checkpoint: it does not say where its steps stood")
+        raise NetError(f"{file.path} holds weights but is not a checkpoint: it does not say where its steps stood")
     try:
         record = json.loads(text)
-        if record["format"] != FORMAT:
-            hint = "checkpoints of netc train are for netc train --resume"
-            raise NetError(f"{path} is a checkpoint of format {record['format']}, this one reads {FORMAT}", hint=hint)
-        if not (isinstance(record["identity"], dict) and isinstance(record["progress"], dict)):
-            raise TypeError("identity and progress are records")
-    except _DAMAGE as fault:
-        raise _damaged(path, fault) from fault
-    return dict(record)
+        found = record["format"]
+    except (ValueError, LookupError, TypeError, RecursionError) as fault:
+        raise NetError(f"the header of checkpoint {file.path} is damaged: {fault}") from fault
+    if found != FORMAT:
+        hint = "checkpoints of netc train are for netc train --resume"
+        raise NetError(f"{file.path} is a checkpoint of format {found}, this one reads {FORMAT}", hint=hint)
+    if file.metadata != metadata(learning.source, learning.seed):
+        raise NetError(f"{file.path} is a checkpoint of another file: its source or its seed differ")
 
 
-def _identity(learning: Learning, source: str) -> dict[str, Any]:
-    return {"source": source, "seed": learning.seed}
+def _check_progress(path: str, counts: Array, rates: Array) -> None:
+    try:
+        for count in counts.tolist():
+            counted(count)
+        epoch, scale, best = rates.tolist()
+        if not isfinite(epoch) or epoch < 0 or not isfinite(scale) or isnan(best):
+            raise ValueError(f"{rates.tolist()} are no epochs, factor and loss")
+    except ValueError as fault:
+        raise NetError(f"checkpoint {path} is damaged: {fault}") from fault
 
 
-def _kept(learning: Learning) -> Kept:
-    """All that a checkpoint holds."""
-    found = dict(learning.weights)
+def _kept(learning: Learning) -> dict[str, Array]:
+    """All arrays but the progress of steps."""
+    found = {name: array for name, (_, array) in learning.weights.items()}
     for name in learning.names:
-        for key, kept in learning.private(name).items():
-            found[f"{name}:{key}" if name else key] = kept
+        found |= {name_of(name, key): array for key, (_, array) in learning.private(name).items()}
     return found
 
 
-def _damaged(path: str, fault: Exception) -> NetError:
-    reason = f"it lacks {fault}" if isinstance(fault, KeyError) else str(fault)
-    return NetError(f"the header of checkpoint {path} is damaged: {reason}")
+def _progress(name: str, step: Step) -> Mapping[str, Array]:
+    watch = step.schedule.watch
+    return {
+        name_of(name, COUNTS): np.array([step.steps, watch.bad], np.int64),
+        name_of(name, RATES): np.array([step.epoch, step.schedule.scale, watch.best], np.float64),
+    }
+
+
+def _blank(name: str) -> Mapping[str, Array]:
+    return {name_of(name, COUNTS): np.zeros(2, np.int64), name_of(name, RATES): np.zeros(3, np.float64)}

@@ -50,15 +50,17 @@ class Learning:
         """Raises KeyError, TypeError or ValueError for a manifest that makes no sense."""
         self.gate = Gate()
         self.machine, self._artifact = machine, artifact
-        self._content = artifact.content
-        self.seed = checked_seed(self._content["seed"])
+        self.said = artifact.content
+        self.seed = checked_seed(self.said["seed"])
+        self.source = str(self.said["source"]["sha256"])
+        """The hash of the text that the file was made of."""
         self._arrays: dict[Place, Array] = {}
-        self.weights = self._kept(self._content["weights"])
+        self.weights = self._kept(self.said["weights"])
         """What a file of weights holds."""
         self._made: dict[str, tuple[Step, Kept]] = {}
         self._making = threading.Lock()
-        self.names = tuple(self._content["steps"])
-        if not self.names or not isinstance(self._content["steps"], dict):
+        self.names = tuple(self.said["steps"])
+        if not self.names or not isinstance(self.said["steps"], dict):
             raise ValueError("there is no training step")
 
     @property
@@ -110,12 +112,12 @@ class Learning:
                 self.machine.changed()
 
     def _step(self, name: str) -> tuple[Step, Kept]:
-        if name not in self._content["steps"]:
+        if name not in self.said["steps"]:
             hint = did_you_mean(str(name), self.names) or f"it has {', '.join(map(repr, self.names))}"
             raise NetError(f"{self._artifact.path} has no training step '{name}'", hint=hint)
         with self._making, damage_told(self._artifact):
             if name not in self._made:
-                self._made[name] = self._new(name, self._content["steps"][name])
+                self._made[name] = self._new(name, self.said["steps"][name])
         return self._made[name]
 
     def _new(self, name: str, said: Mapping[str, Any]) -> tuple[Step, Kept]:

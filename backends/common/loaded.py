@@ -104,13 +104,13 @@ class LoadedNet:
         """Write the weights and where all steps stand (optimisers, counters, schedules), atomically."""
         from netlang.backends.common import file_checkpoint
 
-        file_checkpoint.save(path, self._file.learning, self._file.source)
+        file_checkpoint.save(path, self._file.learning)
 
     def load_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Go on where `save_checkpoint` was. Raises NetError, and changes nothing, for what is not of this file."""
         from netlang.backends.common import file_checkpoint
 
-        file_checkpoint.load(path, self._file.learning, self._file.source)
+        file_checkpoint.load(path, self._file.learning)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run the net on a batch of any size, as `netlang.Model` does: see there."""

@@ -48,12 +48,6 @@ class LoadedFile:
         self.net_names: tuple[str, ...] = tuple(self._content["nets"])
 
     @property
-    def source(self) -> str:
-        """The hash of the text that the file was made of."""
-        with damage_told(self._artifact):
-            return str(self._content["source"]["sha256"])
-
-    @property
     def learns(self) -> bool:
         """Whether training steps are in the file."""
         return "steps" in self._content

@@ -54,6 +54,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "set_weight": (_INT, _ADDRESS, _TEXT, _ADDRESS),
     "save_weights": (_INT, _ADDRESS, _TEXT),
     "load_weights": (_INT, _ADDRESS, _TEXT),
+    "save_checkpoint": (_INT, _ADDRESS, _TEXT),
+    "load_checkpoint": (_INT, _ADDRESS, _TEXT),
 }
 
 

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import netlang
 from netlang.backends.base import Request
 from netlang.backends.cpu.library.compiler import COMPILERS
 from netlang.cli import main
@@ -24,6 +26,7 @@ from netlang.runtime.ports import dtype_of
 from tests.artifact.conftest import BEST, SMALL, model_of
 from tests.artifact.linked import TYPES, Failed, Linked, Net
 from tests.artifact.test_steps import IMAGE, LABEL, NET, PHASES, batches, others, saved
+from tests.artifact.test_steps import learner as steps_learner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -149,12 +152,49 @@ def test_weights_by_name_and_as_files(net: Net, tmp_path: Path) -> None:
     np.testing.assert_array_equal(net({"N": len(IMAGE)}, image=IMAGE)["probs"], model(IMAGE))
     before = save(net, tmp_path / "w")
     assert before == saved(tmp_path / "x", model.save_weights) != other
-    for body, told in ((other[:-1], "it has not"), (b"x" * len(other), "in the way in which netlang writes them")):
+    for body, told in ((other[:-1], "it has not"), (b"x" * len(other), "in the way in which netlang writes it")):
         (tmp_path / "broken").write_bytes(body)
         with pytest.raises(Failed, match=told):
             library.ask("load_weights", net.model, str(tmp_path / "broken").encode())
     assert save(net, tmp_path / "w") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "w", "x"]
+
+
+def test_checkpoints_go_to_and_fro_between_c_and_python(tmp_path: Path) -> None:
+    """Of two sections, whose optimisers and schedules go on."""
+    text = NET + NET[NET.index("train {") :].replace("train {", "train again {").replace("adamw", "adam")
+    text = text.replace("train {", "train first {", 1)
+    path = [str(tmp_path / name).encode() for name in "ab"]
+    net, python = Net(Linked(learner(tmp_path / "n.so", text))), netlang.load(steps_learner(tmp_path, text)[1])
+    for turn, name in enumerate(("first", "again", "first")):
+        with closing(net.step(name)) as step:
+            for each in batches()[:2]:
+                python.steps[name](**each)
+                assert taken(step, each) == python.steps[name].values
+            python.steps[name].next_epoch(2.0 + turn)
+            net.library.ask("next_epoch", step.model, ctypes.byref(ctypes.c_double(2.0 + turn)))
+        net.library.ask("save_checkpoint", net.model, path[0])
+        python.save_checkpoint(tmp_path / "b")
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+        # Each goes on from the other's.
+        other = netlang.load(tmp_path / "n.netc")
+        other.load_checkpoint(tmp_path / "a")
+        net.close()
+        net, python = Net(Linked(tmp_path / "n.so")), other
+        net.library.ask("load_checkpoint", net.model, path[1])
+    whole = (tmp_path / "a").read_bytes()
+    steps = whole.index((4).to_bytes(8, "little") + bytes(8))  # no other whole numbers are there
+    for body, told in (
+        (whole[:steps] + b"\xff" * 8 + whole[steps + 8 :], "where its steps stood makes no sense"),
+        (whole[:-1], "it has not"),
+        (b"x" + whole[1:], "in the way in which netlang writes it"),
+    ):
+        (tmp_path / "broken").write_bytes(body)
+        with pytest.raises(Failed, match=told):
+            net.library.ask("load_checkpoint", net.model, str(tmp_path / "broken").encode())
+    net.library.ask("save_checkpoint", net.model, path[1])
+    assert (tmp_path / "b").read_bytes() == whole
+    net.close()
 
 
 def test_threads_may_save_to_one_place(net: Net, tmp_path: Path) -> None:
@@ -194,7 +234,7 @@ def test_what_is_told(library: Path, net: Net, tmp_path: Path) -> None:
         ("there is no weight 'x'", lambda: linked.ask("get_weight", net.model, b"x", None)),
         ("the path is NULL", lambda: linked.ask("save_weights", net.model, None)),
         ("cannot write /nowhere/w: No such file", lambda: linked.ask("save_weights", net.model, b"/nowhere/w")),
-        ("cannot read weights /nowhere", lambda: linked.ask("load_weights", net.model, b"/nowhere")),
+        ("cannot read /nowhere", lambda: linked.ask("load_weights", net.model, b"/nowhere")),
         ("there is nothing to train on: N is 0", lambda: taken(step, {"image": IMAGE[:0], "label": LABEL[:0]})),
         ("'label' has the value 5; it must be between 0 and 4", lambda: taken(step, batch(label=LABEL + 1))),
         ("the loss is not finite in step 1 at learning rate 0.0001",

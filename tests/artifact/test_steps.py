@@ -197,9 +197,10 @@ def test_checkpoints_of_something_else(file: Path, tmp_path: Path) -> None:
     for body, told in (
         (saved(tmp_path / "w", loaded.save_weights), "holds weights but is not a checkpoint"),
         (before.replace(b'\\"seed\\": 3', b'\\"seed\\": 4'), "is a checkpoint of another file"),
-        (before.replace(b'\\"steps\\": 0', b'\\"steps\\":-1'), "damaged: -1 is no count"),
-        (before.replace(b'\\"plateau\\"', b'\\"plateax\\"'), "damaged"),
-        (before.replace(b"file 1", b"file 9"), "is a checkpoint of format file 9"),
+        (before.replace(bytes(16), b"\xff" * 16, 1), "is damaged: -1 is no count"),
+        (before.replace(np.float64(np.inf).tobytes(), np.float64(np.nan).tobytes()), "are no epochs, factor and loss"),
+        (before.replace(b'{\\"format\\"', b'[\\"format\\"'), "damaged"),
+        (before.replace(b"file 2", b"file 9"), "is a checkpoint of format file 9"),
         (before[:-1], "is not a whole safetensors file"),
     ):
         assert body != before

@@ -135,6 +135,11 @@ int netlang_set_weight(netlang_model *model, const char *name, const void *from)
 int netlang_save_weights(netlang_model *model, const char *path);
 int netlang_load_weights(netlang_model *model, const char *path);
 
+/* The same with all that steps keep (optimisers, counts, epochs): learning goes on from there as if nothing had been. A
+   .netc file of the same net with the same seed goes on from it too, and the other way round. */
+int netlang_save_checkpoint(netlang_model *model, const char *path);
+int netlang_load_checkpoint(netlang_model *model, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,8 @@
-/* Files of weights, in the safetensors format: the header is always the same, and netc has written it down. */
+/* Files of weights and of checkpoints, in the safetensors format: netc has written their headers down. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,15 @@ static int write_all(int file, const void *bytes, int64_t count) {
   return 0;
 }
 
-static int write_weights(int file, const unsigned char *weights) {
-  if (write_all(file, weights_header, weights_header_bytes)) return -1;
-  for (int i = 0; i < learned_count; i++)
-    if (write_all(file, weights + learned[i].place, learned[i].bytes)) return -1;
+static const unsigned char *address_of(const struct learning *learning, const struct part *part) {
+  const unsigned char *home = part->home == PROGRESS ? (const unsigned char *)learning->progress : learning->weights;
+  return home + part->place;
+}
+
+static int write_content(int file, const struct file *content, const struct learning *learning) {
+  if (write_all(file, content->header, content->bytes)) return -1;
+  for (int i = 0; i < content->count; i++)
+    if (write_all(file, address_of(learning, &content->part[i]), content->part[i].bytes)) return -1;
   return fsync(file);
 }
 
@@ -38,11 +44,11 @@ static int open_beside(const char *path, char *other) {
   return -1;
 }
 
-int save_weights(const unsigned char *weights, const char *path) {
+int save_content(const struct file *content, const struct learning *learning, const char *path) {
   char *other = malloc(strlen(path) + 64);
   if (!other) return out_of_memory();
   int file = open_beside(path, other);
-  int failed = file < 0 ? -1 : write_weights(file, weights);
+  int failed = file < 0 ? -1 : write_content(file, content, learning);
   int why = errno;
   if (file >= 0 && close(file) && !failed) failed = -1, why = errno;
   if (!failed && rename(other, path)) failed = -1, why = errno;
@@ -51,9 +57,9 @@ int save_weights(const unsigned char *weights, const char *path) {
   return failed ? fail("cannot write %s: %s", path, strerror(why)) : 0;
 }
 
-static int64_t file_bytes(void) {
-  int64_t bytes = weights_header_bytes;
-  for (int i = 0; i < learned_count; i++) bytes += learned[i].bytes;
+static int64_t file_bytes(const struct file *content) {
+  int64_t bytes = content->bytes;
+  for (int i = 0; i < content->count; i++) bytes += content->part[i].bytes;
   return bytes;
 }
 
@@ -67,25 +73,43 @@ static unsigned char *read_file(const char *path, int64_t bytes) {
   if (file) fclose(file);
   if (!why && found == (size_t)bytes) return memory;
   free(memory);
-  if (why) fail("cannot read weights %s: %s", path, strerror(why));
-  else fail("%s does not hold these weights: it has not %lld bytes", path, (long long)bytes);
+  if (why)
+    fail("cannot read %s: %s", path, strerror(why));
+  else
+    fail("%s does not hold what is learned here: it has not %lld bytes", path, (long long)bytes);
   return NULL;
 }
 
-unsigned char *read_weights(const char *path) {
-  unsigned char *memory = read_file(path, file_bytes());
-  if (memory && memcmp(memory, weights_header, (size_t)weights_header_bytes)) {
-    fail("%s does not hold these weights, in the way in which netlang writes them", path);
+unsigned char *read_content(const struct file *content, const char *path) {
+  unsigned char *memory = read_file(path, file_bytes(content));
+  if (memory && memcmp(memory, content->header, (size_t)content->bytes)) {
+    fail("%s does not hold what is learned here, in the way in which netlang writes it", path);
     free(memory);
     return NULL;
   }
   return memory;
 }
 
-void take_weights(unsigned char *weights, const unsigned char *memory) {
-  memory += weights_header_bytes;
-  for (int i = 0; i < learned_count; i++) {
-    memcpy(weights + learned[i].place, memory, (size_t)learned[i].bytes);
-    memory += learned[i].bytes;
+void take_content(const struct file *content, struct learning *learning, const unsigned char *memory) {
+  memory += content->bytes;
+  for (int i = 0; i < content->count; i++) {
+    memcpy((unsigned char *)address_of(learning, &content->part[i]), memory, (size_t)content->part[i].bytes);
+    memory += content->part[i].bytes;
   }
+}
+
+int check_progress(const unsigned char *memory, const char *path) {
+  const struct file *content = &checkpoint_content;
+  int64_t counts[2];
+  double rates[3];
+  memory += content->bytes;
+  for (int i = 0; i < content->count; memory += content->part[i++].bytes) {
+    if (content->part[i].home != PROGRESS) continue;
+    int whole = content->part[i].bytes == sizeof counts;
+    memcpy(whole ? (void *)counts : (void *)rates, memory, (size_t)content->part[i].bytes);
+    if (whole ? counts[0] < 0 || counts[1] < 0
+              : !isfinite(rates[0]) || rates[0] < 0 || !isfinite(rates[1]) || isnan(rates[2]))
+      return fail("checkpoint %s is damaged: where its steps stood makes no sense", path);
+  }
+  return 0;
 }

@@ -6,6 +6,8 @@
 
 #include "runtime.h"
 
+_Static_assert(sizeof(struct progress) == 40, "files of checkpoints go by it");
+
 struct learning *begin_learning(const unsigned char *first) {
   struct learning *learning = calloc(1, sizeof *learning + (size_t)step_count * sizeof *learning->progress);
   if (!learning) return out_of_memory(), NULL;

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 from netlang.backends.cpu.library.tables import ROOM_BEHIND, Param, array, params_of
 from netlang.ir.reserved import LOSS
 from netlang.placement import align
+from netlang.runtime.artifact.checkpoints import COUNTS, RATES, metadata, name_of, tensors
 from netlang.runtime.ports import Port, dtype_of
 from netlang.runtime.tensor_file import Wanted, header
 
 _KINDS = {"constant": "STEADY", "step": "STEP", "cosine": "COSINE", "warmup": "WARMUP", "plateau": "PLATEAU"}
+
+
+PROGRESS_BYTES = 40
+"""Of a `struct progress`: two counts, three rates."""
 
 
 class Step(NamedTuple):
@@ -24,13 +29,19 @@ class Step(NamedTuple):
 
 
 class Learned:
-    """`said` is what a manifest says of learning (`netlang.backends.common.learning`), None where a library does not
-    learn; `weights` how many bytes of weights there are. What steps keep for themselves and is zero at first comes
-    behind them."""
+    """What is learned, and where it is.
 
-    def __init__(self, said: Mapping[str, Any] | None, weights: int) -> None:
+    said      what a manifest says of learning (`netlang.backends.common.learning`); None: nothing is learned
+    source    the hash of the text that all was made of
+    weights   bytes of weights; what steps keep for themselves and is zero at first comes behind them
+    """
+
+    def __init__(self, said: Mapping[str, Any] | None, source: str, weights: int) -> None:
         self._said: Mapping[str, Any] = said or {"seed": 0, "weights": {}, "steps": {}}
         self.bytes = weights
+        self._source = source
+        self._homes: dict[str, tuple[str, int]] = {}
+        """Where what checkpoints hold is, by the names that it has there."""
         self._schedules: list[list[str]] = []
 
     def params(self, section: str) -> dict[str, Param]:
@@ -41,6 +52,10 @@ class Learned:
             if first is None:
                 own[name] = dtype, shape, align(self.bytes)
                 self.bytes = align(self.bytes) + prod(shape) * dtype_of(dtype).itemsize + ROOM_BEHIND
+        number = list(self._said["steps"]).index(section) * PROGRESS_BYTES
+        self._homes |= {name_of(section, name): ("LEARNED", place) for name, (_, _, place) in own.items()}
+        self._homes[name_of(section, COUNTS)] = "PROGRESS", number
+        self._homes[name_of(section, RATES)] = "PROGRESS", number + 16
         return params_of({**step["params"], **own})
 
     def written(self, steps: Sequence[Step], net: str, port: Any) -> str:
@@ -67,17 +82,26 @@ class Learned:
         return len(self._schedules) - 1
 
     def _weights(self, net: str, port: Any) -> str:
-        """Those that are learned, in the order in which a file has them, and its header."""
+        """Those that are learned, in the order in which a file has them, and files of them and of checkpoints."""
         places = self._said["weights"]
-        head, names = header({name: Wanted(p[0], tuple(p[1])) for name, p in places.items()}, {"net": net})
-        text, ports, rows = "", [], []
-        for i, name in enumerate(names):
-            dtype, shape, first = places[name]
-            text += array("int64_t", f"learned_shape{i}", shape)
-            ports.append(f"{{{', '.join(map(str, port(Port(name, dtype, tuple(shape)), f'learned_shape{i}')))}}}")
-            rows.append(f"{{{first}, {prod(shape) * dtype_of(dtype).itemsize}}}")
-        text += f"const port learned_ports[] = {{{', '.join(ports) or '{0}'}}};\n"
-        text += f"const struct weight learned[] = {{{', '.join(rows) or '{0}'}}};\n"
-        text += f"const int learned_count = {len(rows)};\n"
-        text += f"const unsigned char weights_header[] = {{{','.join(map(str, head))}}};\n"
-        return text + f"const int64_t weights_header_bytes = {len(head)};\n"
+        wanted = {name: Wanted(p[0], tuple(p[1])) for name, p in places.items()}
+        head, names = header(wanted, {"net": net})
+        ports = [port(Port(n, wanted[n].dtype, wanted[n].shape), f"learned_shape{i}") for i, n in enumerate(names)]
+        rows = ", ".join(f"{{{', '.join(map(str, row))}}}" for row in ports)
+        text = "".join(array("int64_t", f"learned_shape{i}", places[name][1]) for i, name in enumerate(names))
+        text += f"const port learned_ports[] = {{{rows or '{0}'}}};\n"
+        text += _file("weights", head, [("LEARNED", places[name][2], _bytes(wanted[name])) for name in names])
+        wanted = tensors(self._said)
+        head, names = header(wanted, metadata(self._source, self._said["seed"]))
+        homes = {name: ("LEARNED", place[2]) for name, place in places.items()} | self._homes
+        return text + _file("checkpoint", head, [(*homes[name], _bytes(wanted[name])) for name in names])
+
+
+def _file(name: str, head: bytes, parts: Sequence[tuple[str, int, int]]) -> str:
+    """A `struct file`."""
+    text = array("unsigned char", f"{name}_header", head) + array("struct part", f"{name}_part", parts)
+    return f"{text}const struct file {name}_content = {{{name}_header, {len(head)}, {len(parts)}, {name}_part}};\n"
+
+
+def _bytes(tensor: Wanted) -> int:
+    return prod(tensor.shape) * dtype_of(tensor.dtype).itemsize

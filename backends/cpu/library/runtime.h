@@ -84,13 +84,8 @@ const unsigned char *open_weights(const char *path);
 void close_weights(const unsigned char *weights);
 void widen(const struct half *half, const unsigned char *weights, void *target);
 
-/* ---- files of weights. read_weights gives what is to be freed, when take_weights has copied it */
-int save_weights(const unsigned char *weights, const char *path);
-unsigned char *read_weights(const char *path);
-void take_weights(unsigned char *weights, const unsigned char *memory);
-
 /* ---- learning: what models that share weights have in common */
-struct progress {
+struct progress { /* as files of checkpoints have it */
   int64_t steps, bad;
   double epoch, scale, best;
 };
@@ -109,6 +104,12 @@ void begin_reading(struct learning *learning);
 void end_reading(struct learning *learning);
 void begin_changing(struct learning *learning);
 void end_changing(struct learning *learning);
+
+/* ---- files. read_content gives what is to be freed, when take_content has copied it */
+int save_content(const struct file *content, const struct learning *learning, const char *path);
+unsigned char *read_content(const struct file *content, const char *path);
+void take_content(const struct file *content, struct learning *learning, const unsigned char *memory);
+int check_progress(const unsigned char *memory, const char *path);
 
 /* ---- schedules */
 double learning_rate(const struct step *step, const struct progress *progress);

@@ -127,9 +127,18 @@ struct step {
   double rate;
 };
 
-/* Where a weight is among those that are learned; a file of weights has them in this order. */
-struct weight {
+/* Where a tensor of a file is: among the weights that are learned and what steps keep, or in the progress of steps. */
+enum { LEARNED, PROGRESS };
+struct part {
+  int32_t home;
   int64_t place, bytes;
+};
+/* A file in the safetensors format, whose header is always the same. */
+struct file {
+  const unsigned char *header;
+  int64_t bytes; /* of the header */
+  int count;
+  const struct part *part;
 };
 
 struct level {
@@ -148,11 +157,9 @@ extern const int step_count;
 extern const struct schedule schedules[];
 extern const int64_t learning_seed;
 extern const netlang_port learned_ports[];
-extern const struct weight learned[];
-extern const int learned_count;
 extern const int64_t learned_bytes; /* weights, and behind them what steps keep for themselves, zero at first */
-extern const unsigned char weights_header[]; /* of files of weights */
-extern const int64_t weights_header_bytes;
+extern const struct file weights_content; /* a file of weights; its parts are those that learned_ports says */
+extern const struct file checkpoint_content;
 extern const struct level levels[]; /* the best first */
 extern const int level_count;
 extern const unsigned char constants[];

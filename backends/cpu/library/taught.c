@@ -75,49 +75,64 @@ PUBLIC int netlang_next_epoch(netlang_model *model, const double *loss) {
 
 PUBLIC const netlang_port *netlang_weights(const netlang_model *model, int *count) {
   if (!learning_of(model)) return NULL;
-  if (count) *count = learned_count;
+  if (count) *count = weights_content.count;
   return learned_ports;
 }
 
 PUBLIC int netlang_get_weight(netlang_model *model, const char *name, void *to) {
   struct learning *learning = learning_of(model);
-  int number = learning ? find_port(learned_ports, learned_count, name, "weight") : -1;
+  int number = learning ? find_port(learned_ports, weights_content.count, name, "weight") : -1;
   if (number < 0) return -1;
   begin_reading(learning);
-  memcpy(to, learning->weights + learned[number].place, (size_t)learned[number].bytes);
+  memcpy(to, learning->weights + weights_content.part[number].place,
+         (size_t)weights_content.part[number].bytes);
   end_reading(learning);
   return 0;
 }
 
 PUBLIC int netlang_set_weight(netlang_model *model, const char *name, const void *from) {
   struct learning *learning = learning_of(model);
-  int number = learning ? find_port(learned_ports, learned_count, name, "weight") : -1;
+  int number = learning ? find_port(learned_ports, weights_content.count, name, "weight") : -1;
   if (number < 0) return -1;
   begin_changing(learning);
-  memcpy(learning->weights + learned[number].place, from, (size_t)learned[number].bytes);
+  memcpy(learning->weights + weights_content.part[number].place, from, (size_t)weights_content.part[number].bytes);
   end_changing(learning);
   return 0;
 }
 
-PUBLIC int netlang_save_weights(netlang_model *model, const char *path) {
+static int save(netlang_model *model, const struct file *content, const char *path) {
   struct learning *learning = learning_of(model);
   if (!learning) return -1;
   if (!path) return fail("the path is NULL");
   begin_reading(learning);
-  int failed = save_weights(learning->weights, path);
+  int failed = save_content(content, learning, path);
   end_reading(learning);
   return failed;
 }
 
-PUBLIC int netlang_load_weights(netlang_model *model, const char *path) {
+static int load(netlang_model *model, const struct file *content, const char *path) {
   struct learning *learning = learning_of(model);
   if (!learning) return -1;
   if (!path) return fail("the path is NULL");
-  unsigned char *memory = read_weights(path);
-  if (!memory) return -1;
-  begin_changing(learning);
-  take_weights(learning->weights, memory);
-  end_changing(learning);
+  unsigned char *memory = read_content(content, path);
+  int failed = !memory || (content == &checkpoint_content && check_progress(memory, path)) ? -1 : 0;
+  if (!failed) {
+    begin_changing(learning);
+    take_content(content, learning, memory);
+    end_changing(learning);
+  }
   free(memory);
-  return 0;
+  return failed;
+}
+
+PUBLIC int netlang_save_weights(netlang_model *model, const char *path) { return save(model, &weights_content, path); }
+
+PUBLIC int netlang_load_weights(netlang_model *model, const char *path) { return load(model, &weights_content, path); }
+
+PUBLIC int netlang_save_checkpoint(netlang_model *model, const char *path) {
+  return save(model, &checkpoint_content, path);
+}
+
+PUBLIC int netlang_load_checkpoint(netlang_model *model, const char *path) {
+  return load(model, &checkpoint_content, path);
 }

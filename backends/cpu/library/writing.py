@@ -67,7 +67,7 @@ class _Maker:
 
     def __init__(self, graphs: Sequence[Deployed], said: Said, request: Request, options: Options) -> None:
         self._said = said
-        self._learned = Learned(said.learning, said.weights.nbytes)
+        self._learned = Learned(said.learning, said.source, said.weights.nbytes)
         self.nets = [self._net(deployed) for deployed in graphs]
         self.ranges = {deployed.key: _ranges(deployed, request) for deployed in graphs}
         self.constants = Constants()
