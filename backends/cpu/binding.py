@@ -123,6 +123,12 @@ class Binding:
         return array_at(place if isinstance(place, int) else self.table.known[place], shape, copy.dtype)
 
 
+INTERFACE_KEYS = ("data", "descr", "shape", "strides", "typestr", "version")
+"""What `__array_interface__` has. Kept here because Python takes each of these words into its table of interned ones
+when it is asked for, and out of it where nobody keeps it: the table was rebuilt every few thousand calls, and memory
+grew."""
+
+
 def address_of(array: Array) -> int:
     """The address of an array's first element."""
     address: int = array.__array_interface__["data"][0] if array.dtype.kind != "V" else array.ctypes.data

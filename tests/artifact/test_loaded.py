@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 import subprocess
@@ -25,6 +26,7 @@ from netlang.runtime.model import Model
 from tests.artifact.conftest import BEST, SMALL, model_of, runnable, write
 
 Small = tuple[Model, Path]
+ROOT = Path(__file__).parents[2]
 
 NETS = {
     "winograd, slices, a pool": """
@@ -186,6 +188,20 @@ def test_no_compiler_is_imported(small: Small) -> None:
 
 def test_the_same_bytes_each_time(small: Small, tmp_path: Path) -> None:
     assert write(tmp_path / "n.netc", model_of(SMALL)).read_bytes() == small[1].read_bytes()
+
+
+def test_the_same_bytes_in_another_process(small: Small, tmp_path: Path) -> None:
+    """Whatever order sets have there."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tests.artifact.conftest import SMALL, model_of, write\n"
+        "write(Path(sys.argv[1]), model_of(SMALL))"
+    )
+    place = tmp_path / "n.netc"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", code, str(place)], check=True, env=environment, cwd=ROOT)
+    assert place.read_bytes() == small[1].read_bytes()
 
 
 def test_damage_is_told_and_never_carried_out(small: Small, tmp_path: Path) -> None:
