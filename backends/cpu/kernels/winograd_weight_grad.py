@@ -7,7 +7,7 @@ from functools import partial
 
 from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.steps import Arg, Step, evaluated
-from netlang.backends.common.winograd_choice import MOST_ERROR
+from netlang.backends.common.winograd_choice import gradient_transform
 from netlang.backends.cpu.kernel import emitted
 from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.backends.cpu.target import Target
@@ -23,9 +23,6 @@ _FLOAT = 4
 _CHANNELS = 8
 """Input channels of the tile of the products where there are 32 registers."""
 _POSITIONS = SIZE * SIZE
-ERROR = {4: 5e-6, 2: 8e-6}
-"""Measured by m on x and dy normal, after a ReLU and all positive, on 1000 to 50000 pixels: the largest error of a
-layer. (Of the direct kernel: about 4e-7.) Channels and pixels do not change it."""
 _SLOT_BYTES = 1 << 20
 """About how large V and U of the patches at hand may be: the second-level cache."""
 _FEWEST_PATCHES, _MOST_PATCHES = 32, 128
@@ -57,19 +54,12 @@ class WinogradGradientPlan:
         return max(1, min(self.numbers[T.GROUPS], -(-_ENOUGH_TASKS // self.parts(images))))
 
 
-def suitable(problem: GradientProblem) -> int:
-    """m of the transform for a problem, 0 where there is none."""
-    plain = problem.stride == problem.dilation == (1, 1) and problem.groups == 1
-    m = {(3, 3): 4, (5, 5): 2}.get(problem.kernel, 0) if plain else 0
-    return m if m and ERROR[m] <= MOST_ERROR else 0
-
-
 def _chosen(context: LoweringContext, node: Node) -> int:
     """m of the transform to use, 0 for none."""
     if context.exact:
         return 0
     problem = gradient_problem(node)
-    m = suitable(problem) if problem else 0
+    m = gradient_transform(problem) if problem else 0
     if problem is None or not m:
         return 0
     images = node.inputs[0].shape[0]

@@ -21,13 +21,13 @@ from netlang.backends.cuda.tiles.winograd_text import TAPS, UNIT, size_of
 
 SIZES = (4, 2)
 """m of the transforms F(m x m, 3 x 3) that there are."""
-_ROUND_BYTES = 256 << 20
+ROUND_BYTES = 256 << 20
 """About how large transformed map and products of a round may be."""
 _MOST_UNITS = 1 << 30
 """Of patches and channels of one image, which kernels count in 32 bits."""
-_BANDWIDTH = 0.8
+BANDWIDTH = 0.8
 """Of the memory's bandwidth, what the transforms are expected to use: a guess, and so is all of the model."""
-_GAIN = 1.1
+GAIN = 1.1
 """How much faster it must be: it also needs more memory, and rounds more."""
 
 
@@ -81,7 +81,7 @@ class WinogradPlan:
 
     def rounds(self, images: int) -> int:
         """Into how many rounds of equally many images a call is cut."""
-        return _rounds(images, max(1, _ROUND_BYTES // (self.map_bytes(1) + self.product_bytes(1))))
+        return _rounds(images, max(1, ROUND_BYTES // (self.map_bytes(1) + self.product_bytes(1))))
 
     def each(self, images: int) -> int:
         """Images of a round."""
@@ -93,11 +93,11 @@ class WinogradPlan:
         each, p = self.each(images), self.problem
         read = each * p.channels * p.size[0] * p.size[1] * FLOAT
         written = each * p.out_channels * self.result[0] * self.result[1] * FLOAT
-        moved = (read + self.map_bytes(each) + self.product_bytes(each) + written) / _BANDWIDTH
+        moved = (read + self.map_bytes(each) + self.product_bytes(each) + written) / BANDWIDTH
         sizes = self.places, p.out_channels, self.pitch(each), self.words
         once = moved / target.memory_bandwidth + 2 * LAUNCH + tiled_seconds(target, sizes, self.tile)
-        weights = self.weight_bytes * (1 + TAPS**2 / self.places) / (_BANDWIDTH * target.memory_bandwidth) + LAUNCH
-        return _GAIN * (self.rounds(images) * once + (weights if self.changing else 0))
+        weights = self.weight_bytes * (1 + TAPS**2 / self.places) / (BANDWIDTH * target.memory_bandwidth) + LAUNCH
+        return GAIN * (self.rounds(images) * once + (weights if self.changing else 0))
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""The kernel that transforms a map for Winograd's convolution: [place, patch, channel].
+"""The kernel that transforms a map for Winograd's convolution, or the gradient of one: [place, patch, channel].
 
 A warp has four neighbouring patches of eight channels: it reads rows of up to 16 neighbouring pixels and stores 32
 bytes side by side, so that both directions use whole sectors of memory without an exchange between threads.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from netlang.backends.common.winograd import both_axes, input_axis
+from netlang.backends.common.winograd import both_axes, gradient_axis, input_axis
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles.lines import Lines
 from netlang.backends.cuda.tiles.text import Text
@@ -36,10 +36,17 @@ ARGUMENTS = {
 
 @dataclass(frozen=True)
 class WinogradInput:
-    """x by B^T, for F(m x m, 3 x 3). Blocks are numbered (parts of the patches, parts of the channels)."""
+    """x by B^T, for F(m x m, 3 x 3), or the `gradient` of its results, m by m of a patch, by A. Blocks are numbered
+    (parts of the patches, parts of the channels)."""
 
     m: int
     threads: int
+    gradient: bool = False
+
+    @property
+    def read(self) -> int:
+        """Rows and columns of a patch."""
+        return self.m if self.gradient else size_of(self.m)
 
     @property
     def patches(self) -> int:
@@ -48,23 +55,24 @@ class WinogradInput:
 
     @property
     def kernel(self) -> Kernel:
-        key = f"winograd_input:{self.m}:{self.threads}"
+        key = f"winograd_{'gradient' if self.gradient else 'input'}:{self.m}:{self.threads}"
         return Kernel(key, partial(_source, self), "".join(ARGUMENTS.values()), self.threads)
 
 
 def _source(s: WinogradInput) -> str:
-    t, size = Text(), size_of(s.m)
+    t, read = Text(), s.read
     t.open(f"def kernel({', '.join(ARGUMENTS)}):")
     t(
         f"patch = i32(i32(block_x() * i32({s.patches})) + i32(thread() >> i32({CHANNELS.bit_length() - 1})))",
         f"channel = i32(i32(block_y() * i32({CHANNELS})) + i32(thread() & i32({CHANNELS - 1})))",
     )
     with t.block("if patch < pitch and channel < words:"):
-        for i in range(size):
-            t("; ".join(f"d{i}{j} = f32(0)" for j in range(size)))
+        for i in range(read):
+            t("; ".join(f"d{i}{j} = f32(0)" for j in range(read)))
         with t.block("if patch < patches and channel < channels:"):
-            _load(t, s.m)
-        rows = both_axes(partial(input_axis, Variables(Lines(t))), (size, size), lambda i, j: f"d{i}{j}")
+            _load(t, s)
+        axis = partial(gradient_axis if s.gradient else input_axis, Variables(Lines(t)))
+        rows = both_axes(axis, (read, read), lambda i, j: f"d{i}{j}")
         t("to = u64(out + u64(i64(i64(patch) * i64(words) + i64(channel)) * i64(4)))")
         t("place = i64(pitch) * i64(words) * i64(4)")
         for value in (value for row in rows for value in row):
@@ -72,17 +80,16 @@ def _source(s: WinogradInput) -> str:
     return str(t)
 
 
-def _load(t: Text, m: int) -> None:
+def _load(t: Text, s: WinogradInput) -> None:
     """What there is of the patch."""
-    size = size_of(m)
-    find_patch(t, m)
+    find_patch(t, s.m)
     t("row = i32(row - pad_top)", "column = i32(column - pad_left)")
-    t("; ".join(f"in{j} = u32(i32(column + i32({j}))) < u32(width)" for j in range(size)))
+    t("; ".join(f"in{j} = u32(i32(column + i32({j}))) < u32(width)" for j in range(s.read)))
     t("first = i64(i64(channel) * i64(height) + i64(row)) * i64(width) + i64(column)")
     t("at = u64(x + u64(i64(n) * x_image + first * i64(4)))", "line = i64(width) * i64(4)")
-    for i in range(size):
+    for i in range(s.read):
         with t.block(f"if u32(i32(row + i32({i}))) < u32(height):"):
-            for j in range(size):
+            for j in range(s.read):
                 with t.block(f"if in{j}:"):
                     t(f"d{i}{j} = load_fixed_f32(at, i64({4 * j}))")
         t("at = u64(at + u64(line))")

@@ -16,6 +16,7 @@ from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tiles.winograd_input import WinogradInput
 from netlang.backends.cuda.tiles.winograd_output import output_kernel
 from netlang.backends.cuda.tiles.winograd_structure import PatchPool, WinogradOutput
+from netlang.backends.cuda.tiles.winograd_weight_gradient import WinogradWeightGradient
 from netlang.backends.cuda.tiles.winograd_weights import weights_kernel
 from netlang.backends.cuda.toolchain import cubin
 from netlang.ir.build import Builder
@@ -30,6 +31,7 @@ CASES: list[tuple[str, Kernel, str, dict[str, int]]] = [
     ("weights", weights_kernel(4, 128), "75", {"LDG": 9, "STG": 36}),
     ("input", WinogradInput(4, 128).kernel, "80", {"LDG": 36, "STG": 36}),
     ("input", WinogradInput(2, 128).kernel, "100", {"LDG": 16, "STG": 16}),
+    ("weight gradient", WinogradWeightGradient(4, 128, False).kernel, "80", {"STG": 9}),
     ("map", output_kernel(WinogradOutput(4, 128, True, RESIDUAL, tensors=("f32",))), "90", {"STG.128": 4}),
     (
         "pool",

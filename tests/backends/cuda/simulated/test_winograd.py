@@ -19,7 +19,7 @@ from netlang.backends.cuda.kernels import winograd_plan
 from netlang.backends.cuda.kernels.winograd_plan import WinogradPlan
 from netlang.backends.cuda.simulator import SimulationError
 from netlang.backends.cuda.simulator.device import TARGET, Simulator
-from netlang.backends.cuda.tiles import gemm, winograd_input, winograd_output
+from netlang.backends.cuda.tiles import winograd_input, winograd_output
 from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
 from netlang.ir.dims import sym
@@ -32,6 +32,7 @@ Values = Mapping[str, Value]
 Make = Callable[[Builder, Values], Mapping[str, Value]]
 SAME: dict[str, Any] = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1)}
 TOLERANCE = 5e-5
+without_tiles = pytest.mark.usefixtures("plain_products")
 KERNELS = ["winograd_weights", "winograd_input", "gemm", "winograd_output"]
 
 
@@ -42,41 +43,6 @@ def force(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     monkeypatch.setattr(WinogradPlan, "seconds", lambda *_: 0.0)
     m: int = request.param
     return m
-
-
-PRODUCT = """
-def kernel({arguments}):
-    batch = i64(block_x() // i32(row_tiles * column_tiles))
-    tile = block_x() % i32(row_tiles * column_tiles)
-    row, column = tile // column_tiles * {tile.rows}, tile % column_tiles * {tile.columns}
-    at = thread()
-    while at < {tile.rows} * {tile.columns}:
-        r, c = row + at // {tile.columns}, column + at % {tile.columns}
-        if r < rows and c < columns:
-            sum, k = f32(0), 0
-            while k < inner:
-                x = load_f32(u64(a + batch * a_batch), i64((r * a_pitch + k) * 4))
-                sum = fma_f32(x, load_f32(u64(b + batch * b_batch), i64((c * b_pitch + k) * 4)), sum)
-                k += 1
-            store_f32(out, i64(((batch * rows + r) * columns + c) * 4), sum)
-        at += {tile.threads}
-"""
-
-
-@pytest.fixture
-def _plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each element by itself, from and to the same places as the tiles have it: these are slow in a simulator, and
-    tested elsewhere."""
-
-    def source(product: gemm.Gemm) -> str:
-        assert (product.a, product.b) == ("wide", "wide")
-        arguments = ", ".join(("a", "b", "out", *gemm.NUMBERS, *gemm.DISTANCES))
-        return PRODUCT.format(arguments=arguments, tile=product.tile)
-
-    monkeypatch.setattr(gemm, "source", source)
-
-
-plain_products = pytest.mark.usefixtures("_plain_products")
 
 
 def normal(seed: int, *shape: int) -> Array:
@@ -122,7 +88,7 @@ def geometries(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, A
 FLIPS = st.booleans()
 
 
-@plain_products
+@without_tiles
 @settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=geometries())
 def test_any_geometry(case: Any) -> None:
@@ -135,7 +101,7 @@ def test_products_by_tiles(force: int) -> None:
         check(lambda b, v: {"y": conv(b, v)}, {"x": normal(0, 2, 3, 3, 4), "w": normal(1, 5, 3, 3, 3)})
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("pad", [(0, 0), (1, 1), (2, 0)])
 def test_data_gradient(pad: tuple[int, int]) -> None:
     height, width = (n - sum(pad) + 2 for n in (5, 8))
@@ -148,7 +114,7 @@ def test_data_gradient(pad: tuple[int, int]) -> None:
     check(make, arrays)
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("size", [(4, 8), (3, 5)], ids=["rows of patches", "odd"])
 def test_scale_shift_residual_activation(size: tuple[int, int]) -> None:
     def make(b: Builder, v: Values) -> Values:
@@ -159,7 +125,7 @@ def test_scale_shift_residual_activation(size: tuple[int, int]) -> None:
     check(make, arrays | {"scale": normal(2, 5), "shift": normal(3, 5)})
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("size", [(4, 4), (5, 6)], ids=["rows of patches", "odd"])
 def test_mask_of_bits(size: tuple[int, int]) -> None:
     def make(b: Builder, v: Values) -> Values:
@@ -199,7 +165,7 @@ def pool_arrays(size: tuple[int, int]) -> dict[str, Array]:
     }
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("op", ["max_pool", "max_pool_switch", "avg_pool", "sum_pool"])
 @pytest.mark.parametrize("name", POOLS)
 def test_pools_inside_of_patches(name: str, op: str) -> None:
@@ -207,7 +173,7 @@ def test_pools_inside_of_patches(name: str, op: str) -> None:
     check(pooled(op, attrs), pool_arrays(size))
 
 
-@plain_products
+@without_tiles
 def test_a_pool_of_whole_patches(force: int) -> None:
     if force == 4:
         check(pooled("max_pool_switch", {"kernel": (4, 4)}), pool_arrays((9, 8)))
@@ -239,7 +205,7 @@ def test_other_convolutions_go_elsewhere(kernel: tuple[int, int], attrs: dict[st
 # ---- what is not finite
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_stays_where_it_belongs(value: float) -> None:
     arrays = {"x": normal(0, 2, 3, 7, 6), "w": normal(1, 4, 3, 3, 3)}
@@ -253,7 +219,7 @@ def test_what_is_not_finite_stays_where_it_belongs(value: float) -> None:
     assert np.abs(got["y"][finite] - wanted[finite]).max() <= TOLERANCE * np.abs(wanted[finite]).max()
 
 
-@plain_products
+@without_tiles
 def test_numbers_that_overflow_in_the_transform_alone() -> None:
     arrays = {"x": normal(0, 1, 2, 6, 6), "w": normal(1, 3, 2, 3, 3) * np.float32(0.01)}
     arrays["x"][0, 0] = np.where(normal(2, 6, 6) > 0, 3e38, -3e38)
@@ -263,20 +229,20 @@ def test_numbers_that_overflow_in_the_transform_alone() -> None:
 # ---- images
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize(("images", "rounds"), [(3, []), (5, [5]), (6, [2])])
 def test_rounds(images: int, rounds: list[int], force: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three images at most, as many in each."""
-    monkeypatch.setattr(winograd_plan, "_ROUND_BYTES", {2: 7000, 4: 16000}[force])
+    monkeypatch.setattr(winograd_plan, "ROUND_BYTES", {2: 7000, 4: 16000}[force])
     arrays = pool_arrays((4, 4))
     arrays |= {"x": normal(0, images, 3, 4, 4), "residual": normal(3, images, 5, 4, 4)}
     made = check(pooled("max_pool_switch", {"kernel": (2, 2)}), arrays)
     assert [evaluated(loop.rounds, {}) for loop in made.steps[-1].loops] == rounds
 
 
-@plain_products
+@without_tiles
 def test_an_open_number_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd_plan, "_ROUND_BYTES", 16000)
+    monkeypatch.setattr(winograd_plan, "ROUND_BYTES", 16000)
     b = Builder()
     x = b.input("x", TensorType(DType.F32, (sym("N"), 3, 5, 4)))
     w = b.param("w", TensorType(DType.F32, (5, 3, 3, 3)), "weight", ("constant", 0.0))
@@ -289,7 +255,7 @@ def test_an_open_number_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_same(made.run(feed, weights), Reference().compile(graph).run(feed, weights), TOLERANCE)
 
 
-@plain_products
+@without_tiles
 def test_parts_of_a_concatenation_are_written_and_read_where_they_lie() -> None:
     def make(b: Builder, v: Values) -> Values:
         whole = b.op("concat", conv(b, v), b.op("conv", v["x"], v["u"], **SAME), axis=1)
@@ -330,7 +296,7 @@ MISTAKES = {
 }
 
 
-@plain_products
+@without_tiles
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, right, wrong = MISTAKES[name]
