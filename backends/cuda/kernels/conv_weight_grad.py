@@ -48,10 +48,14 @@ def _tiles(context: LoweringContext, problem: GradientProblem) -> dict[BlockTile
 
 
 def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:
-    """Windows of one element side by side need no gathering."""
-    plain = problem.kernel == problem.stride == (1, 1) and problem.size == problem.out
-    window = None if plain else Window(problem.kernel, problem.dilation, problem.flip)
-    return WeightGradient(tile, window, problem.out[0] * problem.out[1] % 4 == 0 and tile.threads > WARP)
+    """Windows of one element need no gathering."""
+    ends = ((n - 1) * s for n, s in zip(problem.out, problem.stride, strict=True))
+    inside = problem.pad == (0, 0) and all(map(int.__lt__, ends, problem.size))
+    strided = problem.stride != (1, 1) or problem.size != problem.out
+    window = Window(problem.kernel, problem.dilation, problem.flip)
+    pointwise = problem.kernel == (1, 1) and inside
+    wide = problem.out[0] * problem.out[1] % 4 == 0 and tile.threads > WARP
+    return WeightGradient(tile, None if pointwise else window, wide, pointwise and strided)
 
 
 def _fits(context: LoweringContext, node: Node) -> bool:

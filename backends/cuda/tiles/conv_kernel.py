@@ -8,7 +8,7 @@ from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.conv_gather import Gather
 from netlang.backends.cuda.tiles.conv_lines import ChannelLines
-from netlang.backends.cuda.tiles.conv_parts import write_part
+from netlang.backends.cuda.tiles.conv_parts import places, write_part
 from netlang.backends.cuda.tiles.conv_results import write_results
 from netlang.backends.cuda.tiles.conv_rows import Channels, PixelRows
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
@@ -54,11 +54,7 @@ def _source(s: ConvStructure) -> str:
         return str(t)
     t("base = shared_base()")
     if s.role == "parts":
-        t(
-            "split = i32(div_u32(u32(block_z()), u32(groups)))",
-            "group = i32(block_z() - i32(split * groups))",
-            "first_stage = i32(split * split_depth)",
-        )
+        t(*places("block_z()"), "first_stage = i32(split * split_depth)")
     else:
         t("group = block_z()")
     copies, loop = (_pixels(s), WeightCopies(s)), main_loop(s.tile)

@@ -11,8 +11,15 @@ from netlang.backends.cuda.tiles.text import Text
 _FLOAT = 4
 
 
+def places(z: str) -> tuple[str, str]:
+    """Lines that say which part of which group the block at `z` of the grid has."""
+    return f"split = i32(div_u32(u32({z}), u32(groups)))", f"group = i32({z} - i32(split * groups))"
+
+
 def write_part(t: Text, s: ConvStructure) -> None:
     """Store the sums of a tile, which are in shared memory."""
+    # Found anew: kept, they would take registers in the main loop.
+    t(*places("again_i32(block_z())"))
     t("plane_of = i64(i64(i64(i64(i64(split) * i64(groups)) + i64(group)) * i64(blocks_x())) + i64(block_x()))")
     t(f"plane_of = i64(i64(plane_of * i64(pitch)) + i64(i32(block_y() * i32({s.tile.rows}))))")
 

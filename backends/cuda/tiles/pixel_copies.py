@@ -1,7 +1,7 @@
 """Copies for the gradient by the weights of a convolution: operands whose k runs over the pixels of all images.
 
-`PlaneCopies` are rows that are whole channels: those of dy, and of x where a window is one element and windows are side
-by side. Pixels of a channel are neighbours in memory, in chunks of 16 bytes if their number is a multiple of four.
+`PlaneCopies` are rows that are channels: those of dy, and of x where a window is one element of it. Where windows are
+side by side, pixels are neighbours in memory, in chunks of 16 bytes if their number is a multiple of four.
 `WindowCopies` are rows that are one tap of one channel of x each, gathered number by number: where a tap reads is the
 pixel's place plus the row's distance, which a table in shared memory holds together with the tap's place in the window.
 
@@ -113,18 +113,21 @@ class PixelCopies(ABC):
 
 
 class PlaneCopies(PixelCopies):
-    """Rows that are channels. `wide`: by chunks of four pixels."""
+    """Rows that are channels. `wide`: by chunks of four pixels; `strided`: some pixels of each plane, for which the
+    variables `height` and `width` of x, `out_width`, `stride_down` and `stride_across` are needed too."""
 
-    def __init__(self, tile: BlockTile, name: str, wide: bool) -> None:
+    def __init__(self, tile: BlockTile, name: str, wide: bool, strided: bool = False) -> None:
         super().__init__(tile, name)
-        self.wide = wide
+        self.wide, self.strided = wide, strided
+        assert not (wide and strided), name
         self.step = tile.threads // CHUNKS if wide else self.warps
         """Rows that are copied at once."""
         assert not wide or self.step % 8 == 0, "a thread's rows have one swizzle"
 
     def begin(self, t: Text) -> None:
         n = self.name
-        t(f"{n}_plane = u64(u32(pixels)) * u64({FLOAT})", f"{n} = u64({n} + u64(u32({n}_first)) * {n}_plane)")
+        elements = "u32(i32(height * width))" if self.strided else "u32(pixels)"
+        t(f"{n}_plane = u64({elements}) * u64({FLOAT})", f"{n} = u64({n} + u64(u32({n}_first)) * {n}_plane)")
         if not self.wide:
             self._begin_numbers(t)
             return
@@ -139,6 +142,12 @@ class PlaneCopies(PixelCopies):
     def load(self, t: Text, stage: str) -> None:
         n = self.name
         self._pixel(t)
+        if self.strided:
+            t(
+                "out_row = div_u32(pixel, u32(out_width))",
+                "out_column = i32(pixel - u32(out_row * u32(out_width)))",
+                "pixel = u32(i32(i32(i32(out_row) * stride_down) * width) + i32(out_column * stride_across))",
+            )
         t(f"{n}_at = u64({n} + u64(i64(image) * {n}_image) + u64(pixel) * u64({FLOAT}))")
         first = f"again_i32({n}_row)" if self.wide else "again_i32(warp())"
 

@@ -48,19 +48,21 @@ ARGUMENTS = {
 
 @dataclass(frozen=True)
 class WeightGradient:
-    """window   the kernel's taps; None where it is one element and x is read as it lies
+    """window   the kernel's taps; None where it is one element, which is on x in all places
     wide     the pixels of an image are a multiple of four, and channels lie on multiples of 16 bytes
+    strided  without a window: these elements are not side by side
     """
 
     tile: BlockTile
     window: Window | None
     wide: bool
+    strided: bool = False
 
     @property
     def _copies(self) -> tuple[PixelCopies, PixelCopies]:
         of_y = PlaneCopies(self.tile, "a", self.wide)
         if self.window is None:
-            return of_y, PlaneCopies(self.tile, "b", self.wide)
+            return of_y, PlaneCopies(self.tile, "b", self.wide and not self.strided, self.strided)
         return of_y, WindowCopies(self.tile, "b", self.window)
 
     @property
@@ -71,7 +73,8 @@ class WeightGradient:
     @property
     def kernel(self) -> Kernel:
         """Its arguments are `ARGUMENTS`; the grid is (column tiles * row tiles * groups, parts)."""
-        key = f"weight_gradient:{self.tile.key}:{'wide' if self.wide else 'narrow'}:{self.window}"
+        window = "strided" if self.strided else self.window
+        key = f"weight_gradient:{self.tile.key}:{'wide' if self.wide else 'narrow'}:{window}"
         arguments = "".join(ARGUMENTS.values())
         return Kernel(key, partial(_source, self), arguments, self.tile.threads, self.shared, resident_bound(self.tile))
 

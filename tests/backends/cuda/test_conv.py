@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast, get_args
+from typing import cast
 
 import pytest
 
@@ -107,8 +107,9 @@ def test_channels_last(precision: Precision) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_split_sums(precision: Precision) -> None:
     whole = ConvStructure(large(precision, "80"), 32, before=BIAS_RELU, pool=OVERLAPPING, switch="i8")
-    for role in get_args(Role)[1:]:
-        resources = cubin(conv_kernel(replace(whole, role=role)), "80").resources
+    lines = ConvStructure(replace(large(precision, "80"), n_major=True), 32, vector=True, pointwise=True)
+    for structure, role in ((whole, "parts"), (whole, "rest"), (lines, "parts")):
+        resources = cubin(conv_kernel(replace(structure, role=cast(Role, role))), "80").resources
         assert (resources.spills, resources.stack) == (0, 0)
 
 

@@ -73,3 +73,8 @@ def test_weight_gradient(tile: BlockTile, architecture: str) -> None:
     else:
         assert sass.uses(loop, "HMMA") >= 16 and not sass.uses(code, "FFMA")
     assert bool(sass.uses(code, "LDGSTS")) == tile.asynchronous
+
+
+def test_weight_gradient_of_some_pixels() -> None:
+    code = compiled(WeightGradient(BlockTile("tf32", 64, 64, 2, 2, 3), None, True, True).kernel, "80")
+    assert sass.uses(code, "LDGSTS.E.BYPASS.128") and sass.uses(code, "LDGSTS")

@@ -27,6 +27,8 @@ CASES = {
     "1 x 1, by chunks": ((2, 33, 4, 4), (17, 33, 1, 1), geometry((1, 1), NONE, (1, 1))),
     "1 x 1, number by number": ((3, 5, 3, 5), (4, 5, 1, 1), geometry((1, 1), NONE, (1, 1))),
     "1 x 1 with a stride": ((2, 4, 5, 6), (9, 4, 1, 1), geometry((2, 2), NONE, (1, 1))),
+    "1 x 1 with a stride and a wide result": ((2, 4, 7, 4), (9, 4, 1, 1), geometry((2, 1), NONE, (1, 1))),
+    "1 x 1 with padding behind": ((1, 4, 3, 4), (2, 4, 1, 1), geometry((1, 1), ((0, 1), (0, 0)), (1, 1))),
     "1 x 1 with padding": ((1, 4, 2, 2), (9, 4, 1, 1), geometry((1, 1), SAME, (1, 1))),
     "strides and dilation": ((2, 3, 9, 11), (7, 3, 3, 2), geometry((2, 3), ((1, 0), (2, 1)), (2, 1))),
     "flipped": ((2, 3, 5, 4), (6, 3, 2, 3), geometry((1, 1), SAME, (1, 1), 1, True)),
