@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlang.backends.common.steps import Arg, Step
+from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
 from netlang.backends.cuda.kernel import WARP
 from netlang.backends.cuda.kernels.pool import threads
 from netlang.backends.cuda.lower import LoweringContext, lowering
@@ -16,6 +16,8 @@ from netlang.ir.types import DType
 
 _SEGMENT = 512
 """Indices of a segment, where few rows of the result would otherwise keep few blocks busy for long."""
+MOST_SEGMENTS = 65535
+"""Blocks that a grid has at most in its second direction."""
 _FEW_ROWS = 256
 _FEW_COLUMNS = 16
 """With fewer columns a thread for each would leave most of a block idle."""
@@ -65,12 +67,19 @@ def _by_tiles(context: LoweringContext, node: Node, outer: Dim, inner: Dim) -> l
     count, dtype = size(indices.shape), out.dtype.value
     segmented = isinstance(length, int) and length <= _FEW_ROWS
     of_segment = TILE if context.target.small else _SEGMENT
-    segments, segment = (_up(count, of_segment), of_segment) if segmented else (1, count)
+
+    def segment(sizes: Sizes) -> int:
+        indices = evaluated(count, sizes)
+        return max(of_segment, -(-indices // MOST_SEGMENTS)) if segmented else indices
+
+    def segments(sizes: Sizes) -> int:
+        return -(-evaluated(count, sizes) // segment(sizes)) if segmented else 1
+
     of_block = threads(context, indexing.THREADS)
     kernel = indexing.scatter_kernel(dtype, indices.dtype.value, segmented, of_block)
     tiles, chunks = _up(length, TILE), _up(inner, of_block)
     bytes = size(out.shape) * DType(computed(dtype)).size
-    target = context.scratch(segments * bytes) if segmented else out
+    target = context.scratch(lambda sizes: segments(sizes) * evaluated(bytes, sizes)) if segmented else out
     args = (updates, indices, target, outer, length, inner, count, tiles, chunks, segment)
     grid = (chunks * tiles * outer, segments, 1)
     steps: list[Step] = [Launch(kernel, args, (target,), size(updates.shape), grid=grid)]

@@ -20,6 +20,9 @@ Kind = Literal["wide", "rows", "columns", "lines"]
 side by side, any K; lines: columns of B side by side, N a multiple of 4, every line on a multiple of 16 bytes, in a
 tile that is n-major (`line_copies`)."""
 
+_MOST_LINES = 4
+"""So many distances of rows are kept; more would take registers that FFMA needs, and are found anew for each stage."""
+
 
 @dataclass(frozen=True)
 class MatrixCopies:
@@ -79,15 +82,22 @@ class MatrixCopies:
             f"{n}_to = u32({self._shared()} + u32(i32({n}_to + i32({n}_row * i32({ROW_BYTES})))))",
             f"{n}_from = {n} + u64(i64({n}_first) * i64({n}_pitch) + i64(first_k + {n}_k)) * u64({FLOAT})",
         )
-        step = self.tile.threads // CHUNKS
-        for q in range(self.tile_rows // step):
-            row = self._line(f"i32({n}_row + i32({q * step}))")
-            t(f"{n}_line{q} = u32(u32({row} * u32({n}_pitch)) * u32({FLOAT}))")
+        count = self.tile_rows // (self.tile.threads // CHUNKS)
+        for q in range(count if count <= _MOST_LINES else 0):
+            t(f"{n}_line{q} = {self._wide_line(f'{n}_row', q)}")
+
+    def _wide_line(self, row: str, number: int) -> str:
+        """Bytes from the first row of the tile to copy `number` of the thread whose first one is `row`."""
+        line = self._line(f"i32({row} + i32({number * (self.tile.threads // CHUNKS)}))")
+        return f"u32(u32({line} * u32({self.name}_pitch)) * u32({FLOAT}))"
 
     def _load_wide(self, t: Text, stage: str) -> None:
         n, step = self.name, self.tile.threads // CHUNKS
+        count = self.tile_rows // step
         t(f"{n}_holds = {n}_k < left")
-        for q in range(self.tile_rows // step):
+        for q in range(count):
+            if count > _MOST_LINES:
+                t(f"{n}_line{q} = {self._wide_line('i32(again_i32(thread()) >> i32(3))', q)}")
             to = f"u32(u32({n}_to + {stage}) + u32({q * step * ROW_BYTES}))"
             copy(t, self.tile, CHUNK_BYTES, to, f"u64({n}_from + u64({n}_line{q}))", f"{n}_holds")
         t(f"{n}_from = u64({n}_from + u64({ROW_BYTES}))")
@@ -126,7 +136,7 @@ class MatrixCopies:
             f"{n}_from = {n} + u64(i64({n}_first) * i64({FLOAT})) + u64(i64(first_k + {n}_k)) * {n}_line",
         )
         for r in range(self.tile_rows // (8 * warps)):
-            t(f"{n}_place{r} = u64({self._line(f'i32({n}_row + i32({8 * warps * r}))')}) * u64({FLOAT})")
+            t(f"{n}_place{r} = u32({self._line(f'i32({n}_row + i32({8 * warps * r}))')} * u32({FLOAT}))")
 
     def _load_columns(self, t: Text, stage: str) -> None:
         n, warps = self.name, self.tile.threads // WARP
@@ -135,7 +145,7 @@ class MatrixCopies:
             t(f"{n}_holds = i32({n}_k + i32({4 * c})) < left")
             for r in range(self.tile_rows // (8 * warps)):
                 to = f"u32(u32({n}_at ^ u32({c * CHUNK_BYTES})) + u32({8 * warps * r * ROW_BYTES}))"
-                copy(t, self.tile, FLOAT, to, f"u64({n}_from + {n}_place{r})", f"{n}_holds")
+                copy(t, self.tile, FLOAT, to, f"u64({n}_from + u64({n}_place{r}))", f"{n}_holds")
             t(f"{n}_from = u64({n}_from + {n}_line * u64(4))")
 
 

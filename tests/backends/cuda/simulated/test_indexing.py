@@ -8,7 +8,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from netlang.backends.common.steps import evaluated
 from netlang.backends.cpu import Cpu
+from netlang.backends.cuda.kernels import indexing
+from netlang.backends.cuda.steps import Launch
 from netlang.ir.build import make_node
 from netlang.ir.dims import sym
 from netlang.ir.types import DType, TensorType
@@ -61,6 +64,17 @@ def test_sums_over_many_and_few_rows(size: int, count: int) -> None:
     indices = np.random.default_rng(0).integers(0, size, (count,))
     check_op("scatter_add", [normal(0, count, 37), indices], {"axis": 0, "size": size})
     check_op("scatter_add", [normal(1, 2, count, 16), indices.astype(np.int32)], {"axis": 1, "size": size})
+
+
+def test_no_more_segments_than_a_grid_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "MOST_SEGMENTS", 2)
+    indices = np.random.default_rng(0).integers(0, 3, (70,))
+    inputs = inputs_like([normal(0, 70, 37), indices])
+    graph = graph_of(inputs, B.op("scatter_add", *inputs, axis=0, size=3))
+    launch = compiled(graph).steps[0]
+    assert isinstance(launch, Launch)
+    assert [evaluated(n, {}) for n in launch.grid[1:]] == [2, 1]
+    check_op("scatter_add", [normal(0, 70, 37), indices], {"axis": 0, "size": 3})
 
 
 def test_halves_are_added_up_in_single_precision() -> None:
