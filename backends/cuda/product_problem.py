@@ -83,9 +83,12 @@ class Problem:
 
 def gemm_launch(problem: Problem, tile: BlockTile, factors: Factors, splits: Number, out: Buffer) -> Launch:
     """The product by tiles; `splits` other than 1: `out` gets the parts of the sums, without the epilogue."""
-    product, whole = problem.product, splits == 1
-    tile = replace(tile, n_major=factors.kinds[1] == "lines")
-    gemm = Gemm(tile, *factors.kinds, problem.width, problem.epilogue if whole else (), not whole)
+    product, whole, kinds = problem.product, splits == 1, factors.kinds
+    if tile.precision == "float32" and kinds == ("columns", "lines"):
+        # Together with an epilogue they would take more registers than FFMA leaves.
+        kinds = ("columns", "columns")
+    tile = replace(tile, n_major=kinds[1] == "lines")
+    gemm = Gemm(tile, *kinds, problem.width, problem.epilogue if whole else (), not whole)
 
     def row_tiles(sizes: Sizes) -> int:
         return -(-evaluated(product.rows, sizes) // tile.rows)

@@ -24,6 +24,7 @@ from tests.backends.cuda import needs, sass
 pytestmark = needs.compiler
 
 BIAS_RELU = (EpilogueStep("channel", "add"), EpilogueStep("apply", "relu"))
+RESIDUAL = EpilogueStep("tensor", "add")
 LARGEST: list[tuple[str, str, Kind, Kind]] = [
     ("float32", "75", "wide", "wide"),
     ("float32", "80", "columns", "columns"),
@@ -67,6 +68,7 @@ def test_the_largest_tile_stays_in_registers_and_multiplies(precision: str, arch
 def test_every_other_tile_compiles_too(precision: str) -> None:
     for tile in tiles(CudaTarget("90"), precision)[1:]:
         compiled(Gemm(tile, "wide", "wide", 4, (), True).kernel, "90")
+        compiled(Gemm(replace(tile, n_major=True), "wide", "lines", 4, (*BIAS_RELU, RESIDUAL)).kernel, "90")
 
 
 @pytest.mark.parametrize("arch", ["75", "90"])
