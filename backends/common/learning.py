@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from math import prod
 from typing import Any
 
-from netlang.backends.common.damage import damage_told
 from netlang.backends.common.gate import Gate
 from netlang.backends.common.machine import Machine
 from netlang.backends.common.step import Step
@@ -32,6 +31,7 @@ from netlang.diagnostics import NetError, did_you_mean
 from netlang.ir.reserved import STEP
 from netlang.runtime.aligned import aligned_zeros
 from netlang.runtime.artifact.container import Artifact
+from netlang.runtime.artifact.damage import damage_told
 from netlang.runtime.artifact.stored import parameters
 from netlang.runtime.ports import Array, checked_seed, dtype_of
 from netlang.runtime.tensor_file import Wanted, check_fits, open_tensors, read_tensors, write_tensors

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from netlang.backends.common.damage import damage_told
 from netlang.backends.common.machine import Machine, Run
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.runtime.artifact.container import Artifact
+from netlang.runtime.artifact.damage import damage_told
 from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.artifact.stored import parameters
 from netlang.runtime.ports import Array

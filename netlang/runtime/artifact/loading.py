@@ -6,9 +6,9 @@ import os
 from importlib import import_module
 from typing import Any
 
-from netlang.backends.common.damage import damage_told
 from netlang.diagnostics import NetError
 from netlang.runtime.artifact.container import Artifact, open_artifact
+from netlang.runtime.artifact.damage import damage_told
 
 RUNNERS = {
     "cpu": "netlang.backends.cpu.artifact.model:loaded",
