@@ -21,47 +21,63 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("dist"))
 
 
+@pytest.fixture(scope="module")
+def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment in which pip has installed the wheel, and NumPy is besides."""
+    folder = tmp_path_factory.mktemp("empty")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    installed = Path(np.__file__).parents[1]
+    for name in ("numpy", "numpy.libs"):
+        if (installed / name).exists():
+            (packages / name).symlink_to(installed / name)
+    return python
+
+
+def carry_out(python: Path, code: str, *arguments: Path) -> None:
+    """A program in the empty environment, where everything that is imported of netlang has to be."""
+    checked = (
+        f"{code}\n"
+        "import sys\n"
+        "ours = [m.__file__ for n, m in sys.modules.items() if n.partition('.')[0] == 'netlang']\n"
+        "assert ours and all(f.startswith(sys.prefix) for f in ours), ours"
+    )
+    subprocess.run([str(python), "-I", "-c", checked, *map(str, arguments)], check=True, cwd=python.parent)
+
+
 def test_a_file_made_elsewhere_runs_with_the_wheel_alone(
-    wheel: Path, small: tuple[Model, Path], tmp_path: Path
+    empty: Path, small: tuple[Model, Path], tmp_path: Path
 ) -> None:
     model, path = small
-    with ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    image = np.ones((2, 3, 9, 9), np.float32)
+    image, out = np.ones((2, 3, 9, 9), np.float32), tmp_path / "out.npy"
     code = (
-        "import sys\n"
-        f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        f"for name in {BLOCKED!r}: sys.modules[name] = None\n"
-        "import numpy as np, netlang\n"
-        "assert netlang.__file__.startswith(sys.path[0]), netlang.__file__\n"
-        "np.save(sys.argv[2], netlang.load(sys.argv[1])(np.ones((2, 3, 9, 9), np.float32)))\n"
-        "ours = [m for m in sys.modules.values() if m and m.__name__.startswith('netlang')]\n"
-        "assert all(m.__file__.startswith(sys.path[0]) for m in ours)"
+        "import sys, numpy as np, netlang\n"
+        "np.save(sys.argv[2], netlang.load(sys.argv[1])(np.ones((2, 3, 9, 9), np.float32)))"
     )
-    out = tmp_path / "out.npy"
-    subprocess.run([sys.executable, "-E", "-c", code, str(path), str(out)], check=True, cwd=tmp_path)
+    carry_out(empty, code, path, out)
     np.testing.assert_array_equal(np.load(out), model(image))
 
 
-def test_it_goes_on_learning_with_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+def test_nothing_else_is_there(empty: Path) -> None:
+    code = "import netlang, importlib.util\n" + f"assert not any(map(importlib.util.find_spec, {BLOCKED!r}))"
+    carry_out(empty, code)
+
+
+def test_it_goes_on_learning_with_the_wheel_alone(empty: Path, tmp_path: Path) -> None:
     model, path = learner(tmp_path)
-    with ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
     code = (
-        "import sys\n"
-        f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        f"for name in {BLOCKED!r}: sys.modules[name] = None\n"
-        "import numpy as np, netlang\n"
+        "import sys, numpy as np, netlang\n"
         "net, draw = netlang.load(sys.argv[1]), np.random.default_rng(0)\n"
         "image = draw.normal(size=(24, 2, 8, 8)).astype(np.float32)\n"
         "net.step(image=image, label=draw.integers(0, 5, 24))\n"
         "net.save_checkpoint(sys.argv[2] + '/c')\n"
         "net.load_checkpoint(sys.argv[2] + '/c')\n"
-        "net.save_weights(sys.argv[2] + '/w')\n"
-        "ours = [m for m in sys.modules.values() if m and m.__name__.startswith('netlang')]\n"
-        "assert all(m.__file__.startswith(sys.path[0]) for m in ours)"
+        "net.save_weights(sys.argv[2] + '/w')"
     )
-    subprocess.run([sys.executable, "-E", "-c", code, str(path), str(tmp_path)], check=True, cwd=tmp_path)
+    carry_out(empty, code, path, tmp_path)
     model.trainer(3)(IMAGE, LABEL)
     assert (tmp_path / "w").read_bytes() == saved(tmp_path / "x", model.save_weights)
 
