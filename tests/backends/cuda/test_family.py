@@ -31,8 +31,9 @@ SAMPLED = 4
 
 
 def one_of_each() -> list[Case]:
-    """The last net of every family."""
-    return list({case.family.name: case for case in distinct()}.values())
+    """The last net of every family, but for DenseNet: 121 layers take minutes, and their gradients are of the kinds that
+    GoogLeNet (joined channels) and ResNet (normalised ones) have."""
+    return [case for name, case in {case.family.name: case for case in distinct()}.items() if name != "densenet"]
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case.name for case in CASES])
