@@ -6,6 +6,7 @@ for the caller to do when he misses it. Nothing depends on a child but the time 
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import signal
@@ -67,6 +68,8 @@ def _fork(work: Work, taken: mmap.mmap, order: Sequence[int]) -> int:
         try:
             # An interrupt is the parent's to handle.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # Nor is what he has left to be collected: it may free memory of a GPU, which a child cannot speak to.
+            gc.freeze()
             _go_through(work, taken, order)
             status = 0
         finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,29 @@ def test_all_kernels_are_there(processes: int, own_cache: Path) -> None:
     assert in_memory(wanted) and all(map(loader.is_there, wanted))
     objects = [path for path in own_cache.rglob("*") if path.is_file()]
     assert len(objects) == 7
+
+
+def test_what_the_parent_has_left_is_the_parents_to_collect(tmp_path: Path) -> None:
+    class Ring:
+        me: Any
+
+    def note() -> None:
+        with (tmp_path / "collected").open("a") as file:
+            print(os.getpid(), file=file)
+
+    def collect(i: int) -> None:
+        gc.collect()
+
+    gc.disable()
+    try:
+        ring = Ring()
+        ring.me = ring
+        weakref.finalize(ring, note)
+        del ring
+        forked.share(collect, range(2), range(2), 2)
+    finally:
+        gc.enable()
+    assert (tmp_path / "collected").read_text().split() == [str(os.getpid())]
 
 
 def test_children_take_their_share(own_cache: Path) -> None:
