@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
+from netlang import NetError
 from netlang.backends.base import Options
 from netlang.backends.common.epilogue import EpilogueStep
+from netlang.backends.common.winograd_choice import MOST_ERROR
+from netlang.backends.cuda import Cuda, driver
 from netlang.backends.cuda.backend import lowered
+from netlang.backends.cuda.device import Device
 from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.kernels import winograd_gradient_plan, winograd_plan, winograd_weight_grad
+from netlang.backends.cuda.kernels.winograd_plan import WinogradPlan
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.target import CudaTarget
 from netlang.backends.cuda.tiles.winograd_input import WinogradInput
@@ -19,10 +26,13 @@ from netlang.backends.cuda.tiles.winograd_structure import PatchPool, WinogradOu
 from netlang.backends.cuda.tiles.winograd_weight_gradient import WinogradWeightGradient
 from netlang.backends.cuda.tiles.winograd_weights import weights_kernel
 from netlang.backends.cuda.toolchain import cubin
+from netlang.backends.reference import Reference
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim, sym
 from netlang.ir.graph import Graph
 from netlang.ir.types import DType, TensorType
+from netlang.passes.manager import PassManager
+from tests.backends.compared import B, assert_same, feed_of, graph_of, inputs_like
 from tests.backends.cuda import sass
 from tests.backends.cuda.needs import compiler
 
@@ -88,3 +98,42 @@ def test_an_open_number_of_images() -> None:
 
 def test_exact_turns_it_off() -> None:
     assert not taken(64, 256, 28, Options(exact=True))
+
+
+# ---- on a GPU
+
+
+def computed(device: Device, images: int, size: int) -> None:
+    """A convolution with what follows it and both gradients, within what the transforms may round."""
+    random = np.random.default_rng(0)
+    shapes = ((images, 48, size, size + 3), (72, 48, 3, 3), (images, 72, size, size + 3))
+    arrays = [random.standard_normal(shape, np.float32) for shape in shapes]
+    x, w, dy = inputs = inputs_like(arrays)
+    attrs = {"stride": (1, 1), "pad": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1, "flip": False}
+    y = B.op("relu", B.add(B.op("conv", x, w, **attrs), dy))
+    pooled = B.op("max_pool", y, kernel=(2, 2), stride=(2, 2), pad=((0, 0), (0, 0)), dilation=(1, 1))
+    dx = B.op("conv_data_grad", dy, w, **attrs, size=shapes[0][2:])
+    graph = graph_of(inputs, pooled, dx, B.op("conv_weight_grad", x, dy, **attrs, kernel=(3, 3)))
+    backend = Cuda(device=device)
+    made = backend.compile(PassManager().run(graph, backend.passes))
+    keys = {step.kernel.key.split(":")[0] for step in made.steps}
+    assert {"winograd_output", "winograd_weight_gradient"} <= keys
+    wanted = Reference().compile(graph).run(feed_of(arrays), {})
+    assert_same(made.run(feed_of(arrays), {}), wanted, MOST_ERROR)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("m", [2, 4])
+def test_what_a_gpu_computes(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once and in rounds."""
+    try:
+        gpu = driver.device(0)
+    except NetError as fault:
+        pytest.skip(fault.diagnostics[0].message)
+    monkeypatch.setattr(winograd_plan, "SIZES", (m,))
+    monkeypatch.setattr(WinogradPlan, "seconds", lambda *_: 0.0)
+    monkeypatch.setattr(winograd_weight_grad, "direct_seconds", lambda *_: 1e9)
+    computed(gpu, 4, 53)
+    monkeypatch.setattr(winograd_plan, "ROUND_BYTES", 20 << 20)
+    monkeypatch.setattr(winograd_gradient_plan, "ROUND_BYTES", 20 << 20)
+    computed(gpu, 6, 53)
