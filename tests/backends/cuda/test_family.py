@@ -31,7 +31,7 @@ SAMPLED = 4
 
 
 def one_of_each() -> list[Case]:
-    """The last net of every family, but for DenseNet: 121 layers take minutes, and their gradients are of the kinds that
+    """The last net of every family, but for DenseNet: 121 layers take minutes, and their gradients are of kinds that
     GoogLeNet (joined channels) and ResNet (normalised ones) have."""
     return [case for name, case in {case.family.name: case for case in distinct()}.items() if name != "densenet"]
 
