@@ -84,10 +84,12 @@ def test_pointwise(precision: Precision, arch: str, run: int, pool: TilePool | N
         assert sass.uses(code, "LDGSTS") == sass.uses(code, "LDGSTS.E.BYPASS.128") > 0
 
 
+@pytest.mark.parametrize("pointwise", [False, True])
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_products_of_warp_groups(precision: Precision) -> None:
+def test_products_of_warp_groups(precision: Precision, pointwise: bool) -> None:
     tile = BlockTile(precision, 128, 128, 2, 1, 3, groups=True)
-    made = cubin(conv_kernel(ConvStructure(tile, 32, before=BIAS_RELU, pool=POOL, last=True)), "90a")
+    structure = ConvStructure(tile, 32, before=BIAS_RELU, pool=POOL, last=True, pointwise=pointwise)
+    made = cubin(conv_kernel(structure), "90a")
     assert (made.resources.spills, made.resources.stack) == (0, 0)
     loop = sass.inner_loop(sass.instructions(made.code))
     assert sass.uses(loop, "HGMMA") == 4
