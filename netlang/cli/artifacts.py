@@ -13,6 +13,7 @@ from netlang.diagnostics import NetError, did_you_mean
 from netlang.driver import assemble, half_type, trainers_of, write_library, write_nets
 from netlang.ir.module import Module
 from netlang.runtime.artifact import FORMAT, Artifact, open_artifact
+from netlang.runtime.artifact.damage import damage_told
 from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.artifact.stored import HALVES, bytes_of
 from netlang.runtime.parameters import learned
@@ -73,6 +74,11 @@ def _library_text(path: str, library: Library) -> str:
 def inspect(args: argparse.Namespace) -> None:
     artifact = open_artifact(args.file)
     artifact.check()
+    with damage_told(artifact):
+        _show(args, artifact)
+
+
+def _show(args: argparse.Namespace, artifact: Artifact) -> None:
     content = artifact.content
     if args.source:
         if "source" not in content:

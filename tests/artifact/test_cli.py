@@ -72,6 +72,19 @@ def test_faults(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("x.netc").exists()
 
 
+def test_a_file_that_makes_no_sense(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (
+        {"nets": {"n": {}}},
+        {"nets": 3},
+        {"levels": [{}]},
+        {"source": 1},
+        {"nets": {"n": {"inputs": [1]}}},
+    ):
+        write_artifact("g.netc", {"target": "cpu", **content}, {})
+        assert main(["inspect", "g.netc"]) == 2
+        assert "g.netc is damaged" in capsys.readouterr().err
+
+
 def test_a_file_of_another_target(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_artifact("g.netc", {"target": "cuda", "net": "n"}, {"cuda/sm_90/conv": b"cubin"})
     assert main(["inspect", "g.netc"]) == 0
