@@ -7,10 +7,11 @@ from netlang.backends.common.conv_problem import whole_number
 from netlang.backends.common.gradient_problem import GradientProblem, gradient_problem
 from netlang.backends.common.lowerings import Sliceable
 from netlang.backends.common.steps import Arg, Sizes, Step, evaluated
+from netlang.backends.cuda.gradient_costs import Work, gradient_cost
 from netlang.backends.cuda.kernel import WARP
-from netlang.backends.cuda.kernels.conv_tiles import Work, conv_tiles, supported
 from netlang.backends.cuda.kernels.split_sums import add_parts
 from netlang.backends.cuda.lower import LoweringContext, lowering
+from netlang.backends.cuda.product_tiles import gradient_tiles, most_shared
 from netlang.backends.cuda.steps import Launch
 from netlang.backends.cuda.tiles.block_tile import DEPTH, FLOAT, BlockTile
 from netlang.backends.cuda.tiles.pixel_copies import Window
@@ -43,8 +44,9 @@ def _blocks(problem: GradientProblem, rows: int, columns: int) -> int:
 def _tiles(context: LoweringContext, problem: GradientProblem) -> dict[BlockTile, float]:
     """Tiles with what each would cost if there were parts enough; none where the GPU has no room for any."""
     work = Work(problem.out_channels // problem.groups, _columns(problem), problem.groups * _PARTS[-1][0])
-    precision, most = supported(context.precision, context.target), context.target.shared_bytes
-    return conv_tiles(context.target, precision, work, lambda tile: _structure(problem, tile).shared <= most)
+    target, most = context.target, most_shared(context.target)
+    offered = gradient_tiles(target, context.precision)
+    return {tile: gradient_cost(target, tile, work) for tile in offered if _structure(problem, tile).shared <= most}
 
 
 def _structure(problem: GradientProblem, tile: BlockTile) -> WeightGradient:

@@ -13,29 +13,25 @@ from netlang.backends.cuda.tiles.conv_results import write_results
 from netlang.backends.cuda.tiles.conv_rows import Channels, PixelRows
 from netlang.backends.cuda.tiles.conv_structure import ConvStructure
 from netlang.backends.cuda.tiles.conv_weights import WeightCopies
-from netlang.backends.cuda.tiles.gemm import main_loop
+from netlang.backends.cuda.tiles.gemm import blocks_of, main_loop, warps
 from netlang.backends.cuda.tiles.stages import ring
 from netlang.backends.cuda.tiles.text import Text
-
-_REGISTERS = 65536
-"""Of a multiprocessor."""
-_USUAL, _MANY = 128, 168
-"""Registers of a thread, and where each element has its own entry in the table or passes through registers: so many
-blocks are to fit."""
 
 
 def conv_kernel(s: ConvStructure) -> Kernel:
     """See `ConvStructure.arguments` for what it is launched with."""
     tile = s.tile
-    resident = max(1, _REGISTERS // (_registers(s) * tile.threads))
-    shared = 0 if s.role == "rest" else tile.shared
+    shared, resident = 0 if s.role == "rest" else tile.shared, blocks_of(tile, _warps(s))
     return Kernel(s.key, partial(_source, s), "".join(s.arguments.values()), tile.threads, shared, resident)
 
 
-def _registers(s: ConvStructure) -> int:
-    """Of a thread."""
+def _warps(s: ConvStructure) -> int:
+    """Of a scheduler at a time: see `warps`. Pixels take registers too where each element has its own entry in the
+    table or passes through registers, and so do the places of a pool."""
     entries = s.run == 1 and not s.pointwise
-    return _MANY if entries or not s.tile.asynchronous else _USUAL
+    fewer = entries or not s.tile.asynchronous
+    pooled = entries and s.pool is not None and s.tile.precision == "float32"
+    return max(2, warps(s.tile) - fewer - pooled)
 
 
 def _pixels(s: ConvStructure) -> PixelRows | ChannelLines:

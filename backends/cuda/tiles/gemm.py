@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from netlang.backends.common.epilogue import Epilogue
-from netlang.backends.cuda.kernel import Kernel
+from netlang.backends.cuda.kernel import WARP, Kernel
 from netlang.backends.cuda.tiles import epilogue, sums_tile
 from netlang.backends.cuda.tiles.block_tile import DEPTH, BlockTile
 from netlang.backends.cuda.tiles.ffma_loop import FfmaLoop
@@ -28,6 +28,10 @@ NUMBERS = (
 """int32 arguments: M, N, K; elements from a line of A and of B to the next; tiles; parts of k, and stages in each."""
 DISTANCES = ("a_batch", "b_batch", "split_pitch")
 """int64 arguments: bytes from one matrix to the next, 0 where all products share it; elements of one part's sums."""
+
+_SCHEDULERS = 4
+"""Of a multiprocessor."""
+_FEW_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,19 @@ class Gemm:
 
 
 def resident_bound(tile: BlockTile) -> int:
-    """Blocks that are to fit on a multiprocessor. FFMA wants all of 128 registers a thread and no more; for mma.sync
-    the compiler does best without a bound."""
-    return max(1, 65536 // (128 * tile.threads)) if tile.precision == "float32" else 0
+    """Blocks that are to fit on a multiprocessor. For mma.sync the compiler does best without a bound."""
+    return blocks_of(tile, warps(tile)) if tile.precision == "float32" else 0
+
+
+def warps(tile: BlockTile) -> int:
+    """Of a scheduler at a time, so that a thread's 64 sums by FFMA stay in registers: it has 128 for each thread of
+    four warps, 168 for three and 255 for two. Where few threads copy all that a stage has they take more."""
+    return 3 if tile.precision == "float32" and tile.threads <= _FEW_THREADS else 4
+
+
+def blocks_of(tile: BlockTile, warps: int) -> int:
+    """On a multiprocessor with so many warps on each of its schedulers."""
+    return max(1, _SCHEDULERS * warps * WARP // tile.threads)
 
 
 def source(gemm: Gemm) -> str:

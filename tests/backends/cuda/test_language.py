@@ -18,8 +18,12 @@ from netlang.backends.cuda.language import llvm_module
 from netlang.backends.cuda.simulator.launch import run
 from netlang.backends.cuda.simulator.memory import Memory
 from netlang.backends.cuda.toolchain import Ptx
+from netlang.ir.build import make_node
+from netlang.ir.opdef import registered
+from tests.backends.compared import graph_of, inputs_like
 from tests.backends.cuda import by_numba, needs, sass
 from tests.backends.cuda.family import graphs, kernels
+from tests.backends.cuda.simulated.single_ops import samples
 from tests.examples.shrunken import CASES
 
 pytestmark = needs.compiler
@@ -207,3 +211,20 @@ def _native(made: Kernel) -> Callable[..., None]:
 def test_what_is_not_in_the_language_is_refused_with_its_line(body: str, message: str) -> None:
     with pytest.raises(RuntimeError, match=f"kernel text does not compile for sm_80\nline .*{message}"):
         own(kernel(f"\n    {body}\n"))
+
+
+def test_kernels_of_every_op_are_in_the_language() -> None:
+    """In float32 for the first architecture, which copies through registers, in float64 for the second: translated, and
+    no more than that."""
+    seen: set[str] = set()
+    for op, record in registered().items():
+        for number, sample in enumerate(samples(op)[:2] if record.samples else []):
+            arch, dtype = (("75", np.float32), ("80", np.float64))[number]
+            given = [a.astype(dtype) if a.dtype.kind == "f" else a for a in map(np.asarray, sample.inputs)]
+            inputs = inputs_like(given)
+            graph = graph_of(inputs, *make_node(op, inputs, dict(sample.attrs)).results)
+            for made in kernels(graph, arch):
+                if made.key not in seen:
+                    seen.add(made.key)
+                    assert "ret void" in str(llvm_module(made, made.source(), arch, "entry"))
+    assert len(seen) > 100
