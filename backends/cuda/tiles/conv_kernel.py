@@ -26,12 +26,11 @@ def conv_kernel(s: ConvStructure) -> Kernel:
 
 
 def _warps(s: ConvStructure) -> int:
-    """Of a scheduler at a time: see `warps`. Pixels take registers too where each element has its own entry in the
-    table or passes through registers, and so do the places of a pool."""
+    """Of a scheduler at a time: see `warps`. Pixels take registers too where they pass through them, and more where
+    each element has its own entry in the table, which FFMA has none to spare for."""
     entries = s.run == 1 and not s.pointwise
-    fewer = entries or not s.tile.asynchronous
-    pooled = entries and s.pool is not None and s.tile.precision == "float32"
-    return max(2, warps(s.tile) - fewer - pooled)
+    fewer = (entries or not s.tile.asynchronous) + (entries and s.tile.precision == "float32")
+    return max(2, warps(s.tile) - fewer)
 
 
 def _pixels(s: ConvStructure) -> PixelRows | ChannelLines:
