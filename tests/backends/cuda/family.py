@@ -3,6 +3,7 @@
 python -m tests.backends.cuda.family             every kernel for every architecture: registers, stack, spills
 python -m tests.backends.cuda.family 80 tf32     those of some architectures, in some precisions
 python -m tests.backends.cuda.family lenet5      those of some nets, by a part of their names
+python -m tests.backends.cuda.family --write     all, and writes docs/cuda.md
 
 Every net and every training of it is lowered for one sample and for many. In float32 the whole family is compiled, in
 the precisions of tensor cores a net of each kind of convolution. No GPU is needed.
@@ -28,6 +29,7 @@ from netlang.ir.graph import Graph
 from netlang.passes import inference_pipeline, training_pipeline
 from netlang.passes.manager import PassManager
 from netlang.passes.optimizer import training_step
+from tests.backends.cuda.family_page import page, write
 from tests.examples.shrunken import CASES, Case, chosen, recipes, whole
 
 ARCHITECTURES = ("75", "80", "90", "100")
@@ -169,7 +171,7 @@ def summary(listed: Sequence[Found], outcome: dict[tuple[Text, str], Made]) -> I
 
 
 def main() -> int:
-    asked = sys.argv[1:]
+    asked = [argument for argument in sys.argv[1:] if argument != "--write"]
     archs = [a for a in asked if a in EVERY] or EVERY
     precisions = [p for p in asked if p in PRECISIONS] or PRECISIONS
     names = [n for n in asked if n not in (*EVERY, *PRECISIONS)]
@@ -178,10 +180,13 @@ def main() -> int:
         listed = [one for several in pool.map(found, wanted(archs, precisions, names)) for one in several]
         lowered_after = time.monotonic() - start
         outcome = compiled(listed, pool)
-    print(*summary(listed, outcome), sep="\n")
+    lines = list(summary(listed, outcome))
+    print(*lines, sep="\n")
     print(f"{lowered_after:.0f} s to lower them, {time.monotonic() - start - lowered_after:.0f} s to compile them")
     bad = faults(listed, outcome)
     print(*bad, sep="\n")
+    if "--write" in sys.argv:
+        write(page(listed, outcome, lines))
     return 1 if bad or not listed else 0
 
 
