@@ -63,8 +63,10 @@ def find_homes(context: Context, steps: Steps) -> Homes:
     for name, value in graph.outputs:
         _claim(homes, value, External("output", name), allowed=True)
     order = {node: i for i, node in enumerate(graph.nodes)}
+    readers, left = _readers(context), {context.storage(v) for v in graph.roots}
     for name, value in graph.updates:
-        allowed = _may_overwrite(context, graph.param(name), context.storage(value), order)
+        param = graph.param(name)
+        allowed = param not in left and _may_overwrite(context, readers.get(param, []), context.storage(value), order)
         _claim(homes, value, External("param", name), allowed)
     _hoist(homes, steps)
     return homes
@@ -79,21 +81,26 @@ def _claim(homes: Homes, value: Value, target: External, allowed: bool) -> None:
         homes.direct[root] = target
 
 
-def _may_overwrite(context: Context, param: Value, result: Value, order: Mapping[Node, int]) -> bool:
-    """Whether `result` can be computed right over `param`: nobody needs the old value from that step on."""
-    graph = context.graph
-    if any(context.storage(v) == param for v in graph.roots):
-        return False
-    for node in graph.nodes:
-        reads = [i for i, v in enumerate(node.inputs) if context.storage(v) == param]
-        if not reads or node.op in VIEWS:
-            continue
-        if node is result.node:
-            if not all(i in context.in_place.get(node, ()) for i in reads):
-                return False
-        elif order[node] > order[result.node]:
-            return False
-    return True
+def _readers(context: Context) -> dict[Value, list[tuple[Node, list[int]]]]:
+    """By storage, the nodes that read it, in order, with the places of their inputs that do."""
+    found: dict[Value, dict[Node, list[int]]] = {}
+    for node in context.graph.nodes:
+        if node.op not in VIEWS:
+            for i, value in enumerate(node.inputs):
+                found.setdefault(context.storage(value), {}).setdefault(node, []).append(i)
+    return {value: list(nodes.items()) for value, nodes in found.items()}
+
+
+def _may_overwrite(
+    context: Context, readers: Sequence[tuple[Node, Sequence[int]]], result: Value, order: Mapping[Node, int]
+) -> bool:
+    """Whether `result` can be computed right over what these read: nobody needs the old value from that step on."""
+    if not readers:
+        return True
+    last, places = readers[-1]
+    if last is result.node:
+        return all(i in context.in_place.get(last, ()) for i in places)
+    return order[last] < order[result.node]
 
 
 # ---- hoisting

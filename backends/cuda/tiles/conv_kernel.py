@@ -17,6 +17,9 @@ from netlang.backends.cuda.tiles.gemm import blocks_of, main_loop, warps
 from netlang.backends.cuda.tiles.stages import ring
 from netlang.backends.cuda.tiles.text import Text
 
+_MANY = 64
+"""Sums of a thread."""
+
 
 def conv_kernel(s: ConvStructure) -> Kernel:
     """See `ConvStructure.arguments` for what it is launched with."""
@@ -27,10 +30,12 @@ def conv_kernel(s: ConvStructure) -> Kernel:
 
 def _warps(s: ConvStructure) -> int:
     """Of a scheduler at a time: see `warps`. Pixels take registers too where they pass through them, and more where
-    each element has its own entry in the table, which FFMA has none to spare for."""
-    entries = s.run == 1 and not s.pointwise
-    fewer = (entries or not s.tile.asynchronous) + (entries and s.tile.precision == "float32")
-    return max(2, warps(s.tile) - fewer)
+    each element has its own entry in the table, which FFMA has none to spare for. So do the places of a pool, beside
+    the fragments of tensor cores."""
+    tile, entries = s.tile, s.run == 1 and not s.pointwise
+    fewer = (entries or not tile.asynchronous) + (entries and tile.precision == "float32")
+    pooled = s.pool is not None and tile.precision != "float32" and tile.rows * tile.columns >= _MANY * tile.threads
+    return max(2, warps(tile) - max(fewer, pooled))
 
 
 def _pixels(s: ConvStructure) -> PixelRows | ChannelLines:

@@ -148,7 +148,7 @@ def test_code_runs_and_cannot_be_written() -> None:
     code = Code(linked.blob, linked.imports, {yes.key: next(iter(linked.places.values()))})
     assert code.address(yes) - code.address(0) == next(iter(linked.places.values()))
     assert ctypes.string_at(code.address(len(linked.imports) * 8), 64) == linked.blob[len(linked.imports) * 8 :][:64]
-    with open("/proc/self/maps", encoding="ascii") as maps:
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         ranges = [line.split()[:2] for line in maps]
     at = code.address(0)
     rights = [r for r in ranges if int(r[0].split("-")[0], 16) <= at < int(r[0].split("-")[1], 16)]

@@ -22,8 +22,9 @@ from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gra
 
 ARCHITECTURES = ("75", "80", "90", "100")
 LENET = next(case for case in CASES if case.name == "lenet5/../lenet5.net")
-FEW, SEVERAL = 1, 4
-"""Images, of which the simulator takes seconds for one. Gradients of statistics of few would be rounding errors."""
+IMAGES = {"googlenet": 4}
+"""For gradients, where two images are too few: the statistics of a last map of 2 x 2 would be rounding errors. The
+simulator takes seconds for one."""
 WATCHED = 2
 """Blocks of a launch in which races are looked for: the tests of single kernels do so in all."""
 SAMPLED = 4
@@ -67,10 +68,10 @@ def test_gradients_of_a_small_copy_are_those_of_the_reference(case: Case) -> Non
     for name, graph in losses(case):
         gradient = gradient_graph(graph)
         if gradient.outputs:
-            compared(gradient, case, name, SEVERAL)
+            compared(gradient, case, name, IMAGES.get(case.family.name, 2))
 
 
-def compared(graph: Graph, case: Case, what: str, images: int = FEW) -> None:
+def compared(graph: Graph, case: Case, what: str, images: int = 1) -> None:
     """A graph in the simulator, for so many images at most: within 1e-4 of the reference's largest result."""
     inputs, params = data_for(graph, {**case.net.small, "N": min(case.net.small.get("N", images), images)})
     wanted = evaluate(graph, inputs, params)[0]
