@@ -1,13 +1,14 @@
 # make demo    trains LeNet-5 on handwritten digits, compiles it and classifies three of them
 # make test    runs every test; those in Numba's CUDA simulator need a process that starts with it
-# All need Python 3.11 or later; the first two its venv module too: they make a virtual environment and install into it.
+# make kernels compiles all GPU kernels of all examples for four architectures, without a GPU
+# All need Python 3.11 or later; all but runtime its venv module too: they make a virtual environment and install into it.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES := pyproject.toml $(shell find netlang backends grammar -name '*.py' -o -name '*.net' -o -name '*.lark')
 
-.PHONY: demo test runtime clean
+.PHONY: demo test kernels runtime clean
 
 demo: $(VENV)/installed-digits
 	$(BIN)/netc train examples/lenet5.net --data digits --out run/demo
@@ -17,6 +18,9 @@ demo: $(VENV)/installed-digits
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n auto --dist worksteal
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest tests/backends/cuda/simulated/test_in_numba.py
+
+kernels: $(VENV)/installed-test
+	$(BIN)/python -m tests.backends.cuda.family float32
 
 runtime:
 	$(PYTHON) -m netlang.runtime.artifact.wheel dist
