@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from netlang.backends.common.epilogue import operands
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.conv_gather import Gather
@@ -30,12 +31,13 @@ def conv_kernel(s: ConvStructure) -> Kernel:
 
 def _warps(s: ConvStructure) -> int:
     """Of a scheduler at a time: see `warps`. Pixels take registers too where they pass through them, and more where
-    each element has its own entry in the table, which FFMA has none to spare for. So do the places of a pool, beside
-    the fragments of tensor cores."""
+    each element has its own entry in the table, which FFMA has none to spare for. So do the places of a pool, and
+    of a tensor that is added, beside the fragments of tensor cores."""
     tile, entries = s.tile, s.run == 1 and not s.pointwise
     fewer = (entries or not tile.asynchronous) + (entries and tile.precision == "float32")
-    pooled = s.pool is not None and tile.precision != "float32" and tile.rows * tile.columns >= _MANY * tile.threads
-    return max(2, warps(tile) - max(fewer, pooled))
+    placed = s.pool is not None or operands((*s.before, *s.after), "tensor") > 0
+    many = tile.precision != "float32" and tile.rows * tile.columns >= _MANY * tile.threads
+    return max(2, warps(tile) - max(fewer, placed and many))
 
 
 def _pixels(s: ConvStructure) -> PixelRows | ChannelLines:
