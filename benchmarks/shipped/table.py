@@ -39,7 +39,7 @@ def _lines(net: str, figures: Mapping[str, Any]) -> list[str]:
     lines = []
     for who, f in figures["by"].items():
         own = who == OWN
-        start, rate = f"{f['start'] * 1e3:.0f}", f"{1 / f['call']:.4g}"
+        start, rate = f"{f['start'] * 1e3:.0f}", f"{1 / f['call']:,.0f}"
         parts = [TITLES[net], f"**{who}**" if own else who, bytes_text(f["bytes"]), start, f"{f['start ratio']:.2f}"]
         ratio = f"{figures['ratio']:.2f}" if own and figures["ratio"] else ""
         parts += [rate, ratio, str(figures["threads"]), _commit(figures) if own else ""]
