@@ -24,8 +24,9 @@ from tempfile import TemporaryDirectory
 from netlang.backends.base import Request
 from netlang.backends.cpu.library.compiler import compiler
 from netlang.backends.cpu.target import ARM, LEVELS, X86
-from netlang.driver import assemble, backend_for, write_library
+from netlang.driver import assemble, backend_for
 from netlang.frontend import load
+from netlang.shipping import write_library
 
 HERE = Path(__file__).parent
 NET = HERE.parent / "examples" / "lenet5.net"

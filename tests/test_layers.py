@@ -27,6 +27,7 @@ _LEVELS = {
     "runtime": 3,
     "backends": 4,
     "driver": 5,
+    "shipping": 5,
     "cli": 6,
 }
 """What may import what: modules of lower levels, and one's own group. Groups side by side do not import each other."""

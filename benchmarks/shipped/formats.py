@@ -19,10 +19,11 @@ from zipfile import ZipFile
 from benchmarks.layers import layers
 from benchmarks.networks import images
 from netlang.backends.base import Request
-from netlang.driver import backend_for, write_nets
+from netlang.driver import backend_for
 from netlang.runtime.arrays import Array
 from netlang.runtime.artifact import wheel
 from netlang.runtime.model import Model
+from netlang.shipping import write_nets
 
 OWN, ONNX, TORCH, AHEAD = "netlang", "onnxruntime", "torch", "torch AOTInductor"
 NUMPY = "numpy"

@@ -10,13 +10,14 @@ from netlang.backends.base import Backend, Library, Request
 from netlang.cli.arguments import Verbs
 from netlang.cli.output import bytes_text, count, table
 from netlang.diagnostics import NetError, did_you_mean
-from netlang.driver import assemble, half_type, trainers_of, write_library, write_nets
+from netlang.driver import assemble, half_type
 from netlang.ir.module import Module
 from netlang.runtime.artifact import FORMAT, Artifact, open_artifact
 from netlang.runtime.artifact.damage import damage_told
 from netlang.runtime.artifact.signature import Signature
 from netlang.runtime.artifact.stored import HALVES, bytes_of
 from netlang.runtime.parameters import learned
+from netlang.shipping import trainers_of, write_library, write_nets
 
 MOST_NAMES = 20
 """Weights that a step changes that are listed."""

@@ -10,11 +10,12 @@ import pytest
 from netlang.backends.base import Request
 from netlang.backends.cpu.artifact.code import missing_features
 from netlang.backends.cpu.target import LEVELS
-from netlang.driver import assemble, backend_for, write_nets
+from netlang.driver import assemble, backend_for
 from netlang.frontend import load
 from netlang.ir.types import DType
 from netlang.runtime.model import Model
 from netlang.runtime.trainer import Trainer
+from netlang.shipping import write_nets
 
 
 def runnable() -> list[str]:

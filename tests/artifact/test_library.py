@@ -23,8 +23,9 @@ from netlang.backends.cpu.library.compiler import COMPILERS
 from netlang.backends.cpu.target import LEVELS
 from netlang.cli import main
 from netlang.diagnostics import NetError
-from netlang.driver import backend_for, half_type, write_library, write_nets
+from netlang.driver import backend_for, half_type
 from netlang.runtime.model import Model
+from netlang.shipping import write_library, write_nets
 from tests.artifact.conftest import BEST, SMALL, model_of
 from tests.artifact.linked import Failed, Fenced, Linked, Net
 from tests.artifact.test_loaded import NETS, given, same

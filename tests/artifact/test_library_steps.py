@@ -20,9 +20,10 @@ import netlang
 from netlang.backends.base import Request
 from netlang.backends.cpu.library.compiler import COMPILERS
 from netlang.cli import main
-from netlang.driver import backend_for, trainers_of, write_library
+from netlang.driver import backend_for
 from netlang.runtime.model import Model
 from netlang.runtime.ports import dtype_of
+from netlang.shipping import trainers_of, write_library
 from tests.artifact.conftest import BEST, SMALL, model_of
 from tests.artifact.linked import TYPES, Failed, Linked, Net
 from tests.artifact.test_steps import IMAGE, LABEL, NET, PHASES, batches, others, saved

@@ -20,9 +20,10 @@ from netlang.backends.base import Request
 from netlang.backends.common.loaded import LoadedNet
 from netlang.backends.cpu.artifact.code import chosen_level
 from netlang.diagnostics import NetError
-from netlang.driver import backend_for, write_nets
+from netlang.driver import backend_for
 from netlang.runtime.artifact import open_artifact, write_artifact
 from netlang.runtime.model import Model
+from netlang.shipping import write_nets
 from tests.artifact.conftest import BEST, SMALL, model_of, runnable, write
 
 Small = tuple[Model, Path]

@@ -16,9 +16,9 @@ import pytest
 
 import netlang
 from netlang.diagnostics import NetError
-from netlang.driver import trainers_of
 from netlang.runtime.artifact import open_artifact, write_artifact
 from netlang.runtime.model import Model
+from netlang.shipping import trainers_of
 from tests.artifact.conftest import model_of, write
 from tests.artifact.test_loaded import BLOCKED, altered
 

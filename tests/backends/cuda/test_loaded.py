@@ -16,11 +16,12 @@ from netlang.backends.cuda.loaded import chosen, loaded
 from netlang.backends.cuda.packaging import options_of, written
 from netlang.backends.cuda.simulator.device import Simulator
 from netlang.backends.cuda.target import CudaTarget
-from netlang.driver import assemble, trainers_of, write_nets
+from netlang.driver import assemble
 from netlang.frontend import load
 from netlang.ir.types import DType
 from netlang.runtime.artifact import open_artifact
 from netlang.runtime.model import Model
+from netlang.shipping import trainers_of, write_nets
 from tests.backends.cuda import needs
 from tests.backends.cuda.driver.fake import FakeDriver
 
