@@ -55,6 +55,6 @@ def test_the_table() -> None:
         "revision": "",
     }
     text = "\n".join(section({"lenet5": figures}))
-    assert "| LeNet-5 | **netlang** | 352.3 kB | 180 | 1.17 | 5e+04 | 5.00 | 2 |" in text
-    assert "| LeNet-5 | torch | 352.3 kB | 2000 | 13.00 | 1e+04 |  | 2 |" in text
+    assert "| LeNet-5 | **netlang** | 352.3 kB | 180 | 1.17 | 50,000 | 5.00 | 2 |" in text
+    assert "| LeNet-5 | torch | 352.3 kB | 2000 | 13.00 | 10,000 |  | 2 |" in text
     assert "36,060 bytes for x86-64-v3" in text and "torch AOTInductor (RuntimeError: no compiler)" in text
