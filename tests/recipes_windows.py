@@ -103,9 +103,9 @@ def local_conv_weight_grad(d: Draw, shape: Shape) -> Case:
 # ---- pools
 
 
-def _pool_parts(d: Draw, shape: Shape, options: str) -> tuple[Shape, dict[str, Any]]:
-    """The result's shape and the attributes; `options` is `max` (with dilation), `average` or nothing."""
-    attrs = geometry(d, shape[2:], pool=True, dilated=options == "max")
+def _pool_parts(d: Draw, shape: Shape, options: str = "") -> tuple[Shape, dict[str, Any]]:
+    """The result's shape and the attributes; `options` is `average` where windows may leave out the padding."""
+    attrs = geometry(d, shape[2:], pool=True)
     out = (*shape[:2], *Windows.of("pool", attrs).output(shape[2:]))
     return out, {**attrs, "count_include_pad": d.flag()} if options == "average" else attrs
 
@@ -132,18 +132,18 @@ def _pooled(op: str, result: int, attrs: Mapping[str, Any], x: Array) -> Array:
 
 
 def max_pool_grad(d: Draw, shape: Shape) -> Case:
-    out, attrs = _pool_parts(d, shape, "max")
+    out, attrs = _pool_parts(d, shape)
     y = tensor(out, lambda rng, s, made: _pooled("max_pool", 0, attrs, made.arrays[0]))
     return Case((tensor(shape), y, tensor(out)), attrs)
 
 
 def max_pool_pick(d: Draw, shape: Shape) -> Case:
-    out, attrs = _pool_parts(d, shape, "max")
+    out, attrs = _pool_parts(d, shape)
     return Case((tensor(shape), _switches(out, shape, attrs)), attrs)
 
 
 def max_unpool(d: Draw, shape: Shape) -> Case:
-    out, attrs = _pool_parts(d, shape, "max")
+    out, attrs = _pool_parts(d, shape)
     return Case((tensor(out), _switches(out, shape, attrs)), {**attrs, "size": shape[2:]})
 
 
@@ -171,8 +171,8 @@ _MAKERS: dict[str, Callable[[Draw, Shape], Case]] = {
     "conv": conv,
     "conv_data_grad": conv_data_grad,
     "conv_weight_grad": conv_weight_grad,
-    "max_pool": pool("max"),
-    "max_pool_switch": pool("max"),
+    "max_pool": pool(),
+    "max_pool_switch": pool(),
     "max_pool_grad": max_pool_grad,
     "max_pool_pick": max_pool_pick,
     "max_unpool": max_unpool,

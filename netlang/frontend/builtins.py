@@ -132,6 +132,13 @@ def _window_counts(site: Site, arguments: Arguments) -> list[Any]:
     return list(window_counts(*(arguments[name] for name in ("sizes", "kernel", "stride", "pad"))))
 
 
+def _padding_before(site: Site, arguments: Arguments) -> list[int]:
+    """How much padding stands before each of `count` spatial dimensions."""
+    count = arguments["count"]
+    taps, apart = (geometry.per_axis(arguments[name], count, name) for name in ("kernel", "dilation"))
+    return [low for low, _ in geometry.pads(arguments["pad"], taps, apart)]
+
+
 def _positive(site: Site, arguments: Arguments) -> bool:
     """Whether something is a whole number of at least 1."""
     value = arguments["value"]
@@ -152,6 +159,7 @@ def _functions() -> list[Builtin]:
         Builtin(Signature.of("arange", "size", dtype=DType.I64), _arange),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
         Builtin(Signature.of("window_counts", "sizes", "kernel", stride=1, pad="valid"), _window_counts),
+        Builtin(Signature.of("padding_before", "pad", "kernel", "dilation", "count"), _padding_before),
         Builtin(Signature.of("positive", "value"), _positive),
     ]
     return found + [_initializer(signature) for signature in SIGNATURES]

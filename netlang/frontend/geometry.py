@@ -57,23 +57,23 @@ def pads(value: Any, kernel: Sequence[int], dilation: Sequence[int]) -> tuple[tu
     return sides(value, len(reach), "pad")
 
 
-def sides(value: Any, count: int, what: str) -> tuple[tuple[int, int], ...]:
+def sides(value: Any, count: int, what: str, least: int = 0) -> tuple[tuple[int, int], ...]:
     """A number, a number for each axis, or a [low, high] for each axis."""
     if not isinstance(value, list | tuple):
-        number = _whole(value, what, 0)
+        number = _whole(value, what, least)
         return ((number, number),) * count
     if len(value) != count:
         raise Fault(f"{what} has {len(value)} entries for {count} dimensions", hint="[[low, high], ...] names sides")
-    return tuple([_side(entry, what) for entry in value])
+    return tuple([_side(entry, what, least) for entry in value])
 
 
-def _side(entry: Any, what: str) -> tuple[int, int]:
+def _side(entry: Any, what: str, least: int) -> tuple[int, int]:
     if not isinstance(entry, list | tuple):
-        number = _whole(entry, what, 0)
+        number = _whole(entry, what, least)
         return number, number
     if len(entry) != 2:
         raise Fault(f"{what} has a low and a high side, got {len(entry)} numbers")
-    return _whole(entry[0], what, 0), _whole(entry[1], what, 0)
+    return _whole(entry[0], what, least), _whole(entry[1], what, least)
 
 
 def _whole(value: Any, what: str, least: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import netlang.ops  # noqa: F401  # fills the registry
-from netlang.frontend import geometry, indexing_primitives, window_primitives
+from netlang.frontend import geometry, indexing_primitives, padding, window_primitives
 from netlang.frontend.arguments import Arguments, element_type, flag, one, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.draws import random_primitives
@@ -22,7 +22,7 @@ from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive, describe
 from netlang.ir.graph import Value
 from netlang.ir.opdef import REQUIRED, OpDef, registered
-from netlang.ir.types import DType, shape_text
+from netlang.ir.types import DType
 
 _TENSORS = {
     1: ("x",), 2: ("a", "b"), 3: ("condition", "a", "b"),
@@ -158,20 +158,6 @@ def _slice(site: Site, arguments: Arguments) -> Value:
     return site.emit("slice", x, axis=along, start=start, stop=stop, step=whole(arguments["step"], "step"))
 
 
-def _pad(site: Site, arguments: Arguments) -> Value:
-    """Pads the spatial axes, or those named by `axes`."""
-    x, named = one(arguments["x"]), arguments["axes"]
-    chosen = tuple(range(2, x.rank)) if named is None else geometry.axes(named, x.rank)
-    if not chosen:
-        raise Fault(f"pad: {shape_text(x.shape)} has no spatial dimensions", hint="name the axes: pad(..., axes = [1])")
-    given = dict(zip(chosen, geometry.sides(arguments["amount"], len(chosen), "pad"), strict=True))
-    pairs = [given.get(i, (0, 0)) for i in range(x.rank)]
-    value = arguments["value"]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault(f"pad: 'value' must be a number, not {describe(value)}")
-    return site.emit("pad", x, low=tuple(p[0] for p in pairs), high=tuple(p[1] for p in pairs), value=float(value))
-
-
 def _reverse(site: Site, arguments: Arguments) -> Value:
     x = one(arguments["x"])
     return site.emit("reverse", x, axes=geometry.axes(arguments["axis"], x.rank))
@@ -218,13 +204,13 @@ def _listed() -> list[Primitive]:
         Primitive(Signature.of("transpose", "x", axes=None), 1, _transpose),
         Primitive(Signature.of("concat", axis=1), 0, _concat),
         Primitive(Signature.of("slice", "x", "axis", start=None, stop=None, step=1), 1, _slice),
-        Primitive(Signature.of("pad", "x", "amount", value=0.0, axes=None), 1, _pad),
         Primitive(Signature.of("reverse", "x", "axis"), 1, _reverse),
         Primitive(Signature.of("cast", "x", "dtype"), 1, _cast),
         Primitive(Signature.of("matmul", "a", "b", transpose_a=False, transpose_b=False), 2, _matmul),
         Primitive(Signature.of("batchnorm_inference", "x", "gamma", "beta", "mean", "var", eps=1e-5), 5, _batchnorm),
         Primitive(Signature.of("batchnorm_train", "x", "gamma", "beta", eps=1e-5), 3, _batchnorm_train),
         Primitive(Signature.of("softmax_cross_entropy", "logits", "target"), 2, _cross_entropy),
+        *padding.listed(),
         *window_primitives.listed(),
         *indexing_primitives.listed(),
     ]

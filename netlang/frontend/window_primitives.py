@@ -13,7 +13,7 @@ from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value
-from netlang.ir.types import shape_text
+from netlang.ir.types import DType, shape_text
 from netlang.ops.windows import Windows
 
 # ---- convolutions
@@ -143,14 +143,27 @@ def _pool(op: str, **more: Any) -> Primitive:
     def build(site: Site, arguments: Arguments) -> Any:
         x = one(arguments["x"])
         attrs = _windows(x, arguments, op.replace("_", ""))
-        if "dilation" not in more:
+        if not op.startswith("max") and set(attrs["dilation"]) == {1}:
             del attrs["dilation"]
         if "count_include_pad" in more:
             attrs["count_include_pad"] = flag(arguments["count_include_pad"], "count_include_pad")
+        if op.startswith("max") and x.dtype.is_int:
+            return _of_whole_numbers(site, op, x, attrs)
         results = site.node(op, x, **attrs).results
         return results if len(results) > 1 else results[0]
 
-    return Primitive(Signature.of(op, "x", "kernel", stride=None, pad="valid", ceil_mode=False, **more), 1, build)
+    given: dict[str, Any] = {"stride": None, "pad": "valid", "ceil_mode": False, **more, "dilation": 1}
+    return Primitive(Signature.of(op, "x", "kernel", **given), 1, build)
+
+
+def _of_whole_numbers(site: Site, op: str, x: Value, attrs: dict[str, Any]) -> Any:
+    """Maxima of whole numbers, looked for among floats that hold them exactly."""
+    if x.dtype.size > 4:
+        raise Fault(f"{op.replace('_', '')} does not take {x.dtype} elements", hint="convert with cast(x, f64)")
+    wide = site.emit("cast", x, dtype=DType.F32 if x.dtype.size <= 2 else DType.F64)
+    first, *rest = site.node(op, wide, **attrs).results
+    y = site.emit("cast", first, dtype=x.dtype)
+    return (y, *rest) if rest else y
 
 
 def _max_unpool(site: Site, arguments: Arguments) -> Value:
@@ -217,8 +230,8 @@ def listed() -> list[Primitive]:
             2,
             _convolve_local_transposed,
         ),
-        _pool("max_pool", dilation=1),
-        _pool("max_pool_switch", dilation=1),
+        _pool("max_pool"),
+        _pool("max_pool_switch"),
         _pool("avg_pool", count_include_pad=True),
         _pool("sum_pool"),
         _pool("l2_pool"),

@@ -16,7 +16,14 @@ from netlang.ops.numeric import rounded, widen
 from netlang.ops.sampling import normal
 from netlang.ops.windows import Windows, pooled
 
-_GEOMETRY: dict[str, Any] = {"kernel": REQUIRED, "stride": REQUIRED, "pad": REQUIRED, "ceil_mode": False}
+_GEOMETRY: dict[str, Any] = {
+    "kernel": REQUIRED,
+    "stride": REQUIRED,
+    "pad": REQUIRED,
+    "ceil_mode": False,
+    "dilation": (),
+}
+"""Without an entry, `dilation` is 1 on all axes."""
 _AVERAGE: dict[str, Any] = {**_GEOMETRY, "count_include_pad": True}
 
 # ---- shape rules
@@ -128,6 +135,10 @@ _CASES: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (
     ((1, 2, 7, 6), {"kernel": (3, 3), "stride": (2, 1), "pad": ((1, 1), (0, 2))}),
     ((2, 2, 6, 7), {"kernel": (3, 2), "stride": (2, 3), "pad": ((0, 1), (1, 0)), "ceil_mode": True}),
     ((1, 2, 4, 5, 3), {"kernel": (2, 3, 2), "stride": (2, 2, 1), "pad": ((0, 0), (1, 1), (0, 0))}),
+    (
+        (1, 2, 9, 8),
+        {"kernel": (3, 2), "stride": (2, 2), "pad": ((3, 2), (1, 2)), "dilation": (2, 3), "ceil_mode": True},
+    ),
 )
 
 

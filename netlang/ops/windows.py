@@ -37,7 +37,7 @@ class Windows:
     def of(name: str, attrs: Attrs, kernel: tuple[int, ...] | None = None) -> Windows:
         """From an op's attributes; `kernel` where it is a shape and no attribute. Dilation is 1 where there is none."""
         taps = attrs["kernel"] if kernel is None else kernel
-        dilation = attrs.get("dilation", (1,) * len(taps))
+        dilation = attrs.get("dilation") or (1,) * len(taps)
         return Windows(name, taps, attrs["stride"], attrs["pad"], dilation, attrs.get("ceil_mode", False))
 
     @property
@@ -148,10 +148,10 @@ class Windows:
         """
         total = np.ones((), np.int64)
         for axis, (size, o) in enumerate(zip(spatial, out, strict=True)):
-            low, high = self.pad[axis]
+            (low, high), apart = self.pad[axis], self.dilation[axis]
             start = np.arange(o) * self.stride[axis] - low
-            end = np.minimum(start + self.kernel[axis], size + high if include_pad else size)
-            begin = start if include_pad else np.maximum(start, 0)
+            end = np.minimum(self.kernel[axis], -((start - (size + high if include_pad else size)) // apart))
+            begin = 0 if include_pad else np.maximum(-(start // apart), 0)
             total = np.multiply.outer(total, end - begin)
         return total
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import netlang
 from netlang.frontend import load
 from netlang.ir.dims import sym
 from tests.frontend.test_std import normal, results
@@ -147,3 +148,66 @@ output b = sum(back * x)
 """
     out = results(body, {"x": x, "y": y, "w": w})
     np.testing.assert_allclose(out["a"], out["b"])
+
+
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize("ceil_mode", [True, False])
+def test_means_of_windows_with_gaps(include: bool, ceil_mode: bool) -> None:
+    """Against every window taken by hand; padding counts only as far as it goes."""
+    x = normal(1, 2, 10, 8)
+    flags = f"ceil_mode = {str(ceil_mode).lower()}, count_include_pad = {str(include).lower()}"
+    y = results(f"output y = x -> avgpool([3, 2], stride = 3, pad = [3, 1], dilation = [2, 3], {flags})", {"x": x})["y"]
+    assert y.shape[2:] == ((5, 3) if ceil_mode else (4, 3))
+    for i, j in np.ndindex(*y.shape[2:]):
+        rows, columns = [3 * i - 3 + 2 * t for t in range(3)], [3 * j - 1 + 3 * t for t in range(2)]
+        taps = [(r, c) for r in rows for c in columns if (r < 10 + 3 and c < 8 + 1)]
+        inside = [(r, c) for r, c in taps if 0 <= r < 10 and 0 <= c < 8]
+        total = sum(x[:, :, r, c] for r, c in inside)
+        np.testing.assert_allclose(y[:, :, i, j], total / len(taps if include else inside), rtol=1e-12)
+
+
+def test_pools_by_other_norms() -> None:
+    torch = pytest.importorskip("torch")
+    x = normal(2, 3, 7, 6)
+    for p in (1, 2, 3, 2.5):
+        out = results(
+            f"output y = x -> lppool(3, p = {p}, stride = 2)\noutput whole = x -> global_lppool(p = {p})", {"x": x}
+        )
+        np.testing.assert_allclose(out["y"], torch.nn.functional.lp_pool2d(torch.tensor(abs(x)), p, 3, 2), rtol=1e-9)
+        np.testing.assert_allclose(out["whole"], np.linalg.norm(x.reshape(2, 3, -1), p, axis=2), rtol=1e-9)
+
+
+def test_places_of_maxima_in_the_whole_tensor() -> None:
+    torch = pytest.importorskip("torch")
+    for shape, given in (
+        ((2, 3, 9), {}),
+        ((2, 3, 9, 8), {"stride": 2, "padding": 1}),
+        ((1, 2, 5, 6, 7), {"stride": 2}),
+    ):
+        x = normal(*shape)
+        ours = f"stride = {given.get('stride', 'none')}, pad = {given.get('padding', 0)}, dilation = 1"
+        out = results(f"y, s = x -> maxpool_with_places(3, {ours})\noutput y\noutput s", {"x": x})
+        pool = getattr(torch.nn.functional, f"max_pool{len(shape) - 2}d")
+        wanted, places = pool(torch.tensor(x), 3, return_indices=True, **given)
+        np.testing.assert_array_equal(out["y"], wanted)
+        planes = np.arange(shape[0] * shape[1]).reshape(*shape[:2], *[1] * (len(shape) - 2))
+        np.testing.assert_array_equal(out["s"], places.numpy() + planes * np.prod(shape[2:]))
+        np.testing.assert_array_equal(x.reshape(-1)[out["s"]], out["y"])
+
+
+def test_places_counted_down_the_columns() -> None:
+    x = normal(2, 2, 5, 6)
+    body = "y, s = x -> maxpool_with_places([2, 3], columns_first = true)\noutput y\noutput s"
+    out = results(body, {"x": x})
+    np.testing.assert_array_equal(x.transpose(0, 1, 3, 2).reshape(-1)[out["s"]], out["y"])
+
+
+def test_maxima_of_whole_numbers() -> None:
+    x = np.random.default_rng(1).integers(-128, 128, (1, 2, 4, 6)).astype(np.int8)
+    text = "net n() {\n  input x: i8[1, 2, 4, 6]\n  output y = x -> maxpool(2, pad = [1, 0])\n}\n"
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=-128)
+    wanted = padded.reshape(1, 2, 3, 2, 3, 2).max(axis=(3, 5))
+    for target in ("reference", "cpu"):
+        found = netlang.compile(text, target=target)(x)
+        assert found.dtype == np.int8
+        np.testing.assert_array_equal(found, wanted)

@@ -39,7 +39,7 @@ def window_numbers(node: Node, inside: Sequence[Dim], outside: Sequence[Dim], ke
         *three(kernel, 1),
         *three(attrs["stride"], 1),
         *three(low, 0),
-        *three(attrs.get("dilation", (1,) * rank), 1),
+        *three(attrs.get("dilation") or (1,) * rank, 1),
     ]
 
 

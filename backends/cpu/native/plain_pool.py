@@ -46,14 +46,15 @@ def _input_place(args: int, out: int, tap: int) -> Any:
 
 @inlined
 def _count_axis(args: int, axis: int, place: int, padded: int) -> Any:
-    """Positions of a window on one axis that an average counts."""
+    """Taps of a window on one axis that an average counts: those from 0, or the padding's start, to the end."""
     start = place * number(args, _STRIDE + axis) - number(args, _LOW + axis)
-    end = number(args, _IN + axis)
-    begin = max(start, 0)
+    apart, end, ahead = number(args, _DILATION + axis), number(args, _IN + axis), 0
     if padded != 0:
         end += number(args, _HIGH + axis)
-        begin = start
-    return min(start + number(args, _KERNEL + axis), end) - begin
+    elif start < 0:
+        ahead = quotient(apart - 1 - start, apart)
+    # A window begins at the latest where its padding does, so `end` lies behind its first tap.
+    return min(number(args, _KERNEL + axis), quotient(end - start + apart - 1, apart)) - ahead
 
 
 @inlined

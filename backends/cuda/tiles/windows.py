@@ -34,7 +34,7 @@ class Geometry:
             tuple(attrs["stride"]),
             tuple(low for low, _ in pad),
             tuple(high for _, high in pad),
-            tuple(attrs.get("dilation", (1,) * len(kernel))),
+            tuple(attrs.get("dilation") or (1,) * len(kernel)),
             not attrs.get("ceil_mode", False) and not any(low or high for low, high in pad),
         )
 
@@ -157,7 +157,14 @@ def counted(t: Text, g: Geometry, padded: bool, number: str) -> str:
         return f"{number}({g.taps})"
     for axis in range(g.rank):
         t(f"begin{axis} = {plus(times(f'o{axis}', g.stride[axis]), -g.low[axis])}")
-        edge = plus(f"in{axis}", g.high[axis]) if padded else f"in{axis}"
+        edge, apart = plus(f"in{axis}", g.high[axis]) if padded else f"in{axis}", g.dilation[axis]
+        if apart > 1:
+            # In taps; a window begins before the edge.
+            t(f"end{axis} = i32({edge} - begin{axis}) + i32({apart - 1})")
+            t(f"end{axis} = min_i32(i32(div_u32(u32(end{axis}), u32({apart}))), i32({g.kernel[axis]}))")
+            ahead = f"max_i32(i32({apart - 1}) - begin{axis}, i32(0))"
+            t(f"begin{axis} = " + ("i32(0)" if padded else f"i32(div_u32(u32({ahead}), u32({apart})))"))
+            continue
         t(f"end{axis} = min_i32(i32(begin{axis} + i32({g.kernel[axis]})), {edge})")
         if not padded:
             t(f"begin{axis} = max_i32(begin{axis}, i32(0))")
