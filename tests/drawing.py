@@ -153,6 +153,20 @@ def nonzero(rng: np.random.Generator, shape: tuple[int, ...], made: Made) -> Arr
     return rng.uniform(0.3, 2.3, shape) * np.where(rng.random(shape) < 0.5, -1, 1)
 
 
+def inside(rng: np.random.Generator, shape: tuple[int, ...], made: Made) -> Array:
+    """What has an angle of which it is the sine."""
+    return np.asarray(rng.uniform(-0.9, 0.9, shape))
+
+
+def above_one(rng: np.random.Generator, shape: tuple[int, ...], made: Made) -> Array:
+    return np.asarray(rng.uniform(1.2, 4, shape))
+
+
+def whole(rng: np.random.Generator, shape: tuple[int, ...], made: Made) -> Array:
+    """Whole numbers of both signs; zeros occur."""
+    return np.asarray(rng.integers(-40, 80, shape) * (rng.random(shape) < 0.9))
+
+
 def truths(rng: np.random.Generator, shape: tuple[int, ...], made: Made) -> Array:
     return np.asarray(rng.random(shape) < 0.5)
 

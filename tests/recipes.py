@@ -15,13 +15,16 @@ from tests.drawing import (
     N,
     Operand,
     Recipe,
+    above_one,
     below,
+    inside,
     mixed,
     nonzero,
     normal,
     positive,
     tensor,
     truths,
+    whole,
 )
 from tests.recipes_windows import RESPONSE_RECIPES, WINDOW_RECIPES
 
@@ -51,6 +54,12 @@ def binary(left: Fill = mixed, right: Fill = mixed, dtype: DType = DType.F32) ->
         return Case((tensor(shapes[0], left, dtype), tensor(shapes[1], right, dtype)), main=main)
 
     return Recipe(make)
+
+
+def whole_pair(d: Draw, shape: Shape) -> Case:
+    """Small integers; zeros, negative ones and more places than there are bits are among them."""
+    dtype = d.pick(*INDEX_TYPES)
+    return Case((tensor(shape, whole, dtype), tensor(d.partner(shape), whole, dtype)))
 
 
 def where(d: Draw, shape: Shape) -> Case:
@@ -255,7 +264,13 @@ COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 RECIPES: dict[str, Recipe] = {
     **{op: unary() for op in ("neg", "exp", "abs", "sign", "floor", "erf", "relu", "sigmoid", "tanh", "softplus")},
+    **{op: unary() for op in ("ceil", "round", "sin", "cos", "atan", "sinh", "cosh", "asinh")},
     **{op: unary(positive) for op in ("log", "sqrt")},
+    **{op: unary(inside) for op in ("tan", "asin", "acos", "atanh")},
+    "acosh": unary(above_one),
+    "bit_not": Recipe(lambda d, shape: Case((tensor(shape, whole, d.pick(*INDEX_TYPES)),))),
+    **{op: Recipe(whole_pair) for op in ("floor_div", "bit_and", "bit_or", "bit_xor", "shift_left", "shift_right")},
+    "fmod": binary(mixed, nonzero),
     "leaky_relu": unary(slope=(0.01, 0.3, -0.5)),
     "elu": unary(alpha=(1.0, 0.3, -0.5)),
     "gelu": unary(approximate=(False, True)),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netlang.backends.cpu import functions as f
+from netlang.backends.cpu import integers
 from netlang.backends.cpu.emit import F32, F64, I1, REGISTER, Emitter
 from netlang.backends.cpu.philox import RANDOM_BITS, normal_quantile, philox_word
 
@@ -89,9 +90,21 @@ EXPRESSIONS["exp"] = lambda e, attrs, v: f.exp(e, v[0])
 EXPRESSIONS["log"] = lambda e, attrs, v: f.log(e, v[0])
 EXPRESSIONS["sqrt"] = lambda e, attrs, v: e.intrinsic("sqrt", v[0])
 EXPRESSIONS["floor"] = lambda e, attrs, v: e.intrinsic("floor", v[0])
+EXPRESSIONS["ceil"] = lambda e, attrs, v: e.intrinsic("ceil", v[0])
+EXPRESSIONS["round"] = lambda e, attrs, v: e.intrinsic("rint", v[0])
 EXPRESSIONS["erf"] = lambda e, attrs, v: f.erf(e, v[0])
 EXPRESSIONS["tanh"] = lambda e, attrs, v: f.tanh(e, v[0])
 EXPRESSIONS["sigmoid"] = lambda e, attrs, v: f.sigmoid(e, v[0])
+
+
+def _library(name: str) -> None:
+    """A function of the C library, which has one for each of the two float types."""
+    EXPRESSIONS[name] = lambda e, attrs, v: e.per_lane(name + "f" * (v[0].type.element == F32), *v)
+
+
+for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"):
+    _library(_name)
+EXPRESSIONS.update(integers.EXPRESSIONS)
 
 
 @_define("identity", "stop_gradient", "reshape", "broadcast", "transpose")

@@ -97,10 +97,15 @@ def _tensors(site: Site, sign: str, a: Any, b: Any) -> Value:
         return _power(site, a, b)
     x, y = as_tensor(site, a, like.dtype), as_tensor(site, b, like.dtype)
     if sign == "//":
-        return site.emit("floor", site.emit("div", x, y))
+        return _quotient(site, x, y)
     if sign == "%":
-        return site.emit("sub", x, site.emit("mul", y, site.emit("floor", site.emit("div", x, y))))
+        return site.emit("sub", x, site.emit("mul", y, _quotient(site, x, y)))
     return site.emit(_TENSOR_OPS[sign], x, y)
+
+
+def _quotient(site: Site, x: Value, y: Value) -> Value:
+    """How often y goes into x, rounded down."""
+    return site.emit("floor_div", x, y) if x.dtype.is_int else site.emit("floor", site.emit("div", x, y))
 
 
 def _power(site: Site, a: Value, exponent: float) -> Value:

@@ -79,6 +79,7 @@ def _on_number(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "floor": math.floor, "max": max, "min": min,
+    "ceil": math.ceil, "round": round, "sin": math.sin, "cos": math.cos,
 }  # fmt: skip
 _NUMBERS = {name: _on_number(function, name) for name, function in _FUNCTIONS.items()}
 

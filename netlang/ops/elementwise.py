@@ -52,6 +52,8 @@ unary(
 )
 unary("sign", "-1, 0 or 1.", np.sign, None, check=numbers_only, draw=nonzero)
 unary("floor", "The largest integer that is not above x.", np.floor, None, draw=fractional)
+unary("ceil", "The smallest integer that is not below x.", np.ceil, None, draw=fractional)
+unary("round", "The nearest integer; of two equally near ones the even one.", np.rint, None, draw=fractional)
 unary("erf", "The error function: 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x.", erf, _erf_gradient)
 
 

@@ -53,6 +53,18 @@ net n {
   output y = x -> multihead_attention(4) -> layernorm -> mean(axis = 1) -> dense(6) -> softmax
 }
 """,
+    "functions of a number": """
+net n {
+  input x: f32[N, 30]
+  input whole: i64[N, 30]
+  y = tanh(x)
+  output angles = sin(x) + cos(x) + tan(y) + asin(y) + acos(y) + atan(x)
+  output hyperbolic = sinh(y) + cosh(y) + asinh(x) + acosh(2 + y) + atanh(0.5 * y)
+  output rounded = ceil(x) + 10 * round(x) + fmod(x, 0.3)
+  output wide = sin(cast(x, f64)) + fmod(cast(x, f64), 0.3) + acosh(cast(2 + y, f64))
+  output bits = bit_xor(shift_left(whole, 3), whole // 7) + whole % 5 + bit_not(shift_right(whole, 1))
+}
+""",
     "sums, constants, copies": """
 net n {
   input x: f32[N, 300]

@@ -16,7 +16,8 @@ LOOPS = {"scan"}
 """Ops with a body, which a sample has not; `test_scan_gradient` is about them."""
 NOT_DIFFERENTIABLE = {
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"),
-    *("argmax", "one_hot", "floor", "sign", "uniform", "normal", "stop_gradient", "iota"),
+    *("floor_div", "bit_and", "bit_or", "bit_xor", "bit_not", "shift_left", "shift_right"),
+    *("argmax", "one_hot", "floor", "ceil", "round", "sign", "uniform", "normal", "stop_gradient", "iota"),
 }
 
 

@@ -20,6 +20,19 @@ _FLOATS: dict[str, type[np.floating[Any]]] = {"f32": np.float32, "f64": np.float
 _UNARY: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "abs": ("fabs", np.abs),
     "floor": ("floor", np.floor),
+    "ceil": ("ceil", np.ceil),
+    "round": ("rint", np.rint),
+    "sin": ("sin", np.sin),
+    "cos": ("cos", np.cos),
+    "tan": ("tan", np.tan),
+    "asin": ("asin", np.arcsin),
+    "acos": ("acos", np.arccos),
+    "atan": ("atan", np.arctan),
+    "sinh": ("sinh", np.sinh),
+    "cosh": ("cosh", np.cosh),
+    "asinh": ("asinh", np.arcsinh),
+    "acosh": ("acosh", np.arccosh),
+    "atanh": ("atanh", np.arctanh),
     "exp": ("exp", np.exp),
     "expm1": ("expm1", np.expm1),
     "log": ("log", np.log),
@@ -78,9 +91,9 @@ def _floats() -> Iterator[Word]:
         yield Word(f"div_rounded_{type}", pair, _library(f"__nv_{short}div_rn"), _converted(np.divide, number))
         yield Word(f"add_rounded_{type}", pair, _library(f"__nv_{short}add_rn"), _converted(np.add, number))
         yield Word(f"mul_rounded_{type}", pair, _library(f"__nv_{short}mul_rn"), _converted(np.multiply, number))
-        yield Word(
-            f"pow_{type}", pair, _library("__nv_powf" if type == "f32" else "__nv_pow"), _converted(np.power, number)
-        )
+        for name, function in (("pow", np.power), ("fmod", np.fmod)):
+            emit = _library(f"__nv_{name}{'f' if type == 'f32' else ''}")
+            yield Word(f"{name}_{type}", pair, emit, _converted(function, number))
     yield Word("fma_f32", "f32(f32,f32,f32)", _fma, lambda a, b, c: np.float32(float(a) * float(b) + float(c)))
     yield Word("fma_f64", "f64(f64,f64,f64)", _fma, _fma_f64)
 

@@ -16,13 +16,13 @@ from netlang.backends.common.element import BYTES, register_name
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.block_tile import BlockTile
-from netlang.backends.cuda.tiles.expressions import EXPRESSIONS, wrapped
+from netlang.backends.cuda.tiles.expressions import EXPRESSIONS
 from netlang.backends.cuda.tiles.gemm import multiply
 from netlang.backends.cuda.tiles.lines import Lines
 from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, padded
 from netlang.backends.cuda.tiles.text import Text
 from netlang.backends.cuda.tiles.thin import Thin, read_sum, write_sums
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, literal
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, literal, wrapped
 
 SIZES = ("rows", "units", "groups")
 """int32 arguments: rows, units, and groups of units, each of which is a block for some rows."""

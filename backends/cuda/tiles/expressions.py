@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netlang.backends.common.element import HALVES, register_name
+from netlang.backends.cuda.tiles import integers
 from netlang.backends.cuda.tiles.random_numbers import normal_number, philox_word, uniform_number
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal, wrapped
 
 Attributes = Mapping[str, Any]
 Expression = Callable[[Writer, Attributes, Sequence[Term]], str]
@@ -28,15 +29,6 @@ def _define(*names: str) -> Callable[[Expression], Expression]:
         return function
 
     return register
-
-
-def wrapped(dtype: str, text: str) -> str:
-    """An integer computed in 64 bits, in its own type again; floats as they are."""
-    if dtype in FLOATS:
-        return text
-    if dtype == "i8":
-        return f"i32(i32(({text}) << 24) >> 24)"
-    return f"{dtype}({text})"
 
 
 def added(x: Term, y: Term) -> str:
@@ -63,13 +55,20 @@ def _function(name: str) -> None:
     EXPRESSIONS[name] = lambda w, attrs, v: f"{name}_{v[0].dtype}({', '.join(map(str, v))})"
 
 
-for _name, _operator in (("add", "+"), ("sub", "-"), ("mul", "*")):
+for _name, _operator in (
+    ("add", "+"), ("sub", "-"), ("mul", "*"), ("bit_and", "&"), ("bit_or", "|"), ("bit_xor", "^")
+):  # fmt: skip
     _arithmetic(_name, _operator)
+for _name in ("floor_div", "fmod", "shift_left", "shift_right", "bit_not"):
+    EXPRESSIONS[_name] = getattr(integers, _name)
 for _name, _operator in (
     ("eq", "=="), ("ne", "!="), ("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("and", "and"), ("or", "or")
 ):  # fmt: skip
     _comparison(_name, _operator)
-for _name in ("exp", "log", "sqrt", "floor", "erf", "tanh", "pow"):
+for _name in (
+    "exp", "log", "sqrt", "floor", "ceil", "round", "erf", "tanh", "pow",
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh",
+):  # fmt: skip
     _function(_name)
 
 EXPRESSIONS["max"] = lambda w, attrs, v: extreme("max", *v)

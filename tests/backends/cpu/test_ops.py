@@ -11,12 +11,14 @@ import pytest
 
 import netlang.ops  # noqa: F401
 from netlang.backends.cpu import Cpu
+from netlang.backends.reference import evaluate
 from netlang.diagnostics import NetError, Source, Span
 from netlang.ir.build import Builder, make_node
 from netlang.ir.opdef import Sample, registered
 from netlang.ir.types import DType, TensorType
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
+from tests.backends import integers
 from tests.backends.cpu.against_reference import B, check, feed_of, graph_of, inputs_like
 
 TESTED = [name for name, record in registered().items() if record.samples is not None]
@@ -63,6 +65,17 @@ def test_integers(op: str, dtype: Any) -> None:
     run_sample(op, Sample(tuple(rng.integers(-5, 6, (5, 37)).astype(dtype) for _ in range(count))), None, 0)
 
 
+@pytest.mark.parametrize("dtype", [DType.I8, DType.I32, DType.I64])
+def test_division_and_bits_of_integers(dtype: DType) -> None:
+    arrays = integers.pairs(dtype)
+    values = inputs_like(arrays)
+    graph = graph_of(values, *(B.op(op, *values) for op in integers.OPS), B.op("bit_not", values[0]))
+    for out in (check(graph, feed_of(arrays), 0), evaluate(graph, feed_of(arrays))[0]):
+        for number, op in enumerate(integers.OPS):
+            np.testing.assert_array_equal(out[f"y{number}"], integers.expected(op, dtype, *arrays), err_msg=op)
+        np.testing.assert_array_equal(out[f"y{len(integers.OPS)}"], -1 - arrays[0])
+
+
 @pytest.mark.parametrize("op", ["reduce_sum", "reduce_max", "reduce_min", "argmax"])
 def test_integer_reductions(op: str) -> None:
     attrs: dict[str, Any] = {"axis": 1} if op == "argmax" else {"axes": (1,)}
@@ -73,6 +86,7 @@ def test_not_a_number_stays_one() -> None:
     x = np.array([np.nan, 1, -1, np.inf, -np.inf, 0] * 7, np.float32)
     (value,) = inputs_like([x])
     ops = ["relu", "exp", "log", "tanh", "sigmoid", "sqrt", "abs", "floor", "erf", "softplus", "elu", "sign"]
+    ops += ["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "ceil", "round"]
     results = [B.op(op, value) for op in ops]
     results += [B.op("max", value, B.scalar(0.0, value)), B.op("min", B.scalar(0.0, value), value)]
     results += [B.op("reduce_max", value, axes=(0,)), B.op("reduce_min", value, axes=(0,))]

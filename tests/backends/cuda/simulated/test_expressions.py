@@ -11,6 +11,7 @@ from netlang.backends.cuda.simulator.device import Simulator
 from netlang.ir.graph import Value
 from netlang.ir.types import DType, TensorType
 from netlang.ops.random import philox_normal, philox_uniform
+from tests.backends import integers
 from tests.backends.compared import Array, B, feed_of, graph_of, inputs_like
 
 ODD = (float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1.0, -1.0, 1e-3, -1e-3, 90.0, -80.0, 3e38, -3e38, 1e-40)
@@ -19,6 +20,9 @@ MEANING = {
     "relu": lambda x: np.where(x > 0, x, np.where(np.isnan(x), x, 0)), "abs": np.abs, "sign": np.sign,
     "neg": np.negative, "floor": np.floor, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.logaddexp(x, 0),
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "ceil": np.ceil, "round": np.rint,
     "elu": lambda x: np.where(x > 0, x, 0.5 * np.expm1(x)), "leaky_relu": lambda x: np.where(x > 0, x, x * 0.1),
 }  # fmt: skip
 
@@ -83,6 +87,17 @@ def test_integers_wrap(dtype: DType) -> None:
         want = [x + y, x - y, x * y, -x, np.abs(x)]
     for got, expected in zip(computed([x, y], *results, inputs=inputs), want, strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", [DType.I8, DType.I32, DType.I64])
+def test_division_and_bits_of_integers(dtype: DType) -> None:
+    arrays = integers.pairs(dtype)
+    inputs = inputs_like(arrays)
+    results = [*(B.op(op, *inputs) for op in integers.OPS), B.op("bit_not", inputs[0])]
+    *found, turned = computed(list(arrays), *results, inputs=inputs)
+    for op, got in zip(integers.OPS, found, strict=True):
+        np.testing.assert_array_equal(got, integers.expected(op, dtype, *arrays), err_msg=op)
+    np.testing.assert_array_equal(turned, -1 - arrays[0])
 
 
 @pytest.mark.parametrize("dtype", [DType.F16, DType.BF16])
