@@ -25,6 +25,7 @@ _LEVELS = {
     "frontend": 3,
     "passes": 3,
     "runtime": 3,
+    "interchange": 4,
     "backends": 4,
     "driver": 5,
     "shipping": 5,

@@ -13,11 +13,23 @@ import traceback
 from collections.abc import Sequence
 
 from netlang import config
-from netlang.cli import artifacts, bench, check, compiling, environment, graphs, profile, running, summary, training
+from netlang.cli import (
+    artifacts,
+    bench,
+    check,
+    compiling,
+    environment,
+    graphs,
+    importing,
+    profile,
+    running,
+    summary,
+    training,
+)
 from netlang.diagnostics import NetError
 from netlang.runtime.fit import Interrupted
 
-GROUPS = (check, summary, graphs, compiling, artifacts, profile, bench, training, running, environment)
+GROUPS = (check, summary, graphs, compiling, artifacts, profile, bench, training, running, importing, environment)
 """In the order in which `netc --help` lists their verbs."""
 
 FAULT, INTERNAL, INTERRUPTED, UNREAD = 2, 70, 130, 141

@@ -70,6 +70,10 @@ class Reporter:
         key = (str(place), diagnostic.message, diagnostic.severity)
         self._found.setdefault(key, diagnostic._replace(imports=self._imports) if self._imports else diagnostic)
 
+    def clear(self) -> None:
+        """Forget what was found."""
+        self._found.clear()
+
     def of(self, severity: str) -> tuple[Diagnostic, ...]:
         """The diagnostics of a severity, in the order of the text; those of another file stand together."""
         found = [d for d in self._found.values() if d.severity == severity]

@@ -1,0 +1,43 @@
+"""`netc import`: a network from an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from netlang.cli.arguments import Verbs, natural
+from netlang.diagnostics import NetError
+
+
+def add_verbs(verbs: Verbs) -> None:
+    help = "write a .net file, and weights, of an ONNX file"
+    new = verbs.add_parser("import", help=help, description=help)
+    new.set_defaults(carry_out=_import)
+    new.add_argument("file", metavar="MODEL.onnx", help="the ONNX file")
+    new.add_argument("-o", "--output", metavar="MODEL.net", help="the .net file to write (default: beside it)")
+    new.add_argument("--weights", metavar="FILE", help="the weights file to write (default: MODEL.safetensors)")
+    new.add_argument("--name", metavar="NAME", default="", help="of the net (default: the graph's own)")
+    new.add_argument("--flat", action="store_true", help="a line for each operation, no blocks")
+    new.add_argument(
+        "--size", type=_size, action="append", default=[], metavar="NAME=N", help="a number for a named size of inputs"
+    )
+
+
+def _import(args: argparse.Namespace) -> None:
+    from netlang.interchange.importing import import_onnx
+
+    source = Path(args.file)
+    target = Path(args.output) if args.output else source.with_suffix(".net")
+    found = import_onnx(source, name=args.name, sizes=dict(args.size), flat=args.flat)
+    if not found.outputs:
+        raise NetError(f"{source}: nothing is left to compute", hint="all outputs are empty")
+    found.write(target, args.weights)
+    count = sum(array.size for array in found.weights.values())
+    print(f"{target}: {len(found.text.splitlines())} lines, {count:,} parameters, from {found.nodes} nodes")
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, equals, number = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a name and a number, such as N=4")
+    return name, natural(number)

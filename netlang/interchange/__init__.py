@@ -1,0 +1,1 @@
+"""Networks from other tools and for them: ONNX files in and out."""

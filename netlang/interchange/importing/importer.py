@@ -1,0 +1,187 @@
+"""A graph of a file, node by node, onto a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netlang.diagnostics import NetError
+from netlang.interchange.importing import operators  # noqa: F401  # fills the registry
+from netlang.interchange.importing.evaluate import evaluated
+from netlang.interchange.importing.known import Known, fold, sizes
+from netlang.interchange.importing.node import Node, OnnxGraph, Port
+from netlang.interchange.importing.operator import (
+    REQUIRED,
+    Call,
+    Needed,
+    Operator,
+    Result,
+    Results,
+    element_type,
+    find,
+)
+from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
+from netlang.ir.dims import Dim
+from netlang.runtime.ports import Array
+
+
+class Importer:
+    """Writes a graph on a sheet. `folded` counts nodes that were carried out rather than written.
+
+    opsets   version of each domain
+    sizes    numbers for named sizes of inputs
+    values   inputs that are given their value now
+    """
+
+    def __init__(
+        self, sheet: Sheet, opsets: Mapping[str, int], sizes: Mapping[str, int], values: Mapping[str, Array]
+    ) -> None:
+        self.sheet, self.opsets, self.sizes, self.given = sheet, opsets, sizes, values
+        self.found: dict[str, Result] = {}
+        self.folded = 0
+        self.needed: list[str] = []
+        self.inputs: dict[str, str] = {}
+        self._size_names: dict[str, str] = {}
+
+    def whole(self, graph: OnnxGraph) -> dict[str, Result]:
+        """The outputs of the file's own graph by name. Raises NetError."""
+        check_supported(graph, self.opsets)
+        for name in self.given:
+            if name not in {p.name for p in graph.inputs}:
+                known = ", ".join(p.name for p in graph.inputs)
+                raise NetError(f"the network has no input '{name}' to give a value", hint=f"it has {known}")
+        for port in graph.inputs:
+            self._input(port)
+        self._carry_out(graph)
+        return {port.name: self.found[port.name] for port in graph.outputs}
+
+    def _input(self, port: Port) -> None:
+        if port.name in self.given:
+            self.found[port.name] = Known(np.asarray(self.given[port.name]))
+            return
+        if port.dims is None:
+            raise NetError(f"the input '{port.name}' has no shape", hint="give the model one before exporting it")
+        dims = [self._dim(d) for d in port.dims]
+        try:
+            dtype = element_type(port.dtype)
+            if 0 in dims:
+                self.found[port.name] = Known(np.zeros([d if isinstance(d, int) else 0 for d in dims], dtype.numpy))
+                return
+            tensor = self.sheet.input(port.name, dtype, dims)
+        except Refused as fault:
+            raise NetError(f"input '{port.name}': {fault}", hint=fault.hint) from None
+        self.found[port.name] = tensor
+        self.inputs[port.name] = tensor.name
+
+    def _dim(self, dim: int | str) -> int | str:
+        """A size of an input: a number, or the identifier of a name."""
+        if isinstance(dim, int):
+            return dim
+        if dim in self.sizes:
+            return self.sizes[dim]
+        if not dim or dim not in self._size_names:
+            name = self.sheet.size_name(dim)
+            if not dim:
+                return name
+            self._size_names[dim] = name
+        return self._size_names[dim]
+
+    def inner(self, graph: OnnxGraph, values: Sequence[Result]) -> list[Result]:
+        """The outputs of a graph inside, for these inputs. It sees what is around it."""
+        around = dict(self.found)
+        self.found.update({port.name: value for port, value in zip(graph.inputs, values, strict=False)})
+        self._carry_out(graph)
+        results = [self.found[port.name] for port in graph.outputs]
+        self.found = around
+        return results
+
+    def _carry_out(self, graph: OnnxGraph) -> None:
+        for name, array in graph.constants.items():
+            self.found[name] = Known(array, name, trained=True)
+        for node in graph.nodes:
+            try:
+                results = self._node(node)
+            except Needed as fault:
+                self.needed.append(fault.name)
+                raise NetError(f"{node}: {fault}", hint=fault.hint) from fault
+            except Refused as fault:
+                raise NetError(f"{node}: {fault}", hint=fault.hint) from fault
+            for name, result in zip(node.outputs, results, strict=False):
+                if name and result is not None:
+                    self.found[name] = result
+
+    def _node(self, node: Node) -> Sequence[Result | None]:
+        record = find(node.domain, node.op)
+        assert record is not None
+        values = [self.found[name] if name else None for name in node.inputs]
+        attributes = completed(node, record)
+        if node.op in ("Shape", "Size") and not node.domain:
+            self.folded += 1
+            return [_shape(node.op, values[0], attributes)]
+        inputs = [v for v in values if not isinstance(v, Tensor)]
+        if len(inputs) == len(values) and not record.control and values:
+            known = fold(node.op, inputs, node.attributes) if not node.domain else None
+            if known is not None:
+                self.folded += 1
+                return [known]
+        results = _listed(self._call(node, record, values, attributes, self.sheet))
+        if len(inputs) == len(values) and values and not record.control:
+            return self._computed(results)
+        return results
+
+    def _call(
+        self, node: Node, record: Operator, values: Sequence[Result | None], attributes: Mapping[str, Any], sheet: Sheet
+    ) -> Results:
+        version = self.opsets.get(node.domain, 1)
+        return record.translate(Call(node, values, attributes, version, sheet, self.inner))
+
+    def _computed(self, results: Sequence[Result | None]) -> Sequence[Result | None]:
+        """What follows from constants alone, computed; its lines become dead. Large results stay computations."""
+        found: list[Result | None] = []
+        for result in results:
+            array = evaluated(result.value, self.sheet) if isinstance(result, Tensor) else None
+            self.folded += array is not None
+            found.append(result if array is None else Known(array))
+        return found
+
+
+def completed(node: Node, record: Operator) -> dict[str, Any]:
+    """The attributes of a node with defaults filled in. Raises Refused for unknown and missing ones."""
+    unknown = [key for key in node.attributes if key not in record.attributes]
+    if unknown:
+        raise Refused(f"there is no attribute '{unknown[0]}'" if len(unknown) == 1 else f"unknown attributes {unknown}")
+    full = {**record.attributes, **node.attributes}
+    missing = [key for key, value in full.items() if value is REQUIRED]
+    if missing:
+        raise Refused(f"the attribute '{missing[0]}' is missing")
+    return full
+
+
+def check_supported(graph: OnnxGraph, opsets: Mapping[str, int]) -> None:
+    """Raise NetError, with all nodes whose operator is not supported, if there are any."""
+    missing = [node for node in graph.everything() if find(node.domain, node.op) is None]
+    if not missing:
+        return
+    kinds = dict.fromkeys(f"{n.domain + '.' if n.domain else ''}{n.op}" for n in missing)
+    told = [str(node) for node in missing[:20]] + (["..."] if len(missing) > 20 else [])
+    raise NetError(f"operators that are not supported: {', '.join(kinds)}; at " + ", ".join(told))
+
+
+def _shape(op: str, value: Result | None, attributes: Mapping[str, Any]) -> Known:
+    if value is None:
+        raise Refused("the input is missing")
+    shape: Sequence[Dim] = value.shape
+    if op == "Size":
+        total: Dim = 1
+        for dim in shape:
+            total = total * dim
+        known = sizes([total])
+        return Known(known.array.reshape(()))
+    start, end = attributes.get("start") or 0, attributes.get("end")
+    return sizes(list(shape)[start:end])
+
+
+def _listed(results: Results) -> Sequence[Result | None]:
+    return [results] if isinstance(results, Tensor | Known) else results
