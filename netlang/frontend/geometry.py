@@ -33,6 +33,12 @@ def axes(value: Any, rank: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def in_order(value: Any, rank: int) -> tuple[int, ...]:
+    """One axis or a list of axes, in the order in which they are named."""
+    axes(value, rank)
+    return tuple([axis(v, rank) for v in (value if isinstance(value, list | tuple) else [value])])
+
+
 def per_axis(value: Any, count: int, what: str) -> tuple[int, ...]:
     """One number for all `count` spatial axes, or a list with one for each."""
     given = list(value) if isinstance(value, list | tuple) else [value] * count

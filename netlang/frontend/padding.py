@@ -23,7 +23,7 @@ _LEAST = -(1 << 31)
 def _pad(site: Site, arguments: Arguments) -> Value:
     """Pads the spatial axes, or those named by `axes`. What is cut off is cut off before anything is surrounded."""
     x, named = one(arguments["x"]), arguments["axes"]
-    chosen = tuple(range(2, x.rank)) if named is None else _in_order(named, x.rank)
+    chosen = tuple(range(2, x.rank)) if named is None else geometry.in_order(named, x.rank)
     if not chosen:
         raise Fault(f"pad: {shape_text(x.shape)} has no spatial dimensions", hint="name the axes: pad(..., axes = [1])")
     mode, value = word(arguments["mode"], "mode", ("constant", *_MODES)), arguments["value"]
@@ -41,12 +41,6 @@ def _pad(site: Site, arguments: Arguments) -> Value:
         return x
     both = [pairs.get(axis, (0, 0)) for axis in range(x.rank)]
     return site.emit("pad", x, low=tuple(p[0] for p in both), high=tuple(p[1] for p in both), value=float(value))
-
-
-def _in_order(named: Any, rank: int) -> tuple[int, ...]:
-    """The axes in the order in which they are named, which is that of the amounts."""
-    geometry.axes(named, rank)
-    return tuple(geometry.axis(v, rank) for v in (named if isinstance(named, list | tuple) else [named]))
 
 
 def _cropped(site: Site, x: Value, axis: int, low: int, high: int) -> Value:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import netlang.ops  # noqa: F401  # fills the registry
-from netlang.frontend import geometry, indexing_primitives, padding, window_primitives
+from netlang.frontend import geometry, indexing_primitives, padding, resizing, window_primitives
 from netlang.frontend.arguments import Arguments, element_type, flag, one, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.draws import random_primitives
@@ -212,6 +212,7 @@ def _listed() -> list[Primitive]:
         Primitive(Signature.of("batchnorm_train", "x", "gamma", "beta", eps=1e-5), 3, _batchnorm_train),
         Primitive(Signature.of("softmax_cross_entropy", "logits", "target"), 2, _cross_entropy),
         *padding.listed(),
+        *resizing.listed(),
         *window_primitives.listed(),
         *indexing_primitives.listed(),
     ]
