@@ -17,7 +17,6 @@ import numpy as np
 from netlang.diagnostics import NetError
 from netlang.runtime.ports import Array
 
-OLDEST_OPSET = 7
 _LARGEST_FILE = 2**31 - 1
 """Bytes: what a protocol buffer can have at most."""
 _LARGEST_TENSOR = 1 << 36
@@ -63,11 +62,10 @@ def opsets(model: Any, path: str | os.PathLike[str]) -> dict[str, int]:
     found = {("" if o.domain == "ai.onnx" else o.domain): int(o.version) for o in model.opset_import}
     newest = onnx_package().defs.onnx_opset_version()
     version = found.setdefault("", 1)
-    if not OLDEST_OPSET <= version <= newest:
-        hint = (
-            "convert it with onnx.version_converter" if version < OLDEST_OPSET else "a newer onnx package may know it"
+    if not 1 <= version <= newest:
+        raise NetError(
+            f"{path} is of opset {version}; opsets 1 to {newest} are read", hint="a newer onnx package may know it"
         )
-        raise NetError(f"{path} is of opset {version}; opsets {OLDEST_OPSET} to {newest} are read", hint=hint)
     return found
 
 

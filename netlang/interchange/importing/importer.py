@@ -26,6 +26,10 @@ from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
 from netlang.ir.dims import Dim
 from netlang.runtime.ports import Array
 
+_IDLE = ("consumed_inputs",)
+"""Attributes of the first versions of operators that said where results may be put, not what they are."""
+_IDLE_UNTIL = 5
+
 
 class Importer:
     """Writes a graph on a sheet. `folded` counts nodes that were carried out rather than written.
@@ -116,7 +120,7 @@ class Importer:
         record = find(node.domain, node.op)
         assert record is not None
         values = [self.found[name] if name else None for name in node.inputs]
-        attributes = completed(node, record)
+        attributes = completed(node, record, self.opsets.get(node.domain, 1))
         if node.op in ("Shape", "Size") and not node.domain:
             self.folded += 1
             return [_shape(node.op, values[0], attributes)]
@@ -147,9 +151,10 @@ class Importer:
         return found
 
 
-def completed(node: Node, record: Operator) -> dict[str, Any]:
+def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:
     """The attributes of a node with defaults filled in. Raises Refused for unknown and missing ones."""
-    unknown = [key for key in node.attributes if key not in record.attributes]
+    idle = _IDLE if version <= _IDLE_UNTIL else ()
+    unknown = [key for key in node.attributes if key not in record.attributes and key not in idle]
     if unknown:
         raise Refused(f"there is no attribute '{unknown[0]}'" if len(unknown) == 1 else f"unknown attributes {unknown}")
     full = {**record.attributes, **node.attributes}

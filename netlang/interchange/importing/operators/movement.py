@@ -175,8 +175,8 @@ def concat(call: Call) -> Result:
 
 @operator("Split", axis=0, split=None, num_outputs=None)
 def split(call: Call) -> list[Result | None]:
-    x, count = call.tensor(0), len(call.node.outputs)
-    axis = axis_of(call, call.attrs["axis"], x.rank)
+    x, count = call.value(0), len(call.node.outputs)
+    axis = axis_of(call, call.attrs["axis"], len(x.shape))
     whole, given = x.shape[axis], call.integers(1, "split")
     if given is None:
         if not isinstance(whole, int):
@@ -189,6 +189,9 @@ def split(call: Call) -> list[Result | None]:
             given = [min(part, whole - i * part) for i in range(count)]
     if len(given) != count or (size(given) != 0 and sum(given[1:], given[0]) != whole):
         raise call.refuse(f"{given} does not split a size of {whole} into {count} outputs")
+    if isinstance(x, Known):
+        parts = np.split(x.array, np.cumsum([int(d) for d in given])[:-1], axis)
+        return [Known(part) for part in parts]
     if len({*map(str, given)}) == 1 and isinstance(whole, int) and count > 1:
         layer = w.call("split", count, **besides({"axis": 1}, axis=axis))
         return list(call.sheet.several(w.pipe(x, layer), [n or f"_{call.hint}" for n in call.node.outputs]))
