@@ -64,6 +64,8 @@ def values(value: ast.Expression, *, spread: bool) -> Sequence[ast.Expression]:
 
 def broken(parts: Sequence[ast.Expression], column: int, indent: int, tail: int) -> str:
     """Expressions with commas between, from `column` on, on several lines; those after the first go deeper."""
+    if len(parts) == 1:
+        return _placed(parts[0], _ANY, column, indent, tail)
     return _filled(_listed([("", e) for e in parts]), column, indent, tail)
 
 

@@ -6,6 +6,7 @@ operator, or inside of brackets, as far out as possible. Brackets stand only whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netlang.frontend import ast
@@ -14,6 +15,8 @@ from netlang.frontend.expression_text import WIDTH, broken, flat, indented, valu
 _SHORT = 88
 """A body of one statement stays on the line of what it belongs to as long as that has so many columns."""
 _STEP = 2
+_TOKEN = re.compile(r"[A-Za-z_]\w*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|\*\*|.")
+"""What the pieces of a pattern are read as."""
 
 
 def text_of_file(file: ast.File) -> str:
@@ -139,11 +142,9 @@ def _joined(head: str, parts: Sequence[ast.Expression], indent: int, tail: int =
 
 
 def _pattern(pattern: ast.Pattern) -> str:
-    """The pieces of a pattern, with a blank only where two would be read as one."""
+    """The pieces of a pattern, with a blank only where two would be read as others."""
     out = ""
-    for piece in pattern.pieces:
-        text = piece.text
-        names = (out[-1:].isalnum() or out[-1:] == "_") and (text[0].isalnum() or text[0] == "_")
-        numbers = (out[-1:] == "." and text[0].isdigit()) or (out[-1:].isdigit() and text == "." and "." not in out)
-        out += f" {text}" if names or numbers or (out[-1:] == "*" and text == "*") else text
+    for before, word in zip(("", *(p.text for p in pattern.pieces)), pattern.pieces, strict=False):
+        apart = before and _TOKEN.findall(before + word.text) != [before, word.text]
+        out += f" {word.text}" if apart else word.text
     return out
