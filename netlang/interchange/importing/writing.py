@@ -30,6 +30,11 @@ def name(text: str) -> ast.Name:
     return ast.Name(SPAN, word(text))
 
 
+def text(value: str) -> ast.String:
+    """A word in quotation marks."""
+    return ast.String(SPAN, word(f'"{value}"'))
+
+
 def expression(value: Any) -> ast.Expression:
     """The expression of a Python value: a tensor, a number, a word of the language, an element type, a size, a list."""
     match value:
