@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netlang.diagnostics import NetError as NetError
     from netlang.driver import compile as compile
+    from netlang.interchange.exporting.api import export_onnx as export_onnx
     from netlang.runtime.artifact.loading import load as load
     from netlang.runtime.course import train as train
     from netlang.runtime.data.dataset import Dataset as Dataset
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "compile",
     "data",
+    "export_onnx",
     "load",
     "train",
 ]
@@ -52,6 +54,7 @@ if not os.path.isdir(os.path.join(_here, "backends")):
 _PLACES = {
     "compile": ("netlang.driver", "compile"),
     "data": ("netlang.runtime.data.sources", "load"),
+    "export_onnx": ("netlang.interchange.exporting.api", "export_onnx"),
     "Dataset": ("netlang.runtime.data.dataset", "Dataset"),
     "load": ("netlang.runtime.artifact.loading", "load"),
     "Model": ("netlang.runtime.model", "Model"),

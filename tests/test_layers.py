@@ -34,7 +34,7 @@ _LEVELS = {
 """What may import what: modules of lower levels, and one's own group. Groups side by side do not import each other."""
 
 _ALLOWED_BESIDE = {("config", "diagnostics")}
-_HEAVY = ("numba", "llvmlite", "torch", "lark", "sklearn", "rich", "PIL", "safetensors", "scipy")
+_HEAVY = ("numba", "llvmlite", "torch", "lark", "sklearn", "rich", "PIL", "safetensors", "scipy", "onnx")
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

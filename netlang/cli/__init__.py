@@ -19,6 +19,7 @@ from netlang.cli import (
     check,
     compiling,
     environment,
+    exporting,
     graphs,
     importing,
     profile,
@@ -29,7 +30,7 @@ from netlang.cli import (
 from netlang.diagnostics import NetError
 from netlang.runtime.fit import Interrupted
 
-GROUPS = (check, summary, graphs, compiling, artifacts, profile, bench, training, running, importing, environment)
+GROUPS = (check, summary, graphs, compiling, artifacts, profile, bench, training, running, importing, exporting, environment)
 """In the order in which `netc --help` lists their verbs."""
 
 FAULT, INTERNAL, INTERRUPTED, UNREAD = 2, 70, 130, 141

@@ -23,7 +23,10 @@ from netlang.ir.module import LOSS, RNG
 
 
 class Elaboration:
-    """`inference` is the net's graph in this mode, `graph` the whole with loss and metrics."""
+    """`inference` is the net's graph in this mode, `graph` the whole with loss and metrics.
+
+    `bound` are the tensors that the names of the net's body stand for.
+    """
 
     def __init__(
         self, plan: Plan, net: ast.Net, phase: Phase | None, training: bool, reporter: Reporter, usage: Usage
@@ -40,6 +43,7 @@ class Elaboration:
             self._bind_parameters()
             run(context, net.body)
             self.inference = self._inference()
+            self.bound = {n: e.value for n, e in frame.scope.entries.items() if isinstance(e.value, Value)}
             if phase is not None:
                 self._train(phase, frame, frames)
         self.graph = self._whole()

@@ -19,7 +19,7 @@ from netlang.frontend.settings import settings
 from netlang.frontend.sharing import Seen, share
 from netlang.frontend.units import Unit
 from netlang.frontend.warn import warn
-from netlang.ir.graph import Graph
+from netlang.ir.graph import Graph, Value
 from netlang.ir.module import Alternation, Module, TrainSpec
 
 
@@ -51,6 +51,7 @@ def elaborate(unit: Unit, reporter: Reporter, arguments: Mapping[str, Any]) -> M
         names={seen.net: sharing.of(seen) for seen in made.seen if seen.is_net},
         weights=sharing.weights,
         imported=tuple(u.source for u in unit.closure() if u is not unit),
+        bound=made.bound,
     )
 
 
@@ -61,6 +62,7 @@ class _Made:
         self.plan, self.reporter = plan, reporter
         self.usage = Usage()
         self.nets: dict[str, Graph] = {}
+        self.bound: dict[str, dict[str, Value]] = {}
         self.specs: dict[str, tuple[TrainSpec, Seen]] = {}
         self.alternations: dict[str, Alternation] = {}
         self.seen: list[Seen] = []
@@ -78,6 +80,7 @@ class _Made:
                 self.roots += [evaluation.graph, training.graph]
                 if name not in self.nets:
                     self.nets[name] = evaluation.inference
+                    self.bound[name] = evaluation.bound
                     self._see(name, evaluation, evaluation.inference, is_net=True)
                 if phase is None:
                     continue

@@ -81,6 +81,7 @@ class Module:
     weights        for each net, the parameters under those names that are kept with it: its own and those of the nets
                    that have some in common with it. Nets that do have the same ones.
     imported       the files that it imports
+    bound          for each net, the tensors that the names bound in its body stand for, in the order of the text
     """
 
     source: Source
@@ -92,6 +93,7 @@ class Module:
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     weights: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     imported: tuple[Source, ...] = ()
+    bound: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
     @property
     def net(self) -> Graph:

@@ -1,0 +1,11 @@
+"""The ops by family; importing a module registers its records."""
+
+from netlang.interchange.exporting.operators import elementwise as elementwise
+from netlang.interchange.exporting.operators import leaves as leaves
+from netlang.interchange.exporting.operators import loops as loops
+from netlang.interchange.exporting.operators import movement as movement
+from netlang.interchange.exporting.operators import normalisation as normalisation
+from netlang.interchange.exporting.operators import picking as picking
+from netlang.interchange.exporting.operators import pools as pools
+from netlang.interchange.exporting.operators import products as products
+from netlang.interchange.exporting.operators import reductions as reductions

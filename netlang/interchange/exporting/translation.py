@@ -1,0 +1,221 @@
+"""From a graph to an ONNX model: walks the nodes, asks the records, gives names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+
+import netlang.interchange.exporting.operators  # noqa: F401  # the records register themselves
+from netlang.diagnostics import Diagnostic, NetError
+from netlang.interchange.exporting.element_types import carried_out
+from netlang.interchange.exporting.names import Names
+from netlang.interchange.exporting.patterns import Match, Patterns
+from netlang.interchange.exporting.record import Export, Place, Unsupported, element, record, tensor_array
+from netlang.interchange.exporting.sheet import Sheet
+from netlang.interchange.exporting.sizes import Sizes
+from netlang.ir.build import Builder
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.opdef import Array
+from netlang.ir.reserved import RNG
+from netlang.ir.types import TensorType
+
+DOMAIN = "netlang"
+"""Of the functions that a model brings along."""
+SEED = "seed"
+"""What the input is called by which random nodes draw: i64[2], the seed and the number of the call."""
+IR_VERSION = 9
+"""Of the file: what the oldest opset that is written came with, so that other tools' older versions read it too."""
+
+
+class Translation:
+    """One net being written. `bound` are the names of its body; `arrays` its parameters, by their names in the net."""
+
+    def __init__(self, graph: Graph, bound: Mapping[str, Value], arrays: Mapping[str, Array], opset: int) -> None:
+        self.graph, self.arrays, self.opset = graph, arrays, opset
+        self.names = Names()
+        self.sheet = Sheet(self.names)
+        self.initializers: list[TensorProto] = []
+        self.functions: dict[str, FunctionProto] = {}
+        self.faults: list[Diagnostic] = []
+        self.inputs = self._named_inputs()
+        self.sizes = Sizes(self.sheet, [(name, v.shape) for v, name in self.inputs.items()])
+        self.wanted = self._wanted(bound)
+
+    def _named_inputs(self) -> dict[Value, str]:
+        for value in (*self.graph.inputs, *self.graph.params):
+            self.names.take(value.node.name)
+        called = {v: v.node.name for v in self.graph.inputs}
+        return {v: self.names.fresh(SEED) if name == RNG else name for v, name in called.items()}
+
+    def _wanted(self, bound: Mapping[str, Value]) -> dict[Value, str]:
+        """What values are to be called: outputs before names of the body."""
+        wanted: dict[Value, str] = {}
+        leaves = {*self.graph.inputs, *self.graph.params}
+        outputs = {name for name, _ in self.graph.outputs}
+        for name, value in (*self.graph.outputs, *((n, v) for n, v in bound.items() if n not in outputs)):
+            if value not in leaves:
+                wanted.setdefault(value, name)
+        for name in (*outputs, *wanted.values()):
+            self.names.take(name)
+        return wanted
+
+    def model(self) -> ModelProto:
+        """The whole file. Raises NetError that lists all that ONNX cannot say."""
+        writer = Writer(self, self.sheet, dict(self.inputs), self.wanted, Patterns(self.graph, self.wanted.keys()))
+        writer.write([v for _, v in self.graph.outputs])
+        if self.faults:
+            raise NetError(dict.fromkeys(self.faults))
+        for name, value in self.graph.outputs:
+            if writer.called[value] != name:
+                self.sheet.nodes.append(helper.make_node("Identity", [writer.called[value]], [name], name=name))
+        graph = helper.make_graph(
+            self.sheet.nodes,
+            self.graph.name,
+            [value_info(name, v.type) for v, name in self.inputs.items()],
+            [value_info(name, v.type) for name, v in self.graph.outputs],
+            self.initializers,
+            value_info=[value_info(name, v.type) for v, name in self.wanted.items() if name in writer.made],
+        )
+        opsets = [helper.make_opsetid("", self.opset)]
+        if self.functions:
+            opsets.append(helper.make_opsetid(DOMAIN, 1))
+        return helper.make_model(
+            graph,
+            opset_imports=opsets,
+            producer_name="netlang",
+            ir_version=IR_VERSION,
+            functions=list(self.functions.values()),
+        )
+
+    def record_of(self, node: Node) -> Export:
+        """How a node is written. Raises Unsupported where nobody has said."""
+        found = record(node.op)
+        if found is None:
+            raise Unsupported("ONNX has no operator for it")
+        return found
+
+    def composed(
+        self, sheet: Sheet, node: Node, inputs: Sequence[str], make: Callable[[Builder], Sequence[Value]]
+    ) -> list[str]:
+        """What values are called that are made of `node`'s inputs by other ops."""
+        made = make(Builder().like(node))
+        graph = Graph("", node.inputs, (), tuple((str(i), v) for i, v in enumerate(made)))
+        called = dict(zip(node.inputs, inputs, strict=True))
+        writer = Writer(self, sheet, called, {}, Patterns(graph, ()))
+        writer.write(made)
+        return [writer.called[v] for v in made]
+
+    def body(self, place: Place, graph: Graph, inside: Sequence[Value], around: Mapping[Value, str]) -> GraphProto:
+        """The body of a loop: `inside` is what it is given, `around` what it reads from outside by name."""
+        sheet, outputs = Sheet(self.names, place.sheet), [v for _, v in graph.outputs]
+        given = {v: self.names.fresh(f"{place.node.name}/{v.node.name}") for v in inside}
+        writer = Writer(self, sheet, {**around, **given}, {}, Patterns(graph, ()))
+        writer.write(outputs)
+        made: list[str] = []
+        for value in outputs:
+            name = writer.called[value]
+            # What the body hands through has to be made in it, and each output is another value.
+            made.append(sheet.op("Identity", name, path=place.node.name)[0] if name not in writer.made else name)
+            writer.made.discard(made[-1])
+        takes = [value_info(name, v.type) for v, name in given.items()]
+        gives = [value_info(name, v.type) for name, v in zip(made, outputs, strict=True)]
+        return helper.make_graph(sheet.nodes, f"{place.node.name}/{place.node.op}", takes, gives)
+
+
+class Writer:
+    """Writes values of one graph onto a sheet.
+
+    called   what values are called that are there
+    wanted   what values are to be called
+    made     the names of what operators on this sheet have made
+    """
+
+    def __init__(
+        self,
+        translation: Translation,
+        sheet: Sheet,
+        called: dict[Value, str],
+        wanted: Mapping[Value, str],
+        patterns: Patterns,
+    ) -> None:
+        self.translation, self.sheet, self.called = translation, sheet, called
+        self.wanted, self.patterns = wanted, patterns
+        self.made: set[str] = set()
+
+    def write(self, roots: Sequence[Value]) -> None:
+        """Write what `roots` depend on, each after what it reads. Iterative: a net may be thousands of layers deep."""
+        for root in roots:
+            stack = [root]
+            while stack:
+                value = stack[-1]
+                if value in self.called:
+                    stack.pop()
+                    continue
+                match = self.patterns.match(value.node) or self._alone(value.node)
+                waiting = [v for v in match.inputs if v not in self.called]
+                if waiting:
+                    stack += reversed(waiting)
+                else:
+                    self._write(value.node, match)
+
+    def _alone(self, node: Node) -> Match:
+        return Match(node.inputs, node.results, self._by_record, node.op)
+
+    def _by_record(self, place: Place) -> Sequence[str] | str:
+        return carried_out(place, self.translation.record_of(place.node))
+
+    def _write(self, node: Node, match: Match) -> None:
+        if node.op == "param":
+            self.called[node.out] = self._parameter(node)
+            return
+        if node.op == "const" and node.out in self.wanted:
+            self.called[node.out] = self.sheet.named_constant(node.attrs["value"], self.wanted[node.out])
+            self.made.add(self.called[node.out])
+            return
+        since = len(self.sheet.nodes)
+        place = Place(self.translation, self.sheet, node, tuple(self.called[v] for v in match.inputs))
+        try:
+            found = match.export(place)
+        except Unsupported as fault:
+            text = f"'{node.op}' cannot be exported to ONNX: {fault}"
+            self.translation.faults.append(Diagnostic(text, node.spans[:1]))
+            found = ["" for _ in match.makes]
+        names = [found] if isinstance(found, str) else list(found)
+        here = {name for n in self.sheet.nodes[since:] if n.op_type != "Constant" for name in n.output}
+        for value, name in zip(match.makes, names, strict=True):
+            wanted = self.wanted.get(value)
+            self.called[value] = self._settled(name, wanted, f"{value.node.name}/{match.word}", since, here)
+
+    def _settled(self, name: str, wanted: str | None, base: str, since: int, here: set[str]) -> str:
+        """Give a value the name that is wanted, or one from `base`; what came from elsewhere stays or is copied.
+
+        `here` are the names of what the operators from number `since` on have made.
+        """
+        if name not in here:
+            if wanted is None:
+                return name
+            name = self.sheet.op("Identity", name)[0]
+        elif wanted is None:
+            wanted = self.translation.names.fresh(base)
+        here.discard(name)
+        self.sheet.rename(name, wanted, since)
+        self.made.add(wanted)
+        return wanted
+
+    def _parameter(self, node: Node) -> str:
+        """A weight as an initialiser, a fixed tensor as a constant, on the outermost sheet."""
+        translation, array = self.translation, self.translation.arrays[node.name]
+        if node.attrs["role"] == "frozen":
+            return translation.sheet.named_constant(array, node.name)
+        tensor = TensorProto(name=node.name, data_type=element(node.out.dtype), dims=array.shape)
+        tensor_array(tensor, array)
+        translation.initializers.append(tensor)
+        return node.name
+
+
+def value_info(name: str, type: TensorType) -> ValueInfoProto:
+    """An ONNX value: symbolic sizes by their names, `N` or `2*N`."""
+    shape: list[Any] = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
+    return helper.make_tensor_value_info(name, element(type.dtype), shape)

@@ -1,0 +1,146 @@
+"""Whole nets as ONNX files: what they compute, what things are called, what the command says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import netlang
+from netlang.backends.reference import evaluate
+from netlang.cli import main
+from netlang.frontend import load
+from netlang.interchange.exporting.api import OPSETS, onnx_model
+from netlang.interchange.exporting.writing import write
+from netlang.ir.build import Builder
+from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.types import DType, TensorType
+from netlang.runtime.samples import initial_params, random_inputs
+from tests.interchange.exporting.running import carried_out, close, exported
+from tests.nets import span
+
+NET = """
+net small(classes = 10) {
+  input image: f32[N, 3, H, W]
+  frozen gains: f32[1, 3, 1, 1] = [[[0.5]], [[1]], [[2]]]
+  h = image * gains -> conv(8, 3, pad = same) -> batchnorm -> relu
+  a, b = h -> maxpool(2, ceil_mode = true) -> split(2)
+  both = (a, b -> sigmoid) -> concat
+  features = both -> conv(6, 3, stride = 2, bias = false) -> global_avgpool
+  logits = features -> dense(classes)
+  output probs = softmax(logits)
+  output features
+}
+"""
+
+
+def kinds(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node if node.op_type != "Constant"]
+
+
+def test_a_net_of_layers_is_written_as_onnx_would_say_it() -> None:
+    module = load(NET)
+    params = dict(initial_params(module.net))
+    model = onnx_model(module, "small", params)
+    onnx.checker.check_model(model, full_check=True)
+    assert kinds(model) == [
+        *("Mul", "Conv", "BatchNormalization", "Relu", "MaxPool", "Split", "Sigmoid", "Concat", "Conv"),
+        *("GlobalAveragePool", "Flatten", "Gemm", "Softmax"),
+    ]
+    inputs = random_inputs(module.net, {"N": 2, "H": 11, "W": 8})
+    got = carried_out(model, inputs)
+    for name, wanted in evaluate(module.net, inputs, params)[0].items():
+        close(got[name], wanted, name)
+
+
+def test_names_of_the_body_are_names_of_values_and_no_others_are() -> None:
+    module = load(NET)
+    model = onnx_model(module, "small", dict(initial_params(module.net)))
+    made = {name for node in model.graph.node for name in node.output}
+    bound = {"gains", "h", "a", "b", "both", "features", "logits", "probs"}
+    assert bound <= made
+    assert all("/" in name for name in made - bound)
+    assert [i.name for i in model.graph.input] == ["image"]
+    weights = {p.node.name for p in module.net.params if p.node.attrs["role"] != "frozen"}
+    assert {i.name for i in model.graph.initializer} == weights
+    assert [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == ["N", 3, "H", "W"]
+
+
+def test_a_bias_whose_product_has_a_name_stays_beside_it() -> None:
+    text = "net n {\n  input x: f32[N, 4]\n  param w: f32[3, 4] = ones()\n  param b: f32[3] = ones()\n"
+    text += "  h = matmul(x, w, transpose_b = true)\n  output y = h + b\n}\n"
+    module = load(text)
+    model = onnx_model(module, "n", dict(initial_params(module.net)))
+    assert kinds(model) == ["Gemm", "Add"]
+    assert [node.output[0] for node in model.graph.node] == ["h", "y"]
+
+
+def test_outputs_that_are_inputs_or_twice_the_same_are_copied() -> None:
+    module = load("net n {\n  input x: f32[N, 4]\n  output same = x\n  output y = relu(x)\n  output z = y\n}\n")
+    model = onnx_model(module, "n", {})
+    x = np.array([[-1, 2, -3, 4]], np.float32)
+    got = carried_out(model, {"x": x})
+    onnx.checker.check_model(model, full_check=True)
+    for name, wanted in (("same", x), ("y", np.maximum(x, 0)), ("z", np.maximum(x, 0))):
+        close(got[name], wanted, name)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_every_opset_computes_the_same(opset: int) -> None:
+    text = "net n {\n  input x: f32[N, 8]\n  a = gelu(x)\n  b = gelu(x, approximate = true)\n"
+    module = load(text + "  output y = (a, b) -> concat -> layernorm -> dense(4)\n}\n")
+    params, inputs = dict(initial_params(module.net)), random_inputs(module.net, {"N": 3})
+    model = onnx_model(module, "n", params, opset)
+    onnx.checker.check_model(model, full_check=True)
+    close(carried_out(model, inputs)["y"], evaluate(module.net, inputs, params)[0]["y"], "y")
+
+
+def test_what_onnx_cannot_say_is_listed_with_its_places() -> None:
+    def unsaid(line: int, *inputs: Value) -> Value:
+        return Node("layout", inputs, {"to": ""}, (inputs[0].type,), (span(line),)).out
+
+    x = Builder().input("x", TensorType(DType.F32, (2, 3)))
+    y = unsaid(7, Builder().op("relu", unsaid(3, x)))
+    with pytest.raises(netlang.NetError) as caught:
+        exported(Graph("n", (x,), (), (("y", y),)))
+    text = str(caught.value)
+    assert "lenet5.net:3:3: error: 'layout' cannot be exported to ONNX" in text
+    assert "lenet5.net:7:3: error: 'layout'" in text
+
+
+def test_weights_too_large_for_the_file_lie_beside_it(tmp_path: Path) -> None:
+    module = load(NET)
+    params, inputs = dict(initial_params(module.net)), random_inputs(module.net, {"N": 1, "H": 9, "W": 9})
+    model = onnx_model(module, "small", params)
+    wanted, path = carried_out(model, inputs), tmp_path / "small.onnx"
+    size = write(model, path, most=100)
+    assert size == path.stat().st_size + (tmp_path / "small.onnx.data").stat().st_size
+    onnx.checker.check_model(str(path), full_check=True)
+    for name, got in carried_out(str(path), inputs).items():
+        np.testing.assert_array_equal(got, wanted[name])
+
+
+def test_a_model_is_exported_as_it_is(tmp_path: Path) -> None:
+    model = netlang.compile(NET, target="reference")
+    with pytest.raises(netlang.NetError, match="no weights to export"):
+        netlang.export_onnx(model, tmp_path / "small.onnx")
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    wanted = model.init(seed=3)(x)
+    assert netlang.export_onnx(model, tmp_path / "small.onnx") == (tmp_path / "small.onnx").stat().st_size
+    for name, got in carried_out(str(tmp_path / "small.onnx"), {"image": x}).items():
+        close(got, wanted[name], name)
+
+
+def test_the_command_writes_a_net_with_its_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, weights, path = tmp_path / "small.net", tmp_path / "small.safetensors", tmp_path / "small.onnx"
+    source.write_text(NET)
+    assert main(["export", str(source), "-o", str(path)]) == 2
+    assert "give them with --weights FILE" in capsys.readouterr().err
+    netlang.compile(source, target="reference", arguments={"classes": 4}).init(seed=1).save_weights(weights)
+    command = ["export", str(source), "--weights", str(weights), "-o", str(path), "--set", "classes=4"]
+    assert main([*command, "--opset", "19"]) == 0
+    assert "small as ONNX, opset 19" in capsys.readouterr().out
+    assert main([*command, "--net", "large"]) == 2
+    assert onnx.load(path).opset_import[0].version == 19
