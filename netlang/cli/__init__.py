@@ -30,7 +30,20 @@ from netlang.cli import (
 from netlang.diagnostics import NetError
 from netlang.runtime.fit import Interrupted
 
-GROUPS = (check, summary, graphs, compiling, artifacts, profile, bench, training, running, importing, exporting, environment)
+GROUPS = (
+    check,
+    summary,
+    graphs,
+    compiling,
+    artifacts,
+    profile,
+    bench,
+    training,
+    running,
+    importing,
+    exporting,
+    environment,
+)
 """In the order in which `netc --help` lists their verbs."""
 
 FAULT, INTERNAL, INTERRUPTED, UNREAD = 2, 70, 130, 141

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from netlang.interchange.exporting.operators.movement import padded, sliced
+from netlang.interchange.exporting.operators.movement import sliced
 from netlang.interchange.exporting.operators.products import pads
-from netlang.interchange.exporting.record import Place, exports
+from netlang.interchange.exporting.record import Place, Unsupported, exports
 from netlang.ir.dims import Dim
 from netlang.ops.windows import Windows
+
+DILATED_MEANS = 19
+"""The opset in which AveragePool got dilations."""
 
 
 def reaching(windows: Windows, place: Place) -> tuple[tuple[int, int], ...] | None:
@@ -49,45 +53,72 @@ def _max_pool(place: Place) -> str:
 
 
 def maximal(place: Place, x: str, windows: Windows) -> tuple[str, dict[str, Any]]:
-    """The input and the attributes of a MaxPool. Padding that is as wide as the kernel, which onnxruntime does not take
-    even where windows are dilated, is put around the input before."""
-    given, spans = geometry(windows, place), windows.kernel * 2
-    if all(p < k for p, k in zip(given["pads"], spans, strict=True)):
-        return x, given
-    ends, rank = given["pads"], windows.rank
-    least = place.like(-np.inf, place.node.out)
-    x = padded(place, x, [0, 0, *ends[:rank]], [0, 0, *ends[rank:]], least)
-    return x, {**given, "pads": [0] * 2 * rank}
+    """The input and the attributes of a MaxPool."""
+    given = geometry(windows, place)
+    return surrounded(place, x, given, place.like(-np.inf, place.node.out)) if is_wide(given) else (x, given)
+
+
+def is_wide(given: dict[str, Any]) -> bool:
+    """Whether padding is as wide as the kernel, which onnxruntime does not take even where windows are dilated."""
+    return any(p >= k for p, k in zip(given["pads"], given["kernel_shape"] * 2, strict=True))
+
+
+def surrounded(place: Place, x: str, given: dict[str, Any], value: str = "") -> tuple[str, dict[str, Any]]:
+    """A pool's input with its padding made elements, and the attributes without padding."""
+    ends = given["pads"]
+    return _padded(place, x, ends, value), {**given, "pads": [0] * len(ends)}
+
+
+def _padded(place: Place, x: str, ends: Sequence[int], value: str = "") -> str:
+    """A map with so much more before and behind its spatial axes, which are named: onnxruntime would make a padding of
+    all axes the pool's own."""
+    return place.op("Pad", x, place.numbers(ends), value, place.numbers(range(2, 2 + len(ends) // 2)))
 
 
 @exports("avg_pool")
 def _avg_pool(place: Place) -> str:
     """Padding counts, but not what lies behind it: where windows reach there, the padding is made elements."""
-    windows, x = Windows.of("avg_pool", place.attrs), place.inputs[0]
-    given = geometry(windows, place)
-    if not place.attrs["count_include_pad"] or given["pads"] == pads(windows.pad):
-        return place.op("AveragePool", x, **given, count_include_pad=int(place.attrs["count_include_pad"]))
-    x = padded(place, x, *_around(windows))
-    behind = [more - own for more, own in zip(given["pads"], pads(windows.pad), strict=True)]
+    windows, x, counts = Windows.of("avg_pool", place.attrs), place.inputs[0], place.attrs["count_include_pad"]
+    given, own = _averaging(windows, place), pads(windows.pad)
+    if is_wide(given):
+        return _counted(place, given, own if counts else None)
+    if not counts or given["pads"] == own:
+        return place.op("AveragePool", x, **given, count_include_pad=int(counts))
+    behind = [more - less for more, less in zip(given["pads"], own, strict=True)]
+    x = _padded(place, x, own)
     return place.op("AveragePool", x, **{**given, "pads": behind}, count_include_pad=0)
 
 
-def _around(windows: Windows) -> tuple[list[Dim], list[Dim]]:
-    """The padding of a whole map, on all axes."""
-    low: list[Dim] = [0, 0, *(p[0] for p in windows.pad)]
-    high: list[Dim] = [0, 0, *(p[1] for p in windows.pad)]
-    return low, high
+def _averaging(windows: Windows, place: Place) -> dict[str, Any]:
+    given = geometry(windows, place)
+    if "dilations" in given and place.opset < DILATED_MEANS:
+        raise Unsupported(f"means of dilated windows need opset {DILATED_MEANS}")
+    return given
+
+
+def _counted(place: Place, given: dict[str, Any], own: Sequence[int] | None) -> str:
+    """The mean over whole windows, divided by the share of elements that count: also `own` padding, if there is any."""
+    sizes = place.node.inputs[0].shape[2:]
+    ones = place.op("Expand", place.like(1.0, place.node.out), place.shape([1, 1, *sizes]))
+    behind = given
+    if own is not None:
+        ones = _padded(place, ones, own, place.like(1.0, place.node.out))
+        behind = {**given, "pads": [more - less for more, less in zip(given["pads"], own, strict=True)]}
+    (x, attrs), (ones, _) = surrounded(place, place.inputs[0], given), surrounded(place, ones, behind)
+    return place.op("Div", place.op("AveragePool", x, **attrs), place.op("AveragePool", ones, **attrs))
 
 
 @exports("sum_pool")
 def _sum_pool(place: Place) -> str:
     """The mean of all of a window, padding included, times its size."""
     windows, x = Windows.of("sum_pool", place.attrs), place.inputs[0]
-    given, cut = geometry(windows, place), False
+    given, cut = _averaging(windows, place), False
     if given.pop("ceil_mode", 0):  # the last window has to be whole, for a mean of all of it
-        low, high = _around(windows)
-        x = padded(place, x, low, [*high[:2], *(h + s - 1 for h, s in zip(high[2:], windows.stride, strict=True))])
-        given, cut = {**given, "pads": [0] * 2 * windows.rank}, True
+        more = [(low, high + step - 1) for (low, high), step in zip(windows.pad, windows.stride, strict=True)]
+        x, given = surrounded(place, x, {**given, "pads": pads(more)})
+        cut = True
+    elif is_wide(given):
+        x, given = surrounded(place, x, given)
     mean = place.op("AveragePool", x, **given, count_include_pad=1)
     for axis in range(2, 2 + windows.rank) if cut else ():
         mean = sliced(place, mean, axis, 0, place.node.out.shape[axis])
@@ -96,4 +127,7 @@ def _sum_pool(place: Place) -> str:
 
 @exports("l2_pool")
 def _l2_pool(place: Place) -> str:
-    return place.op("LpPool", place.inputs[0], **geometry(Windows.of("l2_pool", place.attrs), place), p=2)
+    x, given = place.inputs[0], geometry(Windows.of("l2_pool", place.attrs), place)
+    if is_wide(given):
+        x, given = surrounded(place, x, given)
+    return place.op("LpPool", x, **given, p=2)
