@@ -211,3 +211,19 @@ def test_maxima_of_whole_numbers() -> None:
         found = netlang.compile(text, target=target)(x)
         assert found.dtype == np.int8
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_blocks_of_pixels() -> None:
+    torch = pytest.importorskip("torch")
+    x = normal(2, 12, 3, 4)
+    body = """\
+output shuffled = x -> depth_to_space(2, channels_first = true)
+output there_and_back = x -> depth_to_space(2) -> space_to_depth(2)
+output back = x -> depth_to_space(2, channels_first = true) -> space_to_depth(2, channels_first = true)
+output corner = x -> depth_to_space(2)
+"""
+    out = results(body, {"x": x})
+    np.testing.assert_array_equal(out["shuffled"], torch.nn.functional.pixel_shuffle(torch.tensor(x), 2))
+    for name in ("there_and_back", "back"):
+        np.testing.assert_array_equal(out[name], x)
+    np.testing.assert_array_equal(out["corner"][:, :, ::2, 1::2], x[:, 3:6])
