@@ -236,6 +236,14 @@ def put_along(d: Draw, shape: Shape) -> Case:
     return Case((tensor(shape), indices), {"axis": d.axis(shape), "size": size})
 
 
+def scatter_along(d: Draw, shape: Shape) -> Case:
+    axis, reduction = d.axis(shape), d.pick("set", "add", "mul", "max", "min")
+    indices = _line_indices(d, shape, axis, shape[axis])
+    fill = nonzero if reduction == "mul" else mixed
+    attrs = {"axis": axis, "reduction": reduction}
+    return Case((tensor(shape, fill), indices, tensor(indices.type.shape, fill)), attrs)
+
+
 def topk(d: Draw, shape: Shape) -> Case:
     """Whole numbers among the others make ties."""
     axis = d.pick(*(i for i, dim in enumerate(shape) if isinstance(dim, int)))
@@ -305,6 +313,8 @@ RECIPES: dict[str, Recipe] = {
     "one_hot": Recipe(one_hot, (0, 4)),
     "take_along": Recipe(take_along, (1, 5)),
     "put_along": Recipe(put_along, (1, 5)),
+    "scatter_along": Recipe(scatter_along, (1, 5)),
+    "cumsum": Recipe(along_axis, (1, 5)),
     "topk": Recipe(topk, (1, 5), lambda shape: any(isinstance(dim, int) for dim in shape)),
     **{op: Recipe(resample, (1, 5)) for op in ("resample", "resample_grad")},
     "iota": Recipe(counted),

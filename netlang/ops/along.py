@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # ---- shape rules
 
 
-def _check_lines(name: str, x: TensorType, indices: TensorType, axis: int) -> None:
+def check_lines(name: str, x: TensorType, indices: TensorType, axis: int) -> None:
     """The indices have the shape of `x` but for the axis."""
     if not indices.dtype.is_int:
         raise ShapeError(f"{name} needs integer indices, got {indices.dtype}", hint="convert with cast(x, i64)")
@@ -40,7 +40,7 @@ def _check_lines(name: str, x: TensorType, indices: TensorType, axis: int) -> No
 
 def _infer_take(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     x, indices = types
-    _check_lines("take_along", x, indices, attrs["axis"])
+    check_lines("take_along", x, indices, attrs["axis"])
     if x.shape[attrs["axis"]] == 0 and indices.size != 0:
         raise ShapeError(f"take_along cannot pick along axis {attrs['axis']} of {shape_text(x.shape)}: it is empty")
     return (TensorType(x.dtype, indices.shape),)
@@ -49,7 +49,7 @@ def _infer_take(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 def _infer_put(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     updates, indices = types
     numbers_only("put_along", (updates,))
-    _check_lines("put_along", updates, indices, attrs["axis"])
+    check_lines("put_along", updates, indices, attrs["axis"])
     if updates.shape != indices.shape:
         raise ShapeError(
             f"put_along: there are indices {shape_text(indices.shape)} for updates {shape_text(updates.shape)}"

@@ -163,7 +163,7 @@ _RULES: Mapping[str, Rule] = {
     "one_hot": _one_hot,
     "gather": _gather,
     **dict.fromkeys(("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reverse"), _along_axes),
-    **dict.fromkeys(("argmax", "softmax", "log_softmax", "slice", "slice_grad"), _along_axis),
+    **dict.fromkeys(("argmax", "softmax", "log_softmax", "slice", "slice_grad", "cumsum"), _along_axis),
     **dict.fromkeys((*_POOLS, "sum_pool_grad", "l2_pool", "cross_entropy"), _of_samples()),
     **dict.fromkeys(("local_response_norm", "local_response_norm_grad"), _of_samples()),
     **dict.fromkeys(("conv", "conv_data_grad", "batchnorm"), _of_samples((0,))),

@@ -71,7 +71,7 @@ def _read(node: Node) -> tuple[Value, object] | None:
     if node.op == "cross_entropy":
         logits, target = node.inputs
         return (target, logits.shape[1]) if target.dtype.is_int else None
-    if node.op in ("gather", "take_along"):
+    if node.op in ("gather", "take_along", "scatter_along"):
         return node.inputs[1], node.inputs[0].shape[node.attrs["axis"]]
     if node.op == "one_hot":
         return node.inputs[0], node.attrs["classes"]

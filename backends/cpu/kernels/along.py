@@ -1,4 +1,4 @@
-"""Lowerings of what goes along one axis, every line by itself: take_along, put_along, topk, resampling."""
+"""Lowerings of what goes along one axis, every line by itself: indexing, cumsum, topk, resampling."""
 
 from __future__ import annotations
 
@@ -34,6 +34,34 @@ def put_along(context: LoweringContext, node: Node) -> list[Step]:
     return [Step(kernel, args, (node.out,), size(node.out.shape) + size(updates.shape))]
 
 
+def _sets_halves(node: Node) -> bool:
+    """Elements that are only moved need no wider type."""
+    return node.op == "scatter_along" and node.attrs["reduction"] == "set"
+
+
+@lowering("scatter_along", match=lambda context, node: _sets_halves(node) or not has_halves(context, node))
+def scatter_along(context: LoweringContext, node: Node) -> list[Step]:
+    (x, indices, updates), axis = node.inputs, node.attrs["axis"]
+    outer, inner = around(x, axis, axis + 1)
+    kernel = native("along", "scatter", x.dtype.value, indices.dtype.value, node.attrs["reduction"])
+    args = (x, indices, updates, node.out, outer, x.shape[axis], inner, indices.shape[axis])
+    return [Step(kernel, args, (node.out,), size(x.shape) + size(updates.shape))]
+
+
+@lowering("cumsum", match=_in_singles)
+def cumsum(context: LoweringContext, node: Node) -> list[Step]:
+    (x,), axis = node.inputs, node.attrs["axis"]
+    outer, inner = around(x, axis, axis + 1)
+    return [
+        Step(
+            native("along", "cumsum", x.dtype.value),
+            (x, node.out, outer, x.shape[axis], inner),
+            (node.out,),
+            size(x.shape),
+        )
+    ]
+
+
 @lowering("topk")
 def topk(context: LoweringContext, node: Node) -> list[Step]:
     (x,), axis, (values, indices) = node.inputs, node.attrs["axis"], node.results
@@ -60,4 +88,5 @@ def resample_grad(context: LoweringContext, node: Node) -> list[Step]:
     return [Step(kernel, args, (node.out,), size(dy.shape) * 2)]
 
 
-lowering("put_along", "resample", "resample_grad", priority=-10, match=has_halves)(in_single_precision)
+_SUMMED = ("put_along", "scatter_along", "cumsum", "resample", "resample_grad")
+lowering(*_SUMMED, priority=-10, match=has_halves)(in_single_precision)

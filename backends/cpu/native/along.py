@@ -1,4 +1,4 @@
-"""Kernels that go along one axis, every line by itself: take_along, put_along, topk, and resampling.
+"""Kernels that go along one axis, every line by itself: take_along, put_along, scatter_along, cumsum, topk, resampling.
 
 All see their tensor as [outer, axis, inner]; a line is what one (outer, inner) has along the axis. Indices out of range
 are moved to the nearest one in range.
@@ -6,6 +6,7 @@ are moved to the nearest one in range.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netlang.backends.cpu.intrinsics import LOAD, STORE, ZERO, number, quotient
@@ -45,6 +46,64 @@ def put(dtype: str, index: str) -> Any:
                     chosen = min(max(0, read(number(args, 1), row + i)), size - 1)
                     place = (outer * size + chosen) * inner + i
                     store(out, place, load(out, place) + load(number(args, 0), row + i))
+
+    return kernel
+
+
+def scatter(dtype: str, index: str, reduction: str) -> Any:
+    """Addresses x, indices, updates, result; outer, axis, inner, indices of a line. In the order of the indices."""
+    load, store, read, combined = LOAD[dtype], STORE[dtype], LOAD[index], inlined(_COMBINED[reduction])
+
+    def kernel(args: int, tid: int, threads: int) -> None:
+        size, inner, count = number(args, 5), number(args, 6), number(args, 7)
+        out = number(args, 3)
+        begin, end = share(number(args, 4), tid, threads)
+        for outer in range(begin, end):
+            for i in range(outer * size * inner, (outer + 1) * size * inner):
+                store(out, i, load(number(args, 0), i))
+            for k in range(count):
+                row = (outer * count + k) * inner
+                for i in range(inner):
+                    chosen = min(max(0, read(number(args, 1), row + i)), size - 1)
+                    place = (outer * size + chosen) * inner + i
+                    store(out, place, combined(load(out, place), load(number(args, 2), row + i)))
+
+    return kernel
+
+
+def _larger(a: Any, b: Any) -> Any:
+    return b if b > a or b != b else a
+
+
+def _smaller(a: Any, b: Any) -> Any:
+    return b if b < a or b != b else a
+
+
+_COMBINED: Mapping[str, Callable[[Any, Any], Any]] = {
+    "set": lambda a, b: b,
+    "add": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "max": _larger,
+    "min": _smaller,
+}
+"""What becomes of an element and one that is put in its place; NaN wins."""
+
+
+def cumsum(dtype: str) -> Any:
+    """Addresses x, result; outer, axis, inner."""
+    load, store = LOAD[dtype], STORE[dtype]
+
+    def kernel(args: int, tid: int, threads: int) -> None:
+        x, out, size, inner = number(args, 0), number(args, 1), number(args, 3), number(args, 4)
+        begin, end = share(number(args, 2) * inner, tid, threads)
+        for line in range(begin, end):
+            outer = quotient(line, inner)
+            first = outer * size * inner + line - outer * inner
+            total = load(x, first)
+            store(out, first, total)
+            for i in range(1, size):
+                total += load(x, first + i * inner)
+                store(out, first + i * inner, total)
 
     return kernel
 

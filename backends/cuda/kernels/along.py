@@ -1,4 +1,4 @@
-"""Lowerings of what goes along one axis, every line by itself: take_along, put_along, resampling."""
+"""Lowerings of what goes along one axis, every line by itself: indexing, cumsum, resampling."""
 
 from __future__ import annotations
 
@@ -33,6 +33,27 @@ def put_along(context: LoweringContext, node: Node) -> list[Step]:
     kernel = along.put_kernel(out.dtype.value, indices.dtype.value, False, threads(context, rows.THREADS))
     args = (updates, indices, out, length, inner, count)
     return [rows.launch(kernel, args, outer, length * inner, (out,), size(out.shape) * count, (count * inner,))]
+
+
+@lowering("scatter_along")
+def scatter_along(context: LoweringContext, node: Node) -> list[Step]:
+    (x, indices, updates), axis, out = node.inputs, node.attrs["axis"], node.out
+    outer, inner = around(x, axis, axis + 1)
+    count, length = indices.shape[axis], x.shape[axis]
+    of_block = threads(context, rows.THREADS)
+    kernel = along.scatter_kernel(out.dtype.value, indices.dtype.value, node.attrs["reduction"], of_block)
+    args = (x, indices, updates, out, length, inner, count)
+    within = (count * inner, length * inner)
+    return [rows.launch(kernel, args, outer, length * inner, (out,), size(out.shape) * count, within)]
+
+
+@lowering("cumsum")
+def cumsum(context: LoweringContext, node: Node) -> list[Step]:
+    (x,), axis, out = node.inputs, node.attrs["axis"], node.out
+    outer, inner = around(x, axis, axis + 1)
+    kernel = along.cumsum_kernel(out.dtype.value, threads(context, rows.THREADS))
+    length = x.shape[axis]
+    return [rows.launch(kernel, (x, out, length, inner), outer, inner, (out,), size(out.shape), (length * inner,))]
 
 
 @lowering("resample", "resample_grad")

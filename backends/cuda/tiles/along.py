@@ -60,6 +60,62 @@ def _put(dtype: str, index: str, alike: bool, threads: int) -> str:
     return str(t)
 
 
+_COMBINED = {
+    "set": "{value}",
+    "add": "total + {value}",
+    "mul": "total * {value}",
+    "max": "{value} if {value} > total or {value} != {value} else total",
+    "min": "{value} if {value} < total or {value} != {value} else total",
+}
+"""What becomes of an element `total` and one that is put in its place; NaN wins."""
+
+
+def scatter_kernel(dtype: str, index: str, reduction: str, threads: int = rows.THREADS) -> Kernel:
+    """Arguments: x, indices, updates, out; size of the axis, inner, indices of a line; rows are `outer`, of width
+    size * inner."""
+    key = f"scatter_along:{dtype}:{index}:{reduction}:{threads}"
+    return Kernel(key, partial(_scatter, dtype, index, reduction, threads), "ppppiii" + rows.ARGUMENTS, threads)
+
+
+def _scatter(dtype: str, index: str, reduction: str, threads: int) -> str:
+    t, number, bytes = Text(), computed(dtype), DType(dtype).size
+    rows.head(t, ("x", "indices", "updates", "out", "size", "inner", "count"), threads)
+    t("own = i32(div_u32(place, u32(inner)))", "at = u32(place - u32(u32(own) * u32(inner)))")
+    t(f"indices = indices + u64(i64(row) * i64(count) * i64(inner) * i64({DType(index).size}))")
+    t(f"updates = updates + u64(i64(row) * i64(count) * i64(inner) * i64({bytes}))")
+    t(f"x = x + u64(i64(row) * i64(width) * i64({bytes}))", f"out = out + u64(i64(row) * i64(width) * i64({bytes}))")
+    t(f"total = {load('x', 'place', dtype)}", "k = i32(0)")
+    with t.block("while k < count:"):
+        with t.block(f"if {chosen('indices', 'at', index, 'size')} == own:"):
+            t(f"value = {load('updates', 'at', dtype)}")
+            t(f"total = {number}({_COMBINED[reduction].format(value='value')})")
+        t("at = u32(at + u32(inner))", "k = i32(k + i32(1))")
+    t(store("out", "place", dtype, "total" if dtype != "bool" else "total != i32(0)"))
+    return str(t)
+
+
+# ---- sums
+
+
+def cumsum_kernel(dtype: str, threads: int = rows.THREADS) -> Kernel:
+    """A thread for each line. Arguments: x, out; size of the axis, inner; rows are `outer`, of width inner."""
+    key = f"cumsum:{dtype}:{threads}"
+    return Kernel(key, partial(_cumsum, dtype, threads), "ppii" + rows.ARGUMENTS, threads)
+
+
+def _cumsum(dtype: str, threads: int) -> str:
+    t, number, bytes = Text(), computed(dtype), DType(dtype).size
+    rows.head(t, ("x", "out", "size", "inner"), threads)
+    for name in ("x", "out"):
+        t(f"{name} = {name} + u64(i64(row) * i64(size) * i64(inner) * i64({bytes}))")
+    t(f"total = {number}(0)", "i = i32(0)", "at = place")
+    with t.block("while i < size:"):
+        t(f"total = {number}(total + {load('x', 'at', dtype)})")
+        t(store("out", "at", dtype, "total"))
+        t("at = u32(at + u32(inner))", "i = i32(i + i32(1))")
+    return str(t)
+
+
 # ---- resampling: see `netlang.ops.resample` for the positions
 
 

@@ -94,6 +94,10 @@ CASES: dict[str, Make] = {
     ),
     "take_along": lambda given: B.op("take_along", given("x", 9, 64), given("i", 9, 5, dtype=DType.I64), axis=1),
     "put_along": lambda given: B.op("put_along", given("x", 9, 5), given("i", 9, 5, dtype=DType.I64), axis=1, size=64),
+    "scatter_along": lambda given: B.op(
+        "scatter_along", given("x", 9, 64), given("i", 9, 5, dtype=DType.I64), given("u", 9, 5), axis=1, reduction="mul"
+    ),
+    "cumsum": lambda given: B.op("cumsum", given("x", 9, 64), axis=1),
     "topk by warps": lambda given: tuple(B.node("topk", given("x", 9, 1000), axis=1, k=5).results),
     "argmax by threads": lambda given: B.op("argmax", given("x", 2, 21, 900, dtype=DType.F16), axis=1),
     "resampling": lambda given: B.op("resample", given("x", 2, 14, 14), axis=2, size=28, mode="linear"),

@@ -19,7 +19,10 @@ from tests.backends.compared import Array, B, assert_same, feed_of, graph_of, in
 from tests.backends.cuda.simulated.against_reference import check, compiled
 from tests.backends.cuda.simulated.single_ops import check_op, check_sample, normal, samples, ties
 
-OPS = ("gather", "scatter_add", "take_along", "put_along", "topk", "argmax", "resample", "resample_grad")
+OPS = (
+    *("gather", "scatter_add", "take_along", "put_along", "scatter_along", "cumsum", "topk", "argmax"),
+    *("resample", "resample_grad"),
+)
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -39,7 +42,9 @@ def test_element_types(op: str, dtype: Any, tolerance: float) -> None:
 def test_what_is_no_float_is_moved(dtype: Any) -> None:
     x = np.arange(24).reshape(2, 3, 4).astype(dtype)
     check_op("gather", [x, np.array([[2, 0], [1, 1]])], {"axis": 1})
-    check_op("take_along", [x, np.array([[[1, 2, 0, 1]], [[0, 0, 2, 1]]], np.int32)], {"axis": 1})
+    indices = np.array([[[1, 2, 0, 1]], [[0, 0, 2, 1]]], np.int32)
+    check_op("take_along", [x, indices], {"axis": 1})
+    check_op("scatter_along", [x, indices, (x[:, :1] == 0).astype(dtype)], {"axis": 1, "reduction": "set"})
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
@@ -47,6 +52,10 @@ def test_sums_and_maxima_of_integers(dtype: Any) -> None:
     x = np.random.default_rng(0).integers(-100, 100, (2, 5, 3)).astype(dtype)
     check_op("scatter_add", [x, np.array([1, 0, 1, 1, 2])], {"axis": 1, "size": 4})
     check_op("put_along", [x, np.abs(x.astype(np.int64)) % 4], {"axis": 1, "size": 4})
+    for reduction in ("set", "add", "mul", "max", "min"):
+        indices = np.abs(x[:, :4].astype(np.int64)) % 3
+        check_op("scatter_along", [x, indices, x[:, 1:]], {"axis": 1, "reduction": reduction})
+    check_op("cumsum", [x], {"axis": 1})
     check_op("argmax", [x], {"axis": 1, "keepdims": False})
     check_op("topk", [x], {"axis": 1, "k": 4})
 
