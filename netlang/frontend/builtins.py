@@ -14,7 +14,7 @@ from netlang.frontend.arguments import element_type, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault, Reporter
 from netlang.frontend.initializers import SIGNATURES, initializer, numbers
-from netlang.frontend.limits import check_items
+from netlang.frontend.limits import check_items, check_number
 from netlang.frontend.operators import as_tensor
 from netlang.frontend.parser import parse
 from netlang.frontend.primitives import primitives
@@ -32,6 +32,7 @@ from netlang.frontend.values import (
     is_layer,
 )
 from netlang.frontend.window_primitives import window_counts
+from netlang.ir.dims import size
 from netlang.ir.gradient import gradients
 from netlang.ir.graph import Value, topological
 from netlang.ir.types import DType
@@ -127,6 +128,31 @@ def _per_axis(site: Site, arguments: Arguments) -> list[int]:
     return list(geometry.per_axis(arguments["value"], arguments["count"], "kernel"))
 
 
+def _axis_list(site: Site, arguments: Arguments) -> list[int]:
+    """An axis, a list of axes, or none for all `rank` of them, as a list of numbers from 0, sorted."""
+    return list(geometry.axes(arguments["axis"], arguments["rank"]))
+
+
+def _product(site: Site, arguments: Arguments) -> Any:
+    """Of a list of sizes."""
+    return check_number(size(geometry.dims(arguments["sizes"])))
+
+
+def _eye(site: Site, arguments: Arguments) -> Value:
+    """1 on the diagonal (k = 1: on the one above it, -1: below), else 0: n rows and m columns, or n."""
+    rows, columns, k = arguments["n"], arguments["m"], arguments["k"]
+    columns = rows if columns is None else columns
+    for count in (rows, columns):
+        if not is_dim(count) or (isinstance(count, int) and count < 1):
+            raise Fault(f"eye has a size of at least 1, not {describe(count)}")
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise Fault(f"eye: k is a whole number, not {describe(k)}")
+    down = site.emit("reshape", site.emit("iota", size=rows, dtype=DType.I64), shape=(rows, 1))
+    across = site.emit("reshape", site.emit("iota", size=columns, dtype=DType.I64), shape=(1, columns))
+    on = site.emit("eq", site.emit("add", down, site.scalar(k, DType.I64)), across)
+    return site.emit("cast", on, dtype=element_type(arguments["dtype"]))
+
+
 def _window_counts(site: Site, arguments: Arguments) -> list[Any]:
     """Along each spatial dimension, the outputs of a convolution or pool with such windows."""
     return list(window_counts(*(arguments[name] for name in ("sizes", "kernel", "stride", "pad"))))
@@ -158,6 +184,9 @@ def _functions() -> list[Builtin]:
         Builtin(scans.SIGNATURE, scans.scan),
         Builtin(Signature.of("arange", "size", dtype=DType.I64), _arange),
         Builtin(Signature.of("per_axis", "value", "count"), _per_axis),
+        Builtin(Signature.of("product", "sizes"), _product),
+        Builtin(Signature.of("eye", "n", m=None, k=0, dtype=DType.F32), _eye),
+        Builtin(Signature.of("axis_list", "axis", "rank"), _axis_list),
         Builtin(Signature.of("window_counts", "sizes", "kernel", stride=1, pad="valid"), _window_counts),
         Builtin(Signature.of("padding_before", "pad", "kernel", "dilation", "count"), _padding_before),
         Builtin(Signature.of("positive", "value"), _positive),
@@ -186,7 +215,8 @@ def language() -> Scope:
     for word in WORDS:
         scope.bind(word, word)
     scope.bind("none", None)
-    scope.bind("pi", 3.141592653589793)
+    scope.bind("pi", math.pi)
+    scope.bind("inf", math.inf)
     scope.bind("training", Training())
     return scope
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NoReturn
 
 import numpy as np
@@ -259,7 +260,7 @@ class Site:
                 raise Fault(f"{number} does not fit into {dtype} elements")
         with np.errstate(over="ignore"):
             value = np.asarray(number).astype(dtype.numpy)
-        if dtype.is_float and not np.isfinite(value.astype(np.float64)):
+        if dtype.is_float and isfinite(number) and not np.isfinite(value.astype(np.float64)):
             raise Fault(f"{number} does not fit into {dtype} elements")
         return self.builder.const(value, dtype)
 

@@ -54,7 +54,7 @@ def unary(site: Site, sign: str, a: Any) -> Any:
     if sign == "not":
         return not truth(a)
     if _numeric(a):
-        return check_number(-a)
+        return -a if isinstance(a, float) else check_number(-a)
     raise Fault(f"'-' cannot be applied to {describe(a)}")
 
 
@@ -106,6 +106,11 @@ def _tensors(site: Site, sign: str, a: Any, b: Any) -> Value:
 def _quotient(site: Site, x: Value, y: Value) -> Value:
     """How often y goes into x, rounded down."""
     return site.emit("floor_div", x, y) if x.dtype.is_int else site.emit("floor", site.emit("div", x, y))
+
+
+def opposite(site: Site, x: Value) -> Value:
+    """Numbers in the opposite order; exact, which -x is not for the smallest integer."""
+    return site.emit("bit_not" if x.dtype.is_int else "neg", x)
 
 
 def _power(site: Site, a: Value, exponent: float) -> Value:

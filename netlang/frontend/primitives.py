@@ -15,9 +15,10 @@ from netlang.frontend import geometry, indexing_primitives, padding, resizing, w
 from netlang.frontend.arguments import Arguments, element_type, flag, one, positive, whole
 from netlang.frontend.context import Site
 from netlang.frontend.draws import random_primitives
+from netlang.frontend.einsum import EINSUM
 from netlang.frontend.faults import Fault
 from netlang.frontend.limits import check_number
-from netlang.frontend.operators import as_tensor
+from netlang.frontend.operators import as_tensor, opposite
 from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive, describe
 from netlang.ir.graph import Value
@@ -111,10 +112,20 @@ def _extreme(name: str) -> Primitive:
     return Primitive(Signature.of(name, "x", other=None, axis=None, keepdims=False), 2, build, _NUMBERS[name])
 
 
-def _argmax(site: Site, arguments: Arguments) -> Value:
-    x = one(arguments["x"])
-    found = geometry.axis(arguments["axis"], x.rank)
-    return site.emit("argmax", x, axis=found, keepdims=flag(arguments["keepdims"], "keepdims"))
+def _best(name: str) -> Primitive:
+    """argmax, or argmin: that of the numbers in the opposite order."""
+
+    def build(site: Site, arguments: Arguments) -> Value:
+        x = one(arguments["x"])
+        found, keepdims = geometry.axis(arguments["axis"], x.rank), flag(arguments["keepdims"], "keepdims")
+        given = x if name == "argmax" else opposite(site, x)
+        if not flag(arguments["last"], "last"):
+            return site.emit("argmax", given, axis=found, keepdims=keepdims)
+        turned = site.emit("reverse", given, axes=(found,))
+        before = site.scalar(x.shape[found] - 1, DType.I64)
+        return site.emit("sub", before, site.emit("argmax", turned, axis=found, keepdims=keepdims))
+
+    return Primitive(Signature.of(name, "x", axis=1, keepdims=False, last=False), 1, build)
 
 
 def _along(op: str) -> Callable[[Site, Arguments], Value]:
@@ -197,7 +208,8 @@ def _listed() -> list[Primitive]:
         _reduction("mean", "reduce_mean"),
         _extreme("max"),
         _extreme("min"),
-        Primitive(Signature.of("argmax", "x", axis=1, keepdims=False), 1, _argmax),
+        _best("argmax"),
+        _best("argmin"),
         Primitive(Signature.of("softmax", "x", axis=1), 1, _along("softmax")),
         Primitive(Signature.of("log_softmax", "x", axis=1), 1, _along("log_softmax")),
         Primitive(Signature.of("reshape", "x", "shape"), 1, _reshape),
@@ -213,6 +225,7 @@ def _listed() -> list[Primitive]:
         Primitive(Signature.of("softmax_cross_entropy", "logits", "target"), 2, _cross_entropy),
         *padding.listed(),
         *resizing.listed(),
+        EINSUM,
         *window_primitives.listed(),
         *indexing_primitives.listed(),
     ]
