@@ -76,20 +76,6 @@ def test_values_at_an_index() -> None:
     np.testing.assert_array_equal(out["a"], np.moveaxis(hot, -1, 1) * 6 - 1)
 
 
-def test_channels_become_pixels_and_back() -> None:
-    torch = pytest.importorskip("torch")
-    x = normal(2, 8, 3, 5)
-    out = results(
-        'output a = depth_to_space(x, 2)\noutput b = depth_to_space(x, 2, order = "crd")\n'
-        "output c = x -> depth_to_space(2) -> space_to_depth(2)",
-        {"x": x},
-    )
-    want = x.reshape(2, 2, 2, 2, 3, 5).transpose(0, 3, 4, 1, 5, 2).reshape(2, 2, 6, 10)
-    np.testing.assert_array_equal(out["a"], want)
-    np.testing.assert_array_equal(out["b"], torch.pixel_shuffle(torch.tensor(x), 2).numpy())
-    np.testing.assert_array_equal(out["c"], x)
-
-
 EQUATIONS: list[tuple[str, tuple[tuple[int, ...], ...]]] = [
     ("ij,jk->ik", ((2, 3), (3, 4))),
     ("...ij,...jk->...ik", ((2, 1, 3, 4), (5, 4, 2))),
