@@ -58,6 +58,7 @@ def test_every_command_is_there() -> None:
         "train",
         "eval",
         "run",
+        "weights",
         "env",
     }
     known = parser().format_help()

@@ -1,7 +1,8 @@
 """netc, the command line: one small file per group of verbs, none of which computes anything itself.
 
 `output` draws tables and numbers, `progress` what training shows; here are the parser and the exit statuses:
-0 done; 2 a fault of the user's file, data or command; 70 a fault of netlang; 130 interrupted; 141 nobody reads.
+0 done; 1 what was compared differs; 2 a fault of the user's file, data or command; 70 a fault of netlang;
+130 interrupted; 141 nobody reads.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from netlang.cli import (
     running,
     summary,
     training,
+    weights,
 )
 from netlang.diagnostics import NetError
 from netlang.runtime.fit import Interrupted
@@ -42,6 +44,7 @@ GROUPS = (
     running,
     importing,
     exporting,
+    weights,
     environment,
 )
 """In the order in which `netc --help` lists their verbs."""
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; returns its exit status."""
     try:
         args = parser().parse_args(argv)
-        args.carry_out(args)
+        status = args.carry_out(args)
         sys.stdout.flush()
     except NetError as fault:
         print(fault, file=sys.stderr)
@@ -77,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAULT
     except Exception as fault:  # the one place where a fault of netlang itself ends
         return _internal(fault)
-    return 0
+    return status or 0
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from typing import Any
 
 from netlang.backends.base import Backend, Library, Request
 from netlang.cli.arguments import Verbs
+from netlang.cli.loading import load_weights
 from netlang.cli.output import bytes_text, count, table
 from netlang.diagnostics import NetError, did_you_mean
 from netlang.driver import assemble, half_type
@@ -44,9 +45,7 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
         raise NetError("weights that are still to learn are not rounded", hint="leave out --train or --store-as")
     if args.seed is not None and not args.train:
         raise NetError("--seed is for files that learn", hint="add --train")
-    if args.weights:
-        model.load_weights(args.weights)
-    elif learned(model.net) and not args.train:
+    if not load_weights(args, model, args.seed or 0) and learned(model.net) and not args.train:
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
     trainers = trainers_of(model, args.seed or 0) if args.train else []
     graphs = [*(m.net for m in models), *(t.spec.graph for t in trainers)]

@@ -22,6 +22,7 @@ from netlang.cli.arguments import (
     verb,
 )
 from netlang.cli.artifacts import LIBRARY, SUFFIX, write
+from netlang.cli.loading import add_weights
 from netlang.cli.output import bytes_text, count, table
 from netlang.cli.tuning import add_tune, measure
 from netlang.diagnostics import NetError
@@ -47,7 +48,7 @@ def add_verbs(verbs: Verbs) -> None:
         help=f"a name that ends in {SUFFIX}: the code and the weights, for netlang.load; in {LIBRARY}: these as a "
         "shared library for C, which takes a C compiler; another: the graph as it is carried out",
     )
-    new.add_argument("--weights", metavar="FILE", help=f"for {_FILES}: a safetensors file")
+    add_weights(new, f"for {_FILES}: a safetensors file")
     new.add_argument("--also", type=names, default=[], metavar="NET,...", help=f"for {_FILES}: other nets to be in it")
     new.add_argument("--header", metavar="FILE", help=f"for a {LIBRARY} file: write its C header here")
     new.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from netlang.cli.arguments import Verbs, add_net, add_options, add_target, backend_of, module_of, natural, verb
+from netlang.cli.loading import add_weights, load_weights
 from netlang.diagnostics import NetError
 from netlang.driver import assemble
 from netlang.runtime.arrays import Array
@@ -18,7 +19,7 @@ from netlang.runtime.parameters import learned
 
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "run", run, "run a net on an array from a file")
-    new.add_argument("--weights", metavar="FILE", help="a safetensors file; not needed by a net without weights")
+    add_weights(new, "a safetensors file; not needed by a net without weights")
     new.add_argument("--input", required=True, metavar="X.npy", help="the input; an .npz names several")
     new.add_argument("--output", required=True, metavar="Y.npy", help="where the output goes; several make an .npz")
     new.add_argument("--seed", type=natural, default=0, metavar="N", help="of the net's random nodes (default: 0)")
@@ -29,9 +30,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> None:
     model = assemble(module_of(args), backend_of(args), args.net, args.threads)
-    if args.weights:
-        model.load_weights(args.weights)
-    elif learned(model.net):
+    if not load_weights(args, model) and learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
     model.freeze()
     model.seed = args.seed

@@ -18,6 +18,7 @@ from netlang.cli.arguments import (
     verb,
 )
 from netlang.cli.graphs import train_section
+from netlang.cli.loading import add_weights, load_weights
 from netlang.cli.output import count, number
 from netlang.cli.progress import Bar, reporter
 from netlang.cli.tuning import add_tune, measure
@@ -37,7 +38,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--seed", type=natural, default=0, metavar="N", help="of everything random (default: 0)")
     new.add_argument("--out", default="run", metavar="DIR", help="folder for weights, checkpoint, log (default: run/)")
     add_phase(new, "all, in the order of the text")
-    new.add_argument("--weights", metavar="FILE", help="a safetensors file to begin with, in place of random numbers")
+    add_weights(new, "a safetensors file to begin with, in place of random numbers")
     new.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, exactly")
     new.add_argument(
         "--checkpoint-every", type=positive, metavar="STEPS", help="within an epoch too (default: every 30 seconds)"
@@ -47,7 +48,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_options(new, inference=False)
     add_tune(new)
     new = verb(verbs, "eval", evaluate, "loss and metrics of trained weights on held-out data")
-    new.add_argument("--weights", required=True, metavar="FILE", help="a safetensors file")
+    add_weights(new, "a safetensors file", required=True)
     new.add_argument("--data", default="digits", metavar="SOURCE", help=_SOURCE)
     add_phase(new, "the last")
     add_target(new)
@@ -56,8 +57,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def train(args: argparse.Namespace) -> None:
     model = trainable(args)
-    if args.weights:
-        model.load_weights(args.weights)
+    load_weights(args, model, args.seed)
     phases = None if args.phase is None else [args.phase]
     if args.tune:
         backend = backend_of(args)
@@ -74,7 +74,8 @@ def train(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    model = trainable(args).load_weights(args.weights)
+    model = trainable(args)
+    load_weights(args, model)
     # What the last section asks for is what the file is about.
     training = model.training(phase=args.phase if args.phase is not None else model.module.order[-1])
     data = training.fitted(args.data)

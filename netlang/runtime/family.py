@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from netlang.diagnostics import NetError
 from netlang.ir.graph import Value
 from netlang.runtime import weights
-from netlang.runtime.parameters import Store, allocate, initialise, is_literal, settle, touch
+from netlang.runtime.mapping.fitting import EXACT, Demands
+from netlang.runtime.mapping.loading import Map, load
+from netlang.runtime.mapping.report import Loaded
+from netlang.runtime.parameters import Store, allocate, initialise, is_learned, settle, touch
 
 
 class Family:
@@ -19,7 +22,7 @@ class Family:
 
     def __init__(self, params: Sequence[Value]) -> None:
         self.params = tuple(params)
-        self.learned = [p for p in params if p.node.attrs["role"] != "state" and not is_literal(p)]
+        self.learned = [p for p in params if is_learned(p)]
         self.arrays = Store((p.node.name, allocate(p)) for p in params)
         initialise((p for p in params if p.node.attrs["init"][0] in ("constant", "value")), 0, self.arrays)
         self.ready = not self.learned
@@ -39,10 +42,14 @@ class Family:
         initialise(self.params, seed, self.arrays)
         self.ready = True
 
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Read a weights file. Raises NetError, and changes nothing, unless it fits exactly."""
-        weights.load(path, self.learned, self.arrays)
+    def load(self, path: str | os.PathLike[str], map: Map = None, demands: Demands = EXACT) -> Loaded:
+        """Read a weights file, by a table of names where one is given.
+
+        Raises NetError, and changes nothing, unless it fits; what it may lack must have values already.
+        """
+        found = load(path, self.learned, self.arrays, map, demands, whole=not self.ready)
         self.ready = True
+        return found
 
     def save(self, path: str | os.PathLike[str], net: str) -> None:
         """Write a weights file, atomically; `net` is noted in its header."""

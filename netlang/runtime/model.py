@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from netlang.ir.module import RNG, Module
 from netlang.runtime.arrays import Array, as_array, bind_sizes, by_name, port
 from netlang.runtime.bounds import check_bounds, index_bounds
 from netlang.runtime.family import Family
+from netlang.runtime.mapping.fitting import Demands
+from netlang.runtime.mapping.loading import Map
+from netlang.runtime.mapping.report import Loaded
 from netlang.runtime.parameters import Parameters, checked_seed, settle
 from netlang.runtime.ports import batch_of, has_batch, without_batch
 from netlang.runtime.trainer import Trainer
@@ -119,14 +122,31 @@ class Model:
         self.family.init(checked_seed(seed))
         return self
 
-    def load_weights(self, path: str | os.PathLike[str]) -> Model:
-        """Read a safetensors file. Raises NetError, and changes nothing, unless it fits the net exactly.
+    @overload
+    def load_weights(self, path: str | os.PathLike[str]) -> Model: ...
+
+    @overload
+    def load_weights(
+        self, path: str | os.PathLike[str], *, map: Map = None, partial: bool = False, by_order: bool = False
+    ) -> Loaded: ...
+
+    def load_weights(
+        self, path: str | os.PathLike[str], *, map: Map = None, partial: bool = False, by_order: bool = False
+    ) -> Model | Loaded:
+        """Read a safetensors file (or the arrays of an `.npz`). Raises NetError, and changes nothing, unless it fits
+        the net: every parameter, and nothing else. Floating-point numbers of fewer bits are widened.
+
+        With any of these it returns a report of what was taken and what was left out, else the model itself:
+
+        map       a table of names (docs/weights.md), or the file that it is read from
+        partial   parameters that the file lacks keep their values, tensors that fit nowhere are left out
+        by_order  parameters and tensors whose names fit nowhere are paired by shape and order: a guess
 
         Nets of a file that share layers share their weights files too: see `nets`.
         """
         self._check_free("loading weights")
-        self.family.load(path)
-        return self
+        report = self.family.load(path, map, Demands(bool(partial), bool(by_order)))
+        return self if map is None and not partial and not by_order else report
 
     def freeze(self) -> Model:
         """Keep the weights only in the form that compiled code reads, for calls alone: about half the memory.

@@ -91,7 +91,12 @@ class Parameters(Mapping[str, Array]):
 
 def learned(graph: Graph) -> list[Value]:
     """The parameters that a weights file holds: all but the optimiser's and those that the source text spells out."""
-    return [p for p in graph.params if p.node.attrs["role"] != "state" and not is_literal(p)]
+    return [p for p in graph.params if is_learned(p)]
+
+
+def is_learned(param: Value) -> bool:
+    """Whether a weights file holds it."""
+    return param.node.attrs["role"] != "state" and not is_literal(param)
 
 
 def is_literal(param: Value) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ CHECKPOINT_ENTRY = "netlang"
 MOST_FAULTS = 20
 """Tensors that are listed where a file does not fit."""
 
-_LONGEST_HEADER = 100_000_000
+LONGEST_HEADER = 100_000_000
 """Bytes; the format's own bound."""
 _STORED = {"i64": "I64", "f64": "F64", "f32": "F32", "i32": "I32", "bf16": "BF16", "f16": "F16", "i8": "I8",
            "bool": "BOOL"}  # fmt: skip
@@ -45,16 +45,23 @@ _BITS = {"U8": 8, "U16": 16, "U32": 32, "U64": 64, "I16": 16} | {
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as a file has it: the name of its element type there, its shape, where its bytes begin in the file."""
+    """A tensor as a file has it: the name of its element type there, its shape, where its bytes begin in the file and
+    how many they are."""
 
     dtype: str
     shape: tuple[int, ...]
     first: int
+    bytes: int
+
+    @property
+    def element(self) -> str:
+        """netlang's name of the element type, the format's own where netlang has none."""
+        return _NAMES.get(self.dtype, self.dtype)
 
     @property
     def type(self) -> str:
         """`f32[10, 84]`"""
-        return f"{_NAMES.get(self.dtype, self.dtype)}{shape_text(self.shape)}"
+        return f"{self.element}{shape_text(self.shape)}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ def write_tensors(
             file.write(np.ascontiguousarray(tensors[name][1]).reshape(-1).view(np.uint8).data)
 
 
+def writable(dtype: str) -> bool:
+    """Whether the format has an element type that netlang calls so."""
+    return dtype in _STORED
+
+
 def header(tensors: Mapping[str, Wanted], metadata: Mapping[str, str]) -> tuple[bytes, list[str]]:
     """(what a file of these tensors begins with, their names in the order of the data)."""
     order = list(_STORED)
@@ -114,7 +126,7 @@ def open_tensors(path: str | os.PathLike[str]) -> TensorFile:
         with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+            if size < 8 or length > min(size - 8, LONGEST_HEADER):
                 raise _broken(path, f"it has {size:,} bytes, and its header would have {length:,}")
             text = file.read(length)
     except OSError as fault:
@@ -128,17 +140,16 @@ def open_tensors(path: str | os.PathLike[str]) -> TensorFile:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as fault:
         raise _broken(path, f"its header cannot be read: {fault}") from fault
     end = 0
-    for name, (tensor, last) in sorted(found.items(), key=lambda item: (item[1][0].first, item[1][1])):
+    for name, tensor in sorted(found.items(), key=lambda item: (item[1].first, item[1].bytes)):
         bits = _BITS.get(tensor.dtype)
-        if tensor.first != end or (bits is not None and (last - end) * 8 != prod(tensor.shape) * bits):
+        fits = tensor.bytes >= 0 and (bits is None or tensor.bytes * 8 == prod(tensor.shape) * bits)
+        if tensor.first != end or not fits:
             raise _broken(path, f"its tensor '{name}' is not where one can be")
-        end = last
+        end += tensor.bytes
     if 8 + length + end != size:
         raise _broken(path, f"it has {size:,} bytes where its header tells of {8 + length + end:,}")
     start = 8 + length
-    return TensorFile(
-        str(path), metadata, {n: Tensor(t.dtype, t.shape, start + t.first) for n, (t, _) in found.items()}
-    )
+    return TensorFile(str(path), metadata, {n: replace(t, first=start + t.first) for n, t in found.items()})
 
 
 def read_tensors(file: TensorFile, arrays: Mapping[str, Array]) -> None:
@@ -187,10 +198,10 @@ def _faults(file: TensorFile, wanted: Mapping[str, Wanted]) -> list[Diagnostic]:
     return out
 
 
-def _tensor(dtype: str, shape: list[int], data_offsets: list[int]) -> tuple[Tensor, int]:
-    """(a tensor, whose place is still counted from the start of the data, its end there)."""
+def _tensor(dtype: str, shape: list[int], data_offsets: list[int]) -> Tensor:
+    """A tensor, whose place is still counted from the start of the data."""
     first, last = (_count(offset) for offset in data_offsets)
-    return Tensor(_text(dtype), tuple(_count(size) for size in shape), first), last
+    return Tensor(_text(dtype), tuple(_count(size) for size in shape), first, last - first)
 
 
 def _count(number: Any) -> int:
