@@ -1,4 +1,4 @@
-"""Layers with weights: convolutions, dense layers, batch normalisation."""
+"""Dense layers."""
 
 from __future__ import annotations
 
@@ -42,13 +42,3 @@ def _dense(call: Call, weight: Known, bias: Known | None, beta: float) -> Result
     scaled = flat if beta == 1 else (flat * np.asarray(beta, flat.dtype)).astype(flat.dtype)
     weights["bias"] = weight_of(bias, None if beta == 1 and bias.array.ndim == 1 else scaled)
     return call.through(call.tensor(0), "dense", units, weights=weights)
-
-
-@operator("BatchNormalization", epsilon=1e-5, momentum=0.9, spatial=1, training_mode=0)
-def batchnorm(call: Call) -> Result:
-    names = ("weight", "bias", "running_mean", "running_var")
-    known = [call.known(place, names[place - 1]) for place in range(1, 5)]
-    weights = {key: weight_of(k) for key, k in zip(names, known, strict=True)}
-    eps = np.float32(call.attrs["epsilon"])
-    more = {} if eps == np.float32(1e-5) else {"eps": eps}
-    return call.through(call.tensor(0), "batchnorm", weights=weights, **more)
