@@ -51,7 +51,7 @@ def _build(site: Site, arguments: Mapping[str, Any]) -> Any:
     made += made[:1] if len(made) == len(initial) else []
     following, emitted = made[: len(initial)], made[len(initial) :]
     if arguments["lengths"] is not None:
-        alive = site.emit("lt", step.number, _lengths(arguments["lengths"]))
+        alive = site.emit("lt", step.number, _lengths(site, arguments["lengths"]))
         following = [_kept(site, alive, new, old) for new, old in zip(following, step.states, strict=True)]
         emitted = [_kept(site, alive, y, site.scalar(False if y.dtype is DType.BOOL else 0, y.dtype)) for y in emitted]
     major = tuple(_moved(site, x, axis, 0) for x in sequences)
@@ -114,10 +114,10 @@ def _is_shape(given: Any) -> bool:
     return isinstance(given, list) and bool(given) and all(map(is_dim, given))
 
 
-def _lengths(given: Any) -> Value:
+def _lengths(site: Site, given: Any) -> Value:
     if not isinstance(given, Value) or not given.dtype.is_int or given.rank != 1:
         raise Fault(f"lengths are whole numbers, one for each sequence: i64[N], not {describe(given)}")
-    return given
+    return given if given.dtype is DType.I64 else site.emit("cast", given, dtype=DType.I64)
 
 
 def _every(given: Any) -> int:
