@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from netlang.diagnostics import NetError
 from tests.conformance.cases import Case, cases
 from tests.conformance.report import page, table
 from tests.conformance.running import Outcome, carried_out
@@ -26,7 +27,11 @@ _PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
-    chosen = [c for c in cases(args.source) if _wanted(c, args.only)]
+    try:
+        chosen = [c for c in cases(args.source) if _wanted(c, args.only)]
+    except NetError as fault:
+        print(fault, file=sys.stderr)
+        return 2
     outcomes = sorted(carried_out_all(chosen, args.target or TARGETS, args.jobs), key=lambda o: (o.group, o.name))
     print(table(outcomes, args.passes))
     if args.write:

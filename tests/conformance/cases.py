@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 import tarfile
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netlang.diagnostics import NetError
+
 _MOST = 64 << 20
 """Bytes of a file of an archive."""
+_MOST_IN_ALL = 2 << 30
 _FILE = re.compile(r"(?:.*/)?([\w-]+)/([\w-]+)/(model\.onnx|test_data_set_(\d+)/(input|output)_(\d+)\.pb)")
 
 GENERATED = "generated"
@@ -44,20 +48,32 @@ def cases(source: str) -> list[Case]:
 def _archived(path: Path) -> Iterator[Case]:
     models: dict[tuple[str, str], bytes] = {}
     data: dict[tuple[str, str], dict[tuple[int, str, int], bytes]] = defaultdict(dict)
-    with tarfile.open(path) as archive:
-        for member in archive:
-            match = _FILE.fullmatch(member.name)
-            if match is None or not member.isfile() or member.size > _MOST:
-                continue
-            file = archive.extractfile(member)
-            assert file is not None
-            key = (match[1], match[2])
-            if match[3] == "model.onnx":
-                models[key] = file.read()
-            else:
-                data[key][int(match[4]), match[5], int(match[6])] = file.read()
+    for match, body in _files(path):
+        key = (match[1], match[2])
+        if match[3] == "model.onnx":
+            models[key] = body
+        else:
+            data[key][int(match[4]), match[5], int(match[6])] = body
     for (group, name), model in models.items():
         yield Case(group, name, model, _sets(data[group, name]))
+
+
+def _files(path: Path) -> Iterator[tuple[re.Match[str], bytes]]:
+    """(what the path says, the bytes) of every file of a case. Raises NetError where an archive cannot be read."""
+    total = 0
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                match = _FILE.fullmatch(member.name)
+                file = archive.extractfile(member) if match and member.isfile() else None
+                if match is None or file is None:
+                    continue
+                total += member.size
+                if member.size > _MOST or total > _MOST_IN_ALL:
+                    raise NetError(f"{path}: '{member.name}' has {member.size:,} bytes, which is more than is read")
+                yield match, file.read()
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as fault:
+        raise NetError(f"cannot read {path}: {fault}") from fault
 
 
 def _sets(files: dict[tuple[int, str, int], bytes]) -> tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], ...]:

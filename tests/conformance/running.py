@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from netlang.runtime.ports import Array
 from tests.conformance.cases import Case
 
 _PATH = re.compile(r"^\S+/model\.(onnx|net):? ?")
+LIMIT = 60
+"""Seconds that a case may take."""
 _VALUES = 12
 """Inputs that may have to be given their values one after the other."""
 
@@ -49,16 +53,18 @@ class Outcome:
         return self.operators[0] if len({*self.operators}) == 1 else f"{self.group}: several operators"
 
 
-def carried_out(case: Case, target: str) -> Outcome:
-    """Carry a case out. Whatever goes wrong is in the outcome."""
+def carried_out(case: Case, target: str, seconds: float = LIMIT) -> Outcome:
+    """Carry a case out, in the main thread of a process. Whatever goes wrong is in the outcome."""
     import onnx
 
     model = onnx.ModelProto.FromString(case.model)
     operators = tuple(node.op_type for node in model.graph.node)
     start, given, reason = time.perf_counter(), (), ""
     try:
-        for inputs, outputs in case.sets:
-            given = _set(case, model, _arrays(inputs), _arrays(outputs), target)
+        assert case.sets, "there is no data to run it on"
+        with _limited(seconds):
+            for inputs, outputs in case.sets:
+                given = _set(case, model, _arrays(inputs), _arrays(outputs), target)
     except NetError as fault:
         reason = _PATH.sub("", fault.diagnostics[0].message)
     except AssertionError as fault:
@@ -68,6 +74,22 @@ def carried_out(case: Case, target: str) -> Outcome:
             traceback.print_exc()
         reason = f"internal: {type(fault).__name__}: {_short(str(fault))}"
     return Outcome(case.group, case.name, target, operators, reason, given, time.perf_counter() - start)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raises AssertionError where that takes longer."""
+
+    def stop(number: int, frame: object) -> None:
+        raise AssertionError(f"it took more than {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _arrays(messages: tuple[bytes, ...]) -> list[Array]:
@@ -88,6 +110,7 @@ def _set(case: Case, model: Any, inputs: list[Array], expected: list[Array], tar
         if found.outputs:
             found.write(path.with_suffix(".net"))
             answers |= _run(path, found, feeds, target)
+    assert expected, "there is no answer to compare with"
     for port, wanted in zip(model.graph.output, expected, strict=False):
         _compare(port.name, answers[port.name], wanted, case)
     return tuple(given)

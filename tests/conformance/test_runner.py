@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
+from tests.conformance import running
 from tests.conformance.__main__ import carried_out_all
 from tests.conformance.cases import Case
 from tests.conformance.report import page, table
@@ -44,6 +47,12 @@ def test_outcomes() -> None:
     text = table([*found.values()])
     assert "2 / 4" in text and "wrong: output 'y'" in text
     assert "| Relu | 1 / 2 |" in page([*found.values()], "cases")
+
+
+def test_a_case_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_set", lambda *_: time.sleep(600))
+    outcome = carried_out(case("slow", "Relu", [X], X), "reference", 0.02)
+    assert outcome.reason == "it took more than 0.02 seconds"
 
 
 def test_every_case_is_accounted_for() -> None:
