@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from netlang.ir.types import DType
 
 if TYPE_CHECKING:
     from netlang.interchange.exporting.translation import Translation
+
+
+DOMAIN = "netlang"
+"""Of the functions that a model brings along."""
 
 
 class Unsupported(Exception):
@@ -75,9 +80,13 @@ class Place:
         """The same numbers in another element type."""
         return self.op("Cast", name, to=element(dtype))
 
-    def composed(self, make: Callable[[Builder], Sequence[Value]]) -> list[str]:
-        """The names of values that are made of other ops, from the node's inputs on."""
-        return self.translation.composed(self.sheet, self.node, self.inputs, make)
+    def composed(
+        self, make: Callable[[Builder], Sequence[Value] | Value], also: Mapping[Value, str] = MappingProxyType({})
+    ) -> list[str]:
+        """The names of values that are made by other ops of the node's inputs, and of those that `also` has."""
+        made = make(Builder().like(self.node))
+        called = dict(zip(self.node.inputs, self.inputs, strict=True))
+        return self.translation.composed(self.sheet, {**called, **also}, [made] if isinstance(made, Value) else made)
 
 
 Export = Callable[[Place], Sequence[str] | str]

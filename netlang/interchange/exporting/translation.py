@@ -12,17 +12,14 @@ from netlang.diagnostics import Diagnostic, NetError
 from netlang.interchange.exporting.element_types import carried_out
 from netlang.interchange.exporting.names import Names
 from netlang.interchange.exporting.patterns import Match, Patterns
-from netlang.interchange.exporting.record import Export, Place, Unsupported, element, record, tensor_array
+from netlang.interchange.exporting.record import DOMAIN, Export, Place, Unsupported, element, record, tensor_array
 from netlang.interchange.exporting.sheet import Sheet
 from netlang.interchange.exporting.sizes import Sizes
-from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import Array
 from netlang.ir.reserved import RNG
 from netlang.ir.types import TensorType
 
-DOMAIN = "netlang"
-"""Of the functions that a model brings along."""
 SEED = "seed"
 """What the input is called by which random nodes draw: i64[2], the seed and the number of the call."""
 IR_VERSION = 9
@@ -61,8 +58,9 @@ class Translation:
             self.names.take(name)
         return wanted
 
-    def model(self) -> ModelProto:
-        """The whole file. Raises NetError that lists all that ONNX cannot say."""
+    def write(self) -> set[str]:
+        """Write the outputs and what they depend on; returns the names of what was made. Raises NetError that lists all
+        that ONNX cannot say."""
         writer = Writer(self, self.sheet, dict(self.inputs), self.wanted, Patterns(self.graph, self.wanted.keys()))
         writer.write([v for _, v in self.graph.outputs])
         if self.faults:
@@ -70,13 +68,18 @@ class Translation:
         for name, value in self.graph.outputs:
             if writer.called[value] != name:
                 self.sheet.nodes.append(helper.make_node("Identity", [writer.called[value]], [name], name=name))
+        return writer.made
+
+    def model(self) -> ModelProto:
+        """The whole file. Raises NetError as `write` does."""
+        made = self.write()
         graph = helper.make_graph(
             self.sheet.nodes,
             self.graph.name,
             [value_info(name, v.type) for v, name in self.inputs.items()],
             [value_info(name, v.type) for name, v in self.graph.outputs],
             self.initializers,
-            value_info=[value_info(name, v.type) for v, name in self.wanted.items() if name in writer.made],
+            value_info=[value_info(name, v.type) for v, name in self.wanted.items() if name in made],
         )
         opsets = [helper.make_opsetid("", self.opset)]
         if self.functions:
@@ -96,16 +99,23 @@ class Translation:
             raise Unsupported("ONNX has no operator for it")
         return found
 
-    def composed(
-        self, sheet: Sheet, node: Node, inputs: Sequence[str], make: Callable[[Builder], Sequence[Value]]
-    ) -> list[str]:
-        """What values are called that are made of `node`'s inputs by other ops."""
-        made = make(Builder().like(node))
-        graph = Graph("", node.inputs, (), tuple((str(i), v) for i, v in enumerate(made)))
-        called = dict(zip(node.inputs, inputs, strict=True))
-        writer = Writer(self, sheet, called, {}, Patterns(graph, ()))
+    def composed(self, sheet: Sheet, called: Mapping[Value, str], made: Sequence[Value]) -> list[str]:
+        """What values are called that are made of those that are `called` something already."""
+        graph = Graph("", tuple(called), (), tuple((str(i), v) for i, v in enumerate(made)))
+        writer = Writer(self, sheet, dict(called), {}, Patterns(graph, ()))
         writer.write(made)
         return [writer.called[v] for v in made]
+
+    def function(self, name: str, make: Callable[[], Graph]) -> str:
+        """The name of a function of the model, which carries out the graph that `make` gives."""
+        if name not in self.functions:
+            graph = make()
+            inner = Translation(graph, {}, {}, self.opset)
+            inner.write()
+            takes, gives = [v.node.name for v in graph.inputs], [key for key, _ in graph.outputs]
+            opsets = [helper.make_opsetid("", self.opset)]
+            self.functions[name] = helper.make_function(DOMAIN, name, takes, gives, inner.sheet.nodes, opsets)
+        return name
 
     def body(self, place: Place, graph: Graph, inside: Sequence[Value], around: Mapping[Value, str]) -> GraphProto:
         """The body of a loop: `inside` is what it is given, `around` what it reads from outside by name."""

@@ -38,6 +38,10 @@ simple(
         "sigmoid": "Sigmoid",
         "tanh": "Tanh",
         "softplus": "Softplus",
+        "ceil": "Ceil",
+        "round": "Round",
+        **{op: op.capitalize() for op in ("sin", "cos", "tan", "asin", "acos", "atan")},
+        **{op: op.capitalize() for op in ("sinh", "cosh", "asinh", "acosh", "atanh")},
     }
 )
 
@@ -75,7 +79,7 @@ def _gelu(place: Place) -> str:
     if place.opset >= GELU:
         return place.op("Gelu", *place.inputs, approximate="tanh" if approximate else "none")
     x = place.node.inputs[0]
-    return place.composed(lambda b: [_gelu_of(b, x, approximate)])[0]
+    return place.composed(lambda b: _gelu_of(b, x, approximate))[0]
 
 
 def _gelu_of(b: Builder, x: Value, approximate: bool) -> Value:

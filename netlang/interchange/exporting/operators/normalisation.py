@@ -17,7 +17,7 @@ def _response(place: Place) -> str:
     """LRN where its window is ours: of an odd number of channels. An even one begins one channel later in ONNX."""
     size, rank = place.attrs["size"], place.node.out.rank
     if place.node.op != "local_response_norm" or size % 2 == 0:
-        return place.composed(lambda b: [composed(b, place.node, place.node.inputs)])[0]
+        return place.composed(lambda b: composed(b, place.node, place.node.inputs))[0]
     x, given = place.inputs[0], {key: float(place.attrs[key]) for key in ("alpha", "beta")}
     if rank != 4:  # onnxruntime's operator takes maps of two axes alone
         around: list[Dim] = [0, 0, -1, 1]

@@ -81,7 +81,7 @@ def _cross_entropy(place: Place) -> str:
     logits, target = place.node.inputs
     if not target.dtype.is_float:
         return place.op("SoftmaxCrossEntropyLoss", *place.inputs, reduction="none")
-    return place.composed(lambda b: [_soft(b, logits, target)])[0]
+    return place.composed(lambda b: _soft(b, logits, target))[0]
 
 
 def _soft(b: Builder, logits: Value, target: Value) -> Value:

@@ -11,21 +11,20 @@ import numpy as np
 from netlang.interchange.exporting.operators.movement import sliced
 from netlang.interchange.exporting.operators.products import pads
 from netlang.interchange.exporting.record import Place, Unsupported, exports
-from netlang.ir.dims import Dim
+from netlang.ir.dims import Dim, Shape
 from netlang.ops.windows import Windows
 
 DILATED_MEANS = 19
 """The opset in which AveragePool got dilations."""
 
 
-def reaching(windows: Windows, place: Place) -> tuple[tuple[int, int], ...] | None:
+def reaching(windows: Windows, spatial: Shape) -> tuple[tuple[int, int], ...] | None:
     """The padding with which no window goes beyond it, which is larger than that of the op where sizes are rounded up.
 
     None where it is known only when the net runs: then ONNX is asked to round up.
     """
     found: list[tuple[int, int]] = []
-    sizes = zip(place.node.inputs[0].shape[2:], place.node.out.shape[2:], strict=True)
-    for i, (size, out) in enumerate(sizes):
+    for i, (size, out) in enumerate(zip(spatial, windows.output(spatial), strict=True)):
         low, high = windows.pad[i]
         end: Dim = (out - 1) * windows.stride[i] + windows.span[i] - low - size
         if not isinstance(end, int):
@@ -36,7 +35,7 @@ def reaching(windows: Windows, place: Place) -> tuple[tuple[int, int], ...] | No
 
 def geometry(windows: Windows, place: Place) -> dict[str, Any]:
     """The attributes that all of ONNX's pools have."""
-    found = reaching(windows, place)
+    found = reaching(windows, place.node.inputs[0].shape[2:])
     given: dict[str, Any] = {"kernel_shape": list(windows.kernel), "strides": list(windows.stride)}
     given["pads"] = pads(windows.pad if found is None else found)
     if found is None:
