@@ -32,6 +32,13 @@ def _put_along(place: Place) -> str:
     return place.op("ScatterElements", blank, indices, updates, axis=place.attrs["axis"], reduction="add")
 
 
+@exports("scatter_along")
+def _scatter_along(place: Place) -> str:
+    reduction = place.attrs["reduction"]
+    given = None if reduction == "set" else reduction
+    return place.op("ScatterElements", *place.inputs, axis=place.attrs["axis"], reduction=given)
+
+
 @exports("scatter_add")
 def _scatter_add(place: Place) -> str:
     """An index for every slice becomes one for every element of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from netlang.interchange.exporting.record import Export, Place, exports
 
 _KINDS = {"reduce_sum": "ReduceSum", "reduce_mean": "ReduceMean", "reduce_max": "ReduceMax", "reduce_min": "ReduceMin"}
@@ -29,6 +31,11 @@ for _op, _kind in _KINDS.items():
 @exports("argmax")
 def _argmax(place: Place) -> str:
     return place.op("ArgMax", place.inputs[0], axis=place.attrs["axis"], keepdims=int(place.attrs["keepdims"]))
+
+
+@exports("cumsum")
+def _cumsum(place: Place) -> str:
+    return place.op("CumSum", place.inputs[0], place.constant(place.attrs["axis"], np.int64))
 
 
 @exports("softmax")
