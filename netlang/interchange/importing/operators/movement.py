@@ -108,7 +108,8 @@ def reshaped(call: Call, shape: Sequence[Dim]) -> Result:
 @operator("Flatten", axis=1)
 def flatten(call: Call) -> Result:
     before = call.value(0).shape
-    axis = axis_of(call, call.attrs["axis"], len(before) + 1)
+    given, rank = call.attrs["axis"], len(before)
+    axis = axis_of(call, given, rank) if given < 0 else axis_of(call, given, rank + 1)  # the end is an axis, too
     return reshaped(call, [size(before[:axis]), size(before[axis:])])
 
 
