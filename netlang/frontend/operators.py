@@ -99,13 +99,24 @@ def _tensors(site: Site, sign: str, a: Any, b: Any) -> Value:
     if sign == "//":
         return _quotient(site, x, y)
     if sign == "%":
-        return site.emit("sub", x, site.emit("mul", y, _quotient(site, x, y)))
+        return _remainder(site, x, y)
     return site.emit(_TENSOR_OPS[sign], x, y)
 
 
 def _quotient(site: Site, x: Value, y: Value) -> Value:
     """How often y goes into x, rounded down."""
     return site.emit("floor_div", x, y) if x.dtype.is_int else site.emit("floor", site.emit("div", x, y))
+
+
+def _remainder(site: Site, x: Value, y: Value) -> Value:
+    """What is left of x, with the sign of y."""
+    if x.dtype.is_int:
+        return site.emit("sub", x, site.emit("mul", y, site.emit("floor_div", x, y)))
+    rest = site.emit("fmod", x, y)
+    zero = site.scalar(0.0, x.dtype)
+    apart = site.emit("ne", site.emit("lt", rest, zero), site.emit("lt", y, zero))
+    missing = site.emit("and", site.emit("ne", rest, zero), apart)
+    return site.emit("where", missing, site.emit("add", rest, y), rest)
 
 
 def opposite(site: Site, x: Value) -> Value:

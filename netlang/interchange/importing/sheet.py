@@ -220,7 +220,7 @@ class Sheet:
         if known.trained and array.ndim > 0 and array.dtype.kind in "fV":
             return self.parameter(hint, Weight(array, known.source), True)
         exact = np.isfinite(np.asarray(array, np.float64)).all() and array.dtype != bool
-        if array.ndim == 0 and (exact or array.dtype == bool):
+        if array.ndim == 0 and (array.dtype == bool or not np.isnan(np.float64(array[()]))):
             return self.let(w.call("scalar", plain(array[()]), dtype_of(array)), hint)
         if (
             exact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def number(value: Any) -> ast.Expression:
     plain = (
         float(str(value)) if isinstance(value, np.floating) else value.item() if isinstance(value, np.number) else value
     )
-    literal = ast.Number(SPAN, word(repr(abs(plain))))
+    literal = name("inf") if plain in (inf, -inf) else ast.Number(SPAN, word(repr(abs(plain))))
     negative = plain < 0 or (isinstance(plain, float) and np.signbit(plain))
     return ast.Unary(SPAN, word("-"), literal) if negative else literal
 

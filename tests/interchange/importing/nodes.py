@@ -28,14 +28,14 @@ def model(
     **attributes: Any,
 ) -> Any:
     """A model of one node that reads `inputs` and the initialisers `kept`, in this order ("": left out)."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
     names = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(op, [*inputs, *(k if v.size else "" for k, v in kept.items())], names, **attributes)
     given = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in inputs.items()
     ]
-    made = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in names]
+    made = [helper.make_empty_tensor_value_info(n) for n in names]
     arrays = [numpy_helper.from_array(v, k) for k, v in kept.items() if v.size]
     graph = helper.make_graph([node], "one", given, made, arrays)
     return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", opset)])

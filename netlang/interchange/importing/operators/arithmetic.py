@@ -1,43 +1,110 @@
-"""Element by element: arithmetic."""
+"""Element by element: arithmetic of numbers."""
 
 from __future__ import annotations
 
+from functools import reduce
+from typing import Any
+
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.operands import operands, option
 from netlang.interchange.importing.operator import Call, Result, operator
 from netlang.interchange.importing.sheet import Tensor
+from netlang.ir.types import DType
 
-_SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
+_SIGNS = {"Add": "+", "Sub": "-", "Mul": "*"}
+_UNSIGNED = "u"
 
 
-@operator("Add", "Sub", "Mul", "Div", broadcast=0, axis=None)
+@operator("Add", "Sub", "Mul")
 def infix(call: Call) -> Result:
-    left, right = call.operand(0), call.operand(1)
-    if call.attrs["axis"] is not None and isinstance(right, Tensor):
-        right = along(call, right)
+    left, right = operands(call, 0, 1)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
 
 
-def along(call: Call, right: Tensor) -> Tensor:
-    """The second operand where, before opset 7, an attribute said with which axis of the first it begins."""
-    rank = len(call.value(0).shape)
-    after = rank - (call.attrs["axis"] % rank) - right.rank
-    return right if after <= 0 else call.let(w.call("reshape", right, [*right.shape, *[1] * after]))
+@operator("Div")
+def divide(call: Call) -> Result:
+    """Of whole numbers, towards zero: what is left without the remainder is divided without one."""
+    left, right = operands(call, 0, 1)
+    if _dtype(left, right).is_float:
+        return call.let(w.infix(left, "/", right))
+    if _dtype(left, right).value.startswith(_UNSIGNED):
+        return call.let(w.infix(left, "//", right))
+    return call.let(w.infix(w.infix(left, "-", w.call("fmod", left, right)), "//", right))
 
 
-@operator("Relu")
-def relu(call: Call) -> Result:
-    return call.through(call.tensor(0), "relu")
+def _dtype(*given: Any) -> DType:
+    return next(v.dtype for v in given if isinstance(v, Tensor))
 
 
-@operator("Sigmoid")
-def sigmoid(call: Call) -> Result:
-    return call.through(call.tensor(0), "sigmoid")
+@operator("Mod", fmod=0)
+def modulo(call: Call) -> Result:
+    left, right = operands(call, 0, 1)
+    return call.let(w.call("fmod", left, right) if call.attrs["fmod"] else w.infix(left, "%", right))
 
 
-@operator("Softmax", axis=None)
-def softmax(call: Call) -> Result:
-    axis = call.attrs["axis"]
-    axis = (-1 if call.version >= 13 else 1) if axis is None else axis
-    x = call.tensor(0)
-    axis = axis % x.rank
-    return call.through(x, "softmax", **w.besides({"axis": 1}, axis=axis))
+@operator("Pow")
+def power(call: Call) -> Result:
+    """In the type of the base, whatever that of the exponent is."""
+    base, exponent = operands(call, 0, 1)
+    dtype = base.dtype if isinstance(base, Tensor) else exponent.dtype
+    if isinstance(base, Tensor) and isinstance(exponent, Tensor) and exponent.dtype != base.dtype and dtype.is_float:
+        exponent = w.call("cast", exponent, dtype)
+    if isinstance(base, Tensor) and dtype.is_float:
+        return call.let(w.infix(base, "**", exponent))
+    if not isinstance(base, Tensor):
+        base = call.tensor(0)
+        exponent = exponent if exponent.dtype == base.dtype else w.call("cast", exponent, base.dtype)
+        if base.dtype.is_float:
+            return call.let(w.infix(base, "**", exponent))
+    wide = w.infix(_wide(base), "**", _wide(exponent))
+    return call.let(w.call("cast", wide, base.dtype))
+
+
+def _wide(value: Any) -> Any:
+    return w.call("cast", value, DType.F64) if isinstance(value, Tensor) and value.dtype is not DType.F64 else value
+
+
+@operator("Neg")
+def negative(call: Call) -> Result:
+    return call.let(w.negative(call.tensor(0)))
+
+
+@operator("Reciprocal")
+def reciprocal(call: Call) -> Result:
+    return call.let(w.infix(1, "/", call.tensor(0)))
+
+
+_FUNCTIONS = (
+    *("Abs", "Sqrt", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Erf"),
+    *("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
+)
+
+
+@operator(*_FUNCTIONS)
+def function(call: Call) -> Result:
+    return call.through(call.tensor(0), call.node.op.lower())
+
+
+@operator("Max", "Min", "Sum", "Mean")
+def of_many(call: Call) -> Result:
+    """The first with the second, that with the third, and so on."""
+    count = len(call.values)
+    if count == 1:
+        return call.value(0)
+    given, kind = operands(call, *range(count)), call.node.op
+    if kind in ("Max", "Min"):
+        return call.let(reduce(lambda a, b: w.call(kind.lower(), a, b), given))
+    total = reduce(lambda a, b: w.infix(a, "+", b), given)
+    return call.let(total if kind == "Sum" else w.infix(total, "/", count))
+
+
+@operator("Clip", min=None, max=None)
+def clip(call: Call) -> Result:
+    low, high = option(call, 1, "min"), option(call, 2, "max")
+    given = {key: bound for key, bound in (("low", low), ("high", high)) if bound is not None}
+    if not given:
+        return call.value(0)
+    if any(isinstance(bound, Tensor) for bound in given.values()):
+        return call.let(w.call("clip", call.tensor(0), **given))
+    bounds = [low, high] if len(given) == 2 else []
+    return call.through(call.tensor(0), "clip", *bounds, **({} if bounds else given))

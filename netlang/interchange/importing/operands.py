@@ -1,0 +1,46 @@
+"""What operators do element by element: their inputs as tensors and numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from netlang.interchange.importing.known import Known
+from netlang.interchange.importing.operator import Call, Result
+
+
+def operands(call: Call, *places: int) -> list[Any]:
+    """Inputs that broadcast with each other, for an expression: what is known and a single number as the number
+    itself, as long as a tensor is left that has the element type and as many dimensions."""
+    values = [call.value(place) for place in places]
+    plain = [_number(value) for value in values]
+    if all(number is not None for number in plain):
+        plain[0] = None
+    left = max(len(v.shape) for v, number in zip(values, plain, strict=True) if number is None)
+    return [
+        call.tensor(place) if number is None or len(value.shape) > left else number
+        for place, value, number in zip(places, values, plain, strict=True)
+    ]
+
+
+def _number(value: Result) -> Any:
+    """The one number that an input is; None for a tensor, and for what may be trained."""
+    if not isinstance(value, Known) or value.array.size != 1:
+        return None
+    if value.trained and value.array.ndim > 0 and value.array.dtype.kind in "fV":
+        return None
+    entry = value.array.reshape(-1)[0]
+    if value.symbolic or value.array.dtype == bool:
+        return entry
+    number = float(entry) if value.array.dtype.kind == "V" else entry
+    return None if np.isnan(float(number)) else number
+
+
+def option(call: Call, place: int, attribute: str = "") -> Any:
+    """A number or tensor that may have been left out: an input, or an attribute in versions that had one; None."""
+    if not call.has(place):
+        found = call.attrs.get(attribute)
+        return None if found is None else np.float32(found)
+    number = _number(call.value(place))
+    return call.tensor(place) if number is None else number
