@@ -86,6 +86,14 @@ def test_run_with_a_table_and_a_part(folder: Path, capsys: pytest.CaptureFixture
     assert "add --weights FILE" in capsys.readouterr().err
 
 
+def test_export_with_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnx = pytest.importorskip("onnx")
+    assert main(["export", "n.net", "--weights", "w.safetensors", "--map", "fc.map", "-o", "n.onnx"]) == 0
+    assert "tensors taken: 2" in capsys.readouterr().err
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("n.onnx").graph.initializer}
+    assert np.array_equal(arrays["dense1.weight"], WEIGHTS["fc.weight"])
+
+
 def test_train_begins_with_what_a_file_has(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("t.net").write_text(TRAIN)
     save_file({"fc.weight": WEIGHTS["fc.weight"]}, "p.safetensors")

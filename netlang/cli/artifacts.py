@@ -45,7 +45,7 @@ def write(args: argparse.Namespace, module: Module, backend: Backend) -> None:
         raise NetError("weights that are still to learn are not rounded", hint="leave out --train or --store-as")
     if args.seed is not None and not args.train:
         raise NetError("--seed is for files that learn", hint="add --train")
-    if not load_weights(args, model, args.seed or 0) and learned(model.net) and not args.train:
+    if not load_weights(args, model.family, args.seed or 0) and learned(model.net) and not args.train:
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
     trainers = trainers_of(model, args.seed or 0) if args.train else []
     graphs = [*(m.net for m in models), *(t.spec.graph for t in trainers)]

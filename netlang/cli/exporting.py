@@ -6,6 +6,7 @@ import argparse
 import time
 
 from netlang.cli.arguments import Verbs, add_net, module_of, verb
+from netlang.cli.loading import add_weights, load_weights
 from netlang.cli.output import bytes_text
 from netlang.diagnostics import NetError
 from netlang.driver import choose
@@ -15,7 +16,7 @@ from netlang.runtime.family import Family
 
 def add_verbs(verbs: Verbs) -> None:
     new = verb(verbs, "export", export, "write a net with its weights as an ONNX file, for other tools")
-    new.add_argument("--weights", metavar="FILE", help="a safetensors file; not needed by a net without weights")
+    add_weights(new, "a safetensors file; not needed by a net without weights")
     new.add_argument("-o", "--output", required=True, metavar="MODEL.onnx", help="where the file goes")
     new.add_argument(
         "--opset",
@@ -32,9 +33,7 @@ def export(args: argparse.Namespace) -> None:
     start, module = time.perf_counter(), module_of(args)
     net = choose(module, args.net)
     family = Family(module.kept_with(net.name))
-    if args.weights:
-        family.load(args.weights)
-    elif not family.ready:
+    if not load_weights(args, family) and not family.ready:
         raise NetError(f"net '{net.name}' has weights to load", hint="give them with --weights FILE")
     arrays = family.store(net.params, module.names.get(net.name, {}))
     size = export_net(args.output, module, net.name, arrays, args.opset)

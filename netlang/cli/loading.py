@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from netlang.diagnostics import NetError
-from netlang.runtime.model import Model
+from netlang.runtime.family import Family
+from netlang.runtime.mapping.fitting import Demands
 
 
 def add_weights(parser: argparse.ArgumentParser, help: str, required: bool = False) -> None:
@@ -27,17 +28,15 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_weights(args: argparse.Namespace, model: Model, seed: int = 0) -> bool:
-    """Whether there were weights to load; the report, if there is something in it, goes to standard error."""
+def load_weights(args: argparse.Namespace, family: Family, seed: int = 0) -> bool:
+    """Whether there were weights to load. A report goes to standard error, where one was asked for."""
     if not args.weights:
         if args.map or args.partial or args.by_order:
             raise NetError("--map, --partial and --by-order say how weights are read", hint="add --weights FILE")
         return False
     if args.partial:
-        model.init(seed)
+        family.init(seed)
+    report = family.load(args.weights, args.map, Demands(args.partial, args.by_order))
     if args.map or args.partial or args.by_order:
-        report = model.load_weights(args.weights, map=args.map, partial=args.partial, by_order=args.by_order)
         print(report, file=sys.stderr)
-    else:
-        model.load_weights(args.weights)
     return True

@@ -30,7 +30,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> None:
     model = assemble(module_of(args), backend_of(args), args.net, args.threads)
-    if not load_weights(args, model) and learned(model.net):
+    if not load_weights(args, model.family) and learned(model.net):
         raise NetError(f"net '{model.name}' has weights to load", hint="give them with --weights FILE")
     model.freeze()
     model.seed = args.seed

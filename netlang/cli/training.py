@@ -57,7 +57,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def train(args: argparse.Namespace) -> None:
     model = trainable(args)
-    load_weights(args, model, args.seed)
+    load_weights(args, model.family, args.seed)
     phases = None if args.phase is None else [args.phase]
     if args.tune:
         backend = backend_of(args)
@@ -75,7 +75,7 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     model = trainable(args)
-    load_weights(args, model)
+    load_weights(args, model.family)
     # What the last section asks for is what the file is about.
     training = model.training(phase=args.phase if args.phase is not None else model.module.order[-1])
     data = training.fitted(args.data)

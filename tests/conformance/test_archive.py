@@ -35,7 +35,8 @@ def given() -> dict[str, Case]:
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
 def test_a_few_of_the_given_cases(given: dict[str, Case], target: str) -> None:
-    outcomes = [carried_out(given[name], target) for name in FEW]
+    chosen = FEW if target == "reference" else FEW[::3]  # compiling takes its time
+    outcomes = [carried_out(given[name], target) for name in chosen]
     assert not {o.name: o.reason for o in outcomes if not o.passed}
 
 

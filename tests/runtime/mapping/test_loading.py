@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zipfile
 from pathlib import Path
 
@@ -175,3 +176,23 @@ def test_types_that_are_not_read(tmp_path: Path) -> None:
     assert not found.readable("c") and found.readable("u") and found.read("u").tolist() == [0, 1, 2]
     with pytest.raises(NetError, match="elements of type C64"):
         found.read("c")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_damaged_bytes_are_told(kind: str, tmp_path: Path) -> None:
+    path, draw = tmp_path / "w", random.Random(kind)
+    if kind == "npz":
+        with path.open("wb") as file:
+            np.savez_compressed(file, **WEIGHTS)
+    else:
+        stored(path)
+    whole = path.read_bytes()
+    for _ in range(200):
+        at, size = draw.randrange(len(whole)), draw.randrange(9)
+        path.write_bytes(whole[:at] + draw.randbytes(draw.randrange(9)) + whole[at + size :])
+        try:
+            found = open_stored(path)
+            for name in filter(found.readable, found.entries):
+                found.read(name)
+        except NetError as fault:
+            assert str(path) in str(fault)
