@@ -10,7 +10,7 @@ import numpy as np
 
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operator import Call, Result, operator
-from netlang.interchange.importing.operators.activations import ACTIVATIONS, Activations
+from netlang.interchange.importing.operators.cell_activations import ACTIVATIONS, Activations
 from netlang.interchange.importing.operators.gates import Gates, gates_of, layer_weights, one_direction, step_weights
 from netlang.interchange.importing.sheet import Tensor, Weight
 
