@@ -155,14 +155,14 @@ def _eye(site: Site, arguments: Arguments) -> Value:
 
 def _window_counts(site: Site, arguments: Arguments) -> list[Any]:
     """Along each spatial dimension, the outputs of a convolution or pool with such windows."""
-    return list(window_counts(*(arguments[name] for name in ("sizes", "kernel", "stride", "pad"))))
+    return list(window_counts(*(arguments[name] for name in ("sizes", "kernel", "stride", "pad", "dilation"))))
 
 
-def _padding_before(site: Site, arguments: Arguments) -> list[int]:
-    """How much padding stands before each of `count` spatial dimensions."""
+def _window_pads(site: Site, arguments: Arguments) -> list[list[int]]:
+    """How much padding stands before and after each of `count` spatial dimensions."""
     count = arguments["count"]
     taps, apart = (geometry.per_axis(arguments[name], count, name) for name in ("kernel", "dilation"))
-    return [low for low, _ in geometry.pads(arguments["pad"], taps, apart)]
+    return [list(sides) for sides in geometry.pads(arguments["pad"], taps, apart)]
 
 
 def _positive(site: Site, arguments: Arguments) -> bool:
@@ -187,8 +187,8 @@ def _functions() -> list[Builtin]:
         Builtin(Signature.of("product", "sizes"), _product),
         Builtin(Signature.of("eye", "n", m=None, k=0, dtype=DType.F32), _eye),
         Builtin(Signature.of("axis_list", "axis", "rank"), _axis_list),
-        Builtin(Signature.of("window_counts", "sizes", "kernel", stride=1, pad="valid"), _window_counts),
-        Builtin(Signature.of("padding_before", "pad", "kernel", "dilation", "count"), _padding_before),
+        Builtin(Signature.of("window_counts", "sizes", "kernel", stride=1, pad="valid", dilation=1), _window_counts),
+        Builtin(Signature.of("window_pads", "pad", "kernel", "dilation", "count"), _window_pads),
         Builtin(Signature.of("positive", "value"), _positive),
     ]
     return found + [_initializer(signature) for signature in SIGNATURES]

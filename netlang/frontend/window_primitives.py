@@ -86,14 +86,14 @@ def _convolve_local_transposed(site: Site, arguments: Arguments) -> Value:
     return site.emit("local_conv_data_grad", x, weight, size=size, **_unshared(x, weight, arguments))
 
 
-def window_counts(sizes: Any, kernel: Any, stride: Any, pad: Any) -> list[Dim]:
+def window_counts(sizes: Any, kernel: Any, stride: Any, pad: Any, dilation: Any) -> list[Dim]:
     """How many windows there are along each of some spatial dimensions. Raises Fault or ShapeError where none fits."""
     spatial_sizes = geometry.dims(sizes, "sizes")
     count = len(spatial_sizes)
     taps = geometry.per_axis(kernel, count, "kernel")
-    ones = (1,) * count
-    pads = geometry.pads(pad, taps, ones)
-    return list(Windows("conv", taps, geometry.per_axis(stride, count, "stride"), pads, ones).output(spatial_sizes))
+    apart = geometry.per_axis(dilation, count, "dilation")
+    pads = geometry.pads(pad, taps, apart)
+    return list(Windows("conv", taps, geometry.per_axis(stride, count, "stride"), pads, apart).output(spatial_sizes))
 
 
 def _output_pad(arguments: Arguments, stride: Sequence[int]) -> tuple[int, ...]:
