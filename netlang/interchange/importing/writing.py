@@ -49,6 +49,8 @@ def expression(value: Any) -> ast.Expression:
             return ast.Truth(SPAN, word("true" if value else "false"))
         case int() | float() | np.number():
             return number(value)
+        case np.generic():  # bfloat16, of which NumPy does not know that it is a number
+            return number(float(value))
         case str():
             return name(value)
         case DType():
