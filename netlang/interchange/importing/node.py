@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Port:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator applied. An input or output that was left out is ""."""
+    """One operator applied. An input or output that was left out is ""; `read` are the outputs that something reads."""
 
     op: str
     domain: str
@@ -36,6 +36,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     number: int
+    read: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         called = self.name or next((o for o in self.outputs if o), "")
@@ -72,6 +73,8 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
     known = around | {*constants, *(i.name for i in inputs)}
     made = {o for n in proto.node for o in n.output if o}
     nodes = [_node(n, number, folder, known | made, level) for number, n in enumerate(proto.node)]
+    reads = {name for node in nodes for name in _names(node)} | {o.name for o in proto.output}
+    nodes = [replace(node, read=frozenset(o for o in node.outputs if o in reads)) for node in nodes]
     return OnnxGraph(
         proto.name, inputs, tuple(_port(o) for o in proto.output), _ordered(nodes, proto.output, known), constants
     )
@@ -167,8 +170,12 @@ def _visit(start: Node, maker: Mapping[str, Node], known: frozenset[str], done: 
 
 def _reads(node: Node, known: frozenset[str]) -> Iterator[str]:
     """What a node, with the graphs inside it, reads of values that nodes beside it make."""
-    names = [*node.inputs, *(n for g in node.attributes.values() if isinstance(g, OnnxGraph) for n in free(g))]
-    return iter([n for n in names if n and n not in known])
+    return iter([n for n in _names(node) if n and n not in known])
+
+
+def _names(node: Node) -> list[str]:
+    """The names that a node reads, with those that graphs inside it do."""
+    return [*node.inputs, *(n for g in node.attributes.values() if isinstance(g, OnnxGraph) for n in free(g))]
 
 
 def free(graph: OnnxGraph) -> list[str]:

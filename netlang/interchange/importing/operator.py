@@ -149,8 +149,12 @@ class Call:
 
     @property
     def outputs(self) -> list[bool]:
-        """Which outputs anyone wants."""
+        """Which outputs have a name."""
         return [bool(name) for name in self.node.outputs]
+
+    def reads(self, place: int) -> bool:
+        """Whether something reads an output."""
+        return place < len(self.node.outputs) and self.node.outputs[place] in self.node.read
 
     # ---- writing
 

@@ -122,6 +122,7 @@ class Sheet:
         self._frames.enter_context(self.context.inside(frame))
         self._known: list[Known] = []
         self._weights: dict[Value, Array] = {}
+        self._names: dict[Value, str] = {}
 
     # ---- names
 
@@ -240,12 +241,18 @@ class Sheet:
         joined = rows[0] if len(rows) == 1 else self.let(w.pipe(rows, w.call("concat", axis=0)), "sizes")
         return joined.expression if array.ndim == 1 else w.call("reshape", joined, list(array.shape))
 
+    def named(self, value: Value) -> Tensor | None:
+        """A value of the graph as the tensor that it is called; None where it has no name."""
+        name = self._names.get(value)
+        return None if name is None else Tensor(name, value)
+
     def _bound(self, name: str) -> Tensor:
         entry = self.context.frame.scope.find(name)
         assert entry is not None
         if not isinstance(entry.value, Value):
             raise Refused(f"'{name}' is not a tensor")
         self.types[name] = entry.value.type
+        self._names.setdefault(entry.value, name)
         return Tensor(name, entry.value)
 
 

@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from onnx import helper
+
 from netlang.diagnostics import NetError
-from tests.interchange.importing.oracle import Array, answers, check, one_node
+from tests.interchange.importing.oracle import Array, answers, check, model, one_node
 
 _T, _N, _I, _U = 4, 3, 2, 3
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -120,3 +122,24 @@ def test_what_is_refused(attributes: dict[str, Any], text: str, tmp_path: Path) 
     with pytest.raises(NetError) as fault:
         answers(proto, given, tmp_path)
     assert text in str(fault.value)
+
+
+def test_layers_one_after_the_other(tmp_path: Path) -> None:
+    """As PyTorch writes them: the axis of directions comes and goes, and outputs have names that nobody reads."""
+    rng = np.random.default_rng(1)
+    shapes = {"W": (2, 16, 3), "R": (2, 16, 4), "B": (2, 32), "W2": (1, 12, 8), "R2": (1, 12, 4), "B2": (1, 24)}
+    kept: dict[str, Array] = {key: rng.normal(size=shape).astype(np.float32) for key, shape in shapes.items()}
+    kept |= {"zero": np.zeros((2, 2, 4), np.float32), "flat": np.array([0, 0, -1]), "axis": np.array([1])}
+    nodes = [
+        helper.make_node("LSTM", ["x", "W", "R", "B", "", "zero", "zero"], ["Y", "Yh", "Yc"], hidden_size=4,
+                         direction="bidirectional"),
+        helper.make_node("Transpose", ["Y"], ["turned"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["turned", "flat"], ["both"]),
+        helper.make_node("GRU", ["both", "W2", "R2", "B2"], ["Y2", "Yh2"], hidden_size=4, linear_before_reset=1),
+        helper.make_node("Squeeze", ["Y2", "axis"], ["y"]),
+    ]  # fmt: skip
+    given = {"x": rng.normal(size=(5, 2, 3)).astype(np.float32)}
+    text = check(model(nodes, given, kept, ["y"], {"": 14}), given, tmp_path)
+    assert "x -> bidirectional(lstm, 4, axis = 0)" in text
+    assert "gru(4, axis = 0)\n" in text
+    assert "reshape" not in text and "transpose" not in text

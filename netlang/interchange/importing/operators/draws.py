@@ -22,11 +22,11 @@ def dropout(call: Call) -> list[Result | None]:
     training = call.version >= 12 and call.has(2) and bool(call.known(2, "training_mode").array)
     share = call.operand(1) if call.version >= 12 and call.has(1) else np.float32(call.attrs["ratio"])
     if not training or (not isinstance(share, Tensor) and share == 0):
-        return [call.value(0), _everything(call) if call.outputs[1:] == [True] else None]
+        return [call.value(0), _everything(call) if call.reads(1) else None]
     x = call.tensor(0)
     keep = call.let(w.infix(1, "-", share), "keep") if isinstance(share, Tensor) else np.float32(1 - share)
     draw = w.call("bernoulli", keep, like=list(x.shape))
-    mask = call.let(w.infix(draw, ">", 0), call.node.outputs[1] if call.outputs[1:] == [True] else "mask")
+    mask = call.let(w.infix(draw, ">", 0), call.node.outputs[1] if call.reads(1) else "mask")
     scaled = w.infix(x, "/", w.call("cast", keep, x.dtype) if isinstance(keep, Tensor) else keep)
     return [call.let(w.call("where", mask, scaled, 0)), mask]
 

@@ -11,6 +11,7 @@ import numpy as np
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result
+from netlang.interchange.importing.operators.movement import with_shape
 from netlang.interchange.importing.sheet import Tensor, Weight, known_shape
 
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1)}
@@ -71,7 +72,7 @@ def one_direction(call: Call, place: int, number: int, axis: int) -> Result:
     rest = [*value.shape[:axis], *value.shape[axis + 1 :]]
     hint = call.name(place)
     one = value if value.shape[axis] == 1 else call.let(w.call("slice", value, axis, number, number + 1), hint)
-    return call.let(w.call("reshape", one, rest), hint)
+    return with_shape(call, one, rest, hint)
 
 
 def layer_weights(gates: Gates) -> dict[str, Weight] | None:

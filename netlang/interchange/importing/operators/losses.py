@@ -17,10 +17,10 @@ def negative_log_likelihood(call: Call) -> Result:
 @operator("SoftmaxCrossEntropyLoss", ignore_index=None, reduction="mean")
 def softmax_cross_entropy(call: Call) -> list[Result | None]:
     """The second output are the logarithms of the probabilities."""
-    scores, wanted = call.tensor(0), [*call.outputs, False]
-    if not wanted[1] and not call.has(2) and call.attrs["ignore_index"] is None and call.attrs["reduction"] == "mean":
+    scores, wanted = call.tensor(0), call.reads(1)
+    if not wanted and not call.has(2) and call.attrs["ignore_index"] is None and call.attrs["reduction"] == "mean":
         return [call.apply("cross_entropy", scores, call.tensor(1)), None]
-    logs = call.let(w.pipe(scores, "log_softmax"), call.node.outputs[1] if wanted[1] else "logs")
+    logs = call.let(w.pipe(scores, "log_softmax"), call.node.outputs[1] if wanted else "logs")
     return [_reduced(call, logs), logs]
 
 

@@ -90,19 +90,30 @@ def completed(call: Call, shape: list[Dim], before: Sequence[Dim]) -> list[Dim]:
 
 
 def reshaped(call: Call, shape: Sequence[Dim]) -> Result:
-    """An input with a new shape; the natural layer for it where there is one."""
-    value, known = call.value(0), known_shape(shape)
+    """The first input with a new shape."""
+    return with_shape(call, call.value(0), shape)
+
+
+def with_shape(call: Call, value: Result, shape: Sequence[Dim], hint: str = "") -> Result:
+    """A new shape: what had it already where that was reshaped before, the natural layer for it where there is one."""
+    known = known_shape(shape)
     if isinstance(value, Known):
         if known is None:
-            return call.apply("reshape", call.tensor(0), list(shape))
+            return call.let(w.call("reshape", call.sheet.tensor(value, hint), list(shape)), hint)
         return Known(value.array.reshape(known), value.source, value.trained)
-    before = value.shape
-    if tuple(shape) == tuple(before):
+    if tuple(value.shape) == tuple(shape):
         return value
+    earlier = value.value
+    while earlier.node.op == "reshape":
+        earlier = earlier.node.inputs[0]
+        tensor = call.sheet.named(earlier)
+        if tensor is not None and earlier.shape == tuple(shape):
+            return tensor
+    before = value.shape
     for axis in range(1, len(before)):
         if tuple(shape) == (*before[:axis], size(before[axis:])) and axis < len(before) - 1:
-            return call.through(value, "flatten", **besides({"axis": 1}, axis=axis))
-    return call.apply("reshape", value, list(shape))
+            return call.let(w.pipe(value, w.call("flatten", axis=axis) if axis != 1 else "flatten"), hint)
+    return call.let(w.call("reshape", value, list(shape)), hint)
 
 
 @operator("Flatten", axis=1)
@@ -157,7 +168,18 @@ def transpose(call: Call) -> Result:
     axes = list(reversed(range(rank))) if order is None else axes_of(call, order, rank)
     if len(axes) != rank:
         raise call.refuse(f"perm {axes} is not for {rank} axes")
-    return x if axes == list(range(rank)) else call.through(x, "transpose", axes)
+    return transposed(call, x, axes)
+
+
+def transposed(call: Call, x: Tensor, axes: Sequence[int]) -> Tensor:
+    """Axes in another order; what had that order already where x is a transpose."""
+    order, earlier = list(axes), x.value
+    while earlier.node.op == "transpose":
+        order, earlier = [earlier.node.attrs["perm"][axis] for axis in order], earlier.node.inputs[0]
+        tensor = call.sheet.named(earlier)
+        if tensor is not None and order == list(range(x.rank)):
+            return tensor
+    return x if list(axes) == list(range(x.rank)) else call.through(x, "transpose", list(axes))
 
 
 # ---- parts

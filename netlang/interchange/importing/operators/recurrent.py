@@ -12,6 +12,7 @@ from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operator import Call, Result, operator
 from netlang.interchange.importing.operators.cell_activations import ACTIVATIONS, Activations
 from netlang.interchange.importing.operators.gates import Gates, gates_of, layer_weights, one_direction, step_weights
+from netlang.interchange.importing.operators.movement import transposed
 from netlang.interchange.importing.sheet import Tensor, Weight
 
 _COMMON: dict[str, Any] = {
@@ -58,7 +59,7 @@ def recurrent(call: Call) -> list[Result | None]:
         states = tuple(_state(call, place, number, batch_first) for place in kinds)
         options = {**_options(call), **_functions(call, functions[number])}
         runs.append(_Run(reverse, states, options, gates))
-    wanted = call.outputs + [False] * 3
+    wanted = [call.reads(place) for place in range(3)]
     if len(runs) == 2 and not any(wanted[1:]) and all(_plain(r) and not any(r.states) and not r.options for r in runs):
         return [_bidirectional(call, runs, batch_first)]
     made = [_written(call, run, batch_first, len(runs) > 1, any(wanted[1:])) for run in runs]
@@ -172,9 +173,10 @@ def _bidirectional(call: Call, runs: list[_Run], batch_first: int) -> Tensor:
     layer = w.name(call.node.op.lower())
     sides = (("forward.cell.", runs[0]), ("backward.cell.", runs[1]))
     weights = {side + key: weight for side, run in sides for key, weight in (run.weights or {}).items()}
-    both = call.through(x, "bidirectional", layer, units, **_around(call, batch_first), weights=weights)
-    apart = call.apply("reshape", both, [*both.shape[:2], 2, units])
-    return call.through(apart, "transpose", [0, 1, 2, 3] if batch_first else [0, 2, 1, 3])
+    hint = f"{call.node.name}_hs" if call.node.name else "hs"
+    both = call.let(w.pipe(x, w.call("bidirectional", layer, units, **_around(call, batch_first))), hint, weights)
+    apart = call.let(w.call("reshape", both, [*both.shape[:2], 2, units]), "sides")
+    return transposed(call, apart, [0, 1, 2, 3] if batch_first else [0, 2, 1, 3])
 
 
 def _gathered(call: Call, made: list[list[Tensor]], batch_first: int, wanted: list[bool]) -> list[Result | None]:
