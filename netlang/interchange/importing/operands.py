@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result
+from netlang.interchange.importing.sheet import Tensor
 
 
 def operands(call: Call, *places: int) -> list[Any]:
@@ -22,6 +24,23 @@ def operands(call: Call, *places: int) -> list[Any]:
         call.tensor(place) if number is None or len(value.shape) > left else number
         for place, value, number in zip(places, values, plain, strict=True)
     ]
+
+
+OLD: dict[str, Any] = {"broadcast": 0, "axis": None}
+"""Attributes that operators of two tensors had before opset 7."""
+
+
+def pair(call: Call) -> tuple[Any, Any]:
+    """The two operands of an operator. Before opset 7, the second one's axes stand at `axis` of the first, or last."""
+    left, right = operands(call, 0, 1)
+    axis = call.attrs["axis"]
+    if axis is None or not call.attrs["broadcast"] or not isinstance(right, Tensor):
+        return left, right
+    above = len(call.value(0).shape) - axis % len(call.value(0).shape) - right.rank
+    if above <= 0:
+        return left, right
+    shape = [*right.shape, *[1] * above]
+    return left, call.sheet.let(w.call("reshape", right, shape), f"{call.hint}_aligned")
 
 
 def _number(value: Result) -> Any:

@@ -74,6 +74,12 @@ def test_the_reduction_of_nothing(op: str, wanted: float, tmp_path: Path) -> Non
     assert found.inputs == {}
 
 
+def test_before_opset_7_axes_were_aligned(tmp_path: Path) -> None:
+    x, b = normal(2, 3, 4), normal(3)
+    proto = model("Add", {"x": x, "b": b}, {}, opset=6, broadcast=1, axis=1)
+    compared(proto, {"x": x, "b": b}, tmp_path, [x + b[:, None]])
+
+
 def test_what_an_operator_has_not_is_told(tmp_path: Path) -> None:
     with pytest.raises(NetError, match="there is no attribute 'sharpness'"):
         imported(model("Relu", {"x": X}, {}, sharpness=1), tmp_path)

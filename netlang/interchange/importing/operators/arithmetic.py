@@ -6,25 +6,25 @@ from functools import reduce
 from typing import Any
 
 from netlang.interchange.importing import writing as w
-from netlang.interchange.importing.operands import operands, option
+from netlang.interchange.importing.operands import OLD, operands, option, pair
 from netlang.interchange.importing.operator import Call, Result, operator
-from netlang.interchange.importing.sheet import Tensor
+from netlang.interchange.importing.sheet import Tensor, dtype_of
 from netlang.ir.types import DType
 
 _SIGNS = {"Add": "+", "Sub": "-", "Mul": "*"}
 _UNSIGNED = "u"
 
 
-@operator("Add", "Sub", "Mul")
+@operator("Add", "Sub", "Mul", **OLD)
 def infix(call: Call) -> Result:
-    left, right = operands(call, 0, 1)
+    left, right = pair(call)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
 
 
-@operator("Div")
+@operator("Div", **OLD)
 def divide(call: Call) -> Result:
     """Of whole numbers, towards zero: what is left without the remainder is divided without one."""
-    left, right = operands(call, 0, 1)
+    left, right = pair(call)
     if _dtype(left, right).is_float:
         return call.let(w.infix(left, "/", right))
     if _dtype(left, right).value.startswith(_UNSIGNED):
@@ -42,22 +42,19 @@ def modulo(call: Call) -> Result:
     return call.let(w.call("fmod", left, right) if call.attrs["fmod"] else w.infix(left, "%", right))
 
 
-@operator("Pow")
+@operator("Pow", **OLD)
 def power(call: Call) -> Result:
     """In the type of the base, whatever that of the exponent is."""
-    base, exponent = operands(call, 0, 1)
-    dtype = base.dtype if isinstance(base, Tensor) else exponent.dtype
-    if isinstance(base, Tensor) and isinstance(exponent, Tensor) and exponent.dtype != base.dtype and dtype.is_float:
-        exponent = w.call("cast", exponent, dtype)
-    if isinstance(base, Tensor) and dtype.is_float:
-        return call.let(w.infix(base, "**", exponent))
-    if not isinstance(base, Tensor):
+    base, exponent = pair(call)
+    first = call.value(0)
+    dtype = first.dtype if isinstance(first, Tensor) else dtype_of(first.array)
+    if not isinstance(base, Tensor) and exponent.dtype is not dtype:
         base = call.tensor(0)
-        exponent = exponent if exponent.dtype == base.dtype else w.call("cast", exponent, base.dtype)
-        if base.dtype.is_float:
-            return call.let(w.infix(base, "**", exponent))
-    wide = w.infix(_wide(base), "**", _wide(exponent))
-    return call.let(w.call("cast", wide, base.dtype))
+    if not dtype.is_float:
+        return call.let(w.call("cast", w.infix(_wide(base), "**", _wide(exponent)), dtype))
+    if isinstance(exponent, Tensor) and exponent.dtype is not dtype:
+        return call.let(w.infix(base, "**", w.call("cast", exponent, dtype)))
+    return call.let(w.infix(base, "**", exponent))
 
 
 def _wide(value: Any) -> Any:

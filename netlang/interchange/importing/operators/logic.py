@@ -8,7 +8,7 @@ import numpy as np
 
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
-from netlang.interchange.importing.operands import operands
+from netlang.interchange.importing.operands import OLD, operands, pair
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, element_type, operator
 from netlang.interchange.importing.sheet import Tensor, dtype_of
 from netlang.ir.types import DType
@@ -19,9 +19,9 @@ _SIGNS = {
 }  # fmt: skip
 
 
-@operator(*_SIGNS)
+@operator(*_SIGNS, **OLD)
 def compare(call: Call) -> Result:
-    left, right = operands(call, 0, 1)
+    left, right = pair(call)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
 
 
