@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import netlang
 from benchmarks.family.records import EXAMPLES
 from netlang.diagnostics import NetError
 from netlang.frontend import load
+from netlang.runtime.ports import dtype_name
+from netlang.runtime.tensor_file import write_tensors
 
 FOLDER = EXAMPLES / "resnet"
 
@@ -38,6 +41,38 @@ def test_it_computes_what_torch_does(depth: int) -> None:
     p = {name: torch.from_numpy(np.array(a)) for name, a in model.parameters.items()}
     wanted = _in_torch(torch, p, torch.from_numpy(image), depth)
     np.testing.assert_allclose(model(image), wanted, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_weights_of_torchvision_have_their_places(depth: int, tmp_path: Path) -> None:
+    model = netlang.compile(FOLDER / "resnet.net", "reference", arguments={"depth": depth, "width": 2, "size": 32})
+    ours = dict(model.init(seed=1).parameters)
+    rng = np.random.default_rng(0)
+    values = {_theirs(name, depth): rng.normal(size=array.shape).astype(np.float32) for name, array in ours.items()}
+    assert len(values) == len(ours)
+    counters = {f"{name[:-5]}.num_batches_tracked": np.zeros(()) for name in values if ".bn" in name and "bias" in name}
+    arrays = {name: (dtype_name(array.dtype), array) for name, array in {**values, **counters}.items()}
+    write_tensors(tmp_path / "w", arrays, {})
+    report = model.load_weights(tmp_path / "w", map=FOLDER / f"torchvision{depth}.map")
+    assert not report.lacking and not report.idle and set(report.left) == set(counters)
+    for name, array in model.parameters.items():
+        assert np.array_equal(array, values[_theirs(name, depth)]), name
+
+
+def _theirs(name: str, depth: int) -> str:
+    """What torchvision calls a parameter of resnet.net."""
+    layer, *parts, last = name.split(".")
+    if layer == "dense1":
+        return f"fc.{last}"
+    if layer == "unit1":
+        return f"{'conv1' if parts == ['conv1'] else 'bn1'}.{last}"
+    number = int(layer.lstrip("basicotlenk"))
+    counts = [2, 2, 2, 2] if depth == 18 else [3, 4, 6, 3]
+    stage = next(s for s in range(4) if number <= sum(counts[: s + 1]))
+    place = f"layer{stage + 1}.{number - 1 - sum(counts[:stage])}"
+    if parts[0] == "shortcut1":
+        return f"{place}.downsample.{0 if parts[-1] == 'conv1' else 1}.{last}"
+    return f"{place}.{'conv' if parts[-1] == 'conv1' else 'bn'}{parts[0][4:]}.{last}"
 
 
 def _in_torch(torch: Any, p: Mapping[str, Any], image: Any, depth: int) -> Any:

@@ -1,4 +1,4 @@
-"""Files that hold arrays by name: safetensors, NumPy's `.npz`, and the weights within a `.netc` file.
+"""Files that hold arrays by name: safetensors, one or several with an index, NumPy's `.npz`, weights in a `.netc` file.
 
 They are told by how they begin, not by what they are called. Nothing is ever unpickled.
 """
@@ -20,6 +20,7 @@ from netlang.runtime.artifact.container import MAGIC, open_artifact
 from netlang.runtime.artifact.damage import damage_told
 from netlang.runtime.artifact.stored import parameters
 from netlang.runtime.data import npz
+from netlang.runtime.mapping.shards import open_shards
 from netlang.runtime.ports import Array, dtype_name, dtype_of
 from netlang.runtime.tensor_file import LONGEST_HEADER, TensorFile, open_tensors, read_tensors, writable
 
@@ -55,7 +56,7 @@ class Stored:
 
     def readable(self, name: str) -> bool:
         """Whether its elements are of a type that is read: complex numbers and some of 8 bits are not."""
-        return self.kind != "safetensors" or _is_read(self.entries[name].dtype)
+        return self.kind not in ("safetensors", "shards") or _is_read(self.entries[name].dtype)
 
 
 def _is_read(dtype: str) -> bool:
@@ -77,20 +78,27 @@ def open_stored(path: str | os.PathLike[str]) -> Stored:
         return _archive(path)
     if head == _HDF5:
         raise NetError(f"{path} is an HDF5 file, which is not read", hint="numpy.savez(FILE, **arrays) writes an .npz")
+    if head[:1] == b"{" and int.from_bytes(head, "little") > LONGEST_HEADER:
+        return _safetensors(str(path), "shards", open_shards(path), {})
     if head[:1] == _PICKLE and int.from_bytes(head, "little") > LONGEST_HEADER:
         raise _pickle(path)
-    return _safetensors(open_tensors(path))
+    found = open_tensors(path)
+    return _safetensors(found.path, "safetensors", dict.fromkeys(found.tensors, found), found.metadata)
 
 
-def _safetensors(file: TensorFile) -> Stored:
+def _safetensors(path: str, kind: str, files: Mapping[str, TensorFile], metadata: Mapping[str, str]) -> Stored:
+    """`files`: the one that each tensor is in."""
+
     def read(name: str) -> Array:
+        file = files[name]
         tensor = file.tensors[name]
         array = np.zeros(tensor.shape, _numpy(f"tensor '{name}' of {file.path}", tensor.element))
         read_tensors(file, {name: array})
         return array
 
-    entries = {name: Entry(t.element, t.shape, t.bytes) for name, t in file.tensors.items()}
-    return Stored(file.path, "safetensors", entries, read, file.metadata)
+    tensors = {name: file.tensors[name] for name, file in files.items()}
+    entries = {name: Entry(t.element, t.shape, t.bytes) for name, t in tensors.items()}
+    return Stored(path, kind, entries, read, metadata)
 
 
 def _numpy(what: str, dtype: str) -> np.dtype[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import zipfile
 from pathlib import Path
@@ -142,6 +143,26 @@ def test_arrays_of_numpy(model: Model, tmp_path: Path) -> None:
     np.savez(path, **{n: np.asfortranarray(a.astype(a.dtype.newbyteorder(">"))) for n, a in WEIGHTS.items()})
     model.load_weights(path)
     assert all(np.array_equal(model.parameters[name], array) for name, array in WEIGHTS.items())
+
+
+def test_files_with_an_index(model: Model, tmp_path: Path) -> None:
+    index, parts = tmp_path / "model.safetensors.index.json", {"a.safetensors": "dense1", "b.safetensors": "dense2"}
+    for file, layer in parts.items():
+        save_file({n: a for n, a in WEIGHTS.items() if n.startswith(layer)}, tmp_path / file)
+    listed = {n: "a.safetensors" if n.startswith("dense1") else "b.safetensors" for n in WEIGHTS}
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": listed}, indent=2))
+    model.load_weights(index)
+    assert all(np.array_equal(model.parameters[name], array) for name, array in WEIGHTS.items())
+    wrong = {"../a.safetensors": "not in its folder", "/etc/passwd": "not in its folder", "": "not in its folder",
+             "b.safetensors": "and it is not", "c.safetensors": "No such file"}  # fmt: skip
+    for file, message in wrong.items():
+        index.write_text(json.dumps({"weight_map": {"dense1.bias": file}}))
+        with pytest.raises(NetError, match=message):
+            open_stored(index)
+    for text in ('{"a b c d": 1}', '{"weight_map": 3}', '{"weight_map": {', "{" * 10):
+        index.write_text(text)
+        with pytest.raises(NetError, match="no index of"):
+            open_stored(index)
 
 
 def test_a_compiled_file(model: Model, tmp_path: Path) -> None:
