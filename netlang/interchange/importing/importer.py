@@ -24,6 +24,7 @@ from netlang.interchange.importing.operator import (
 )
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
 from netlang.ir.dims import Dim
+from netlang.ir.graph import topological
 from netlang.runtime.ports import Array
 
 _IDLE = ("consumed_inputs",)
@@ -108,6 +109,7 @@ class Importer:
             try:
                 results = self._node(node)
             except Needed as fault:
+                fault.give(self._behind(fault.name))
                 self.needed.append(fault.name)
                 raise NetError(f"{node}: {fault}", hint=fault.hint) from fault
             except Refused as fault:
@@ -115,6 +117,17 @@ class Importer:
             for name, result in zip(node.outputs, results, strict=False):
                 if name and result is not None:
                     self.found[name] = result
+
+    def _behind(self, name: str) -> str:
+        """The input of the file that a value is computed from, one of whole numbers if there are several; the value
+        itself where there is none."""
+        found = self.found.get(name)
+        if name in self.inputs or not isinstance(found, Tensor):
+            return name
+        theirs = {ours: file for file, ours in self.inputs.items()}
+        inputs = [n.out for n in topological([found.value]) if n.op == "input" and n.name in theirs]
+        inputs.sort(key=lambda value: not value.dtype.is_int)
+        return theirs[inputs[0].node.name] if inputs else name
 
     def _node(self, node: Node) -> Sequence[Result | None]:
         record = find(node.domain, node.op)

@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
-from netlang.interchange.importing.operator import Call, Result
+from netlang.interchange.importing.operator import Call, Result, Results, operator
 from netlang.interchange.importing.sheet import Tensor
+from netlang.ir.types import DType
+
+Translation = Callable[[Call], Results]
+
+
+def elementwise(
+    *names: str, result: DType | None = None, place: int = 0, **attributes: Any
+) -> Callable[[Translation], Translation]:
+    """As `operator`, for one whose results have the shape to which its inputs broadcast. Where that has no elements the
+    result is known, of the type of input `place`, or `result`."""
+
+    def register(translate: Translation) -> Translation:
+        def carried_out(call: Call) -> Results:
+            empty = _without_elements(call.values)
+            if empty is None:
+                return translate(call)
+            return Known(np.zeros(empty, result.numpy if result else _numpy(call.value(place))))
+
+        operator(*names, **attributes)(carried_out)
+        return translate
+
+    return register
+
+
+def _without_elements(values: Sequence[Result | None]) -> tuple[int, ...] | None:
+    """The shape of a result without elements; None where there are some. Sizes known only later count as 1."""
+    given = [v for v in values if v is not None]
+    if not any(isinstance(v, Known) and v.array.size == 0 for v in given):
+        return None
+    return np.broadcast_shapes(*([d if isinstance(d, int) else 1 for d in v.shape] for v in given))
+
+
+def _numpy(value: Result) -> Any:
+    return value.array.dtype if isinstance(value, Known) else value.dtype.numpy
 
 
 def operands(call: Call, *places: int) -> list[Any]:

@@ -28,11 +28,14 @@ class Needed(Refused):
     """An input must be known while the network is imported, and is not."""
 
     def __init__(self, place: int, name: str, what: str) -> None:
-        super().__init__(
-            f"{what} must be known when the network is imported, but '{name}' is computed or an input",
-            hint=f"an input can be given its value: --value {name}=...",
-        )
-        self.place, self.name = place, name
+        super().__init__(f"{what} must be known when the network is imported, but '{name}' is computed or an input")
+        self.place = place
+        self.give(name)
+
+    def give(self, name: str) -> None:
+        """Say which input could be given its value."""
+        self.name = name
+        self.hint = f"an input can be given its value: --value {name}=..."
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ from netlang.runtime.ports import Array
 
 _WRITTEN_OUT = 16
 """Elements of constants that stand in the text; larger ones are in the weights file."""
+_LONGEST = 64
+"""Letters of a name; of a longer one the last, which tell it from its neighbours."""
 _KEYWORDS = frozenset(
     {
         "net",
@@ -278,7 +280,7 @@ def dtype_of(array: Array) -> DType:
 
 def identifier(text: str) -> str:
     """A name of the language like a name of a file: `layer1.0/Conv:0` is `layer1_0_Conv_0`."""
-    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "x"
+    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[-_LONGEST:].lstrip("_") or "x"
     return f"t{plain}" if plain[0].isdigit() else plain
 
 

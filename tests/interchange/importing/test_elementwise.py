@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from netlang.diagnostics import NetError
+from netlang.interchange.importing import import_onnx
 from tests.interchange.importing.nodes import Array, compared, imported, model, normal
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 X, WHOLE = normal(3, 4), np.array([[-7, 5, 0], [9, -8, 3]])
 NOTHING = np.zeros(0, np.float32)
@@ -72,6 +74,14 @@ def test_the_reduction_of_nothing(op: str, wanted: float, tmp_path: Path) -> Non
     found, net = imported(proto, tmp_path)
     np.testing.assert_array_equal(net(), np.full((2, 1, 3), wanted, np.float32))
     assert found.inputs == {}
+
+
+@pytest.mark.parametrize("op, wanted", [("Add", np.float32), ("Less", np.bool_)])
+def test_nothing_with_something_is_nothing(op: str, wanted: type, tmp_path: Path) -> None:
+    x, b = np.zeros((2, 0), np.float32), normal(1)
+    onnx.save(model(op, {"x": x}, {"b": b}), tmp_path / "one.onnx")
+    found = import_onnx(tmp_path / "one.onnx")
+    assert (found.empty["y0"].shape, found.empty["y0"].dtype) == ((2, 0), wanted)
 
 
 def test_before_opset_7_axes_were_aligned(tmp_path: Path) -> None:

@@ -94,3 +94,17 @@ def test_indices_out_of_range_and_values_that_are_needed(tmp_path: Path) -> None
     onnx.save(model("Range", {"a": number(0), "b": number(5), "c": number(1)}, {}), tmp_path / "range.onnx")
     with pytest.raises(NeededValue, match="the start must be known when the network is imported"):
         import_onnx(tmp_path / "range.onnx")
+
+
+def test_what_is_computed_from_an_input_needs_its_value(tmp_path: Path) -> None:
+    text = """
+    <ir_version: 10, opset_import: ["": 21]>
+    places (int64 limit) => (int64[M] y) <int64 zero = {0}, int64 one = {1}> {
+      next = Add (limit, one)
+      y = Range (zero, next, one)
+    }
+    """
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "range.onnx")
+    with pytest.raises(NeededValue, match="but 'next' is computed") as caught:
+        import_onnx(tmp_path / "range.onnx")
+    assert caught.value.name == "limit"

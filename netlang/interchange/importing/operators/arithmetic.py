@@ -6,8 +6,8 @@ from functools import reduce
 from typing import Any
 
 from netlang.interchange.importing import writing as w
-from netlang.interchange.importing.operands import OLD, operands, option, pair
-from netlang.interchange.importing.operator import Call, Result, operator
+from netlang.interchange.importing.operands import OLD, elementwise, operands, option, pair
+from netlang.interchange.importing.operator import Call, Result
 from netlang.interchange.importing.sheet import Tensor, dtype_of
 from netlang.ir.types import DType
 
@@ -15,13 +15,13 @@ _SIGNS = {"Add": "+", "Sub": "-", "Mul": "*"}
 _UNSIGNED = "u"
 
 
-@operator("Add", "Sub", "Mul", **OLD)
+@elementwise("Add", "Sub", "Mul", **OLD)
 def infix(call: Call) -> Result:
     left, right = pair(call)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
 
 
-@operator("Div", **OLD)
+@elementwise("Div", **OLD)
 def divide(call: Call) -> Result:
     """Of whole numbers, towards zero: what is left without the remainder is divided without one."""
     left, right = pair(call)
@@ -36,13 +36,13 @@ def _dtype(*given: Any) -> DType:
     return next(v.dtype for v in given if isinstance(v, Tensor))
 
 
-@operator("Mod", fmod=0)
+@elementwise("Mod", fmod=0)
 def modulo(call: Call) -> Result:
     left, right = operands(call, 0, 1)
     return call.let(w.call("fmod", left, right) if call.attrs["fmod"] else w.infix(left, "%", right))
 
 
-@operator("Pow", **OLD)
+@elementwise("Pow", **OLD)
 def power(call: Call) -> Result:
     """In the type of the base, whatever that of the exponent is."""
     base, exponent = pair(call)
@@ -61,12 +61,12 @@ def _wide(value: Any) -> Any:
     return w.call("cast", value, DType.F64) if isinstance(value, Tensor) and value.dtype is not DType.F64 else value
 
 
-@operator("Neg")
+@elementwise("Neg")
 def negative(call: Call) -> Result:
     return call.let(w.negative(call.tensor(0)))
 
 
-@operator("Reciprocal")
+@elementwise("Reciprocal")
 def reciprocal(call: Call) -> Result:
     return call.let(w.infix(1, "/", call.tensor(0)))
 
@@ -77,12 +77,12 @@ _FUNCTIONS = (
 )
 
 
-@operator(*_FUNCTIONS)
+@elementwise(*_FUNCTIONS)
 def function(call: Call) -> Result:
     return call.through(call.tensor(0), call.node.op.lower())
 
 
-@operator("Max", "Min", "Sum", "Mean")
+@elementwise("Max", "Min", "Sum", "Mean")
 def of_many(call: Call) -> Result:
     """The first with the second, that with the third, and so on."""
     count = len(call.values)
@@ -95,7 +95,7 @@ def of_many(call: Call) -> Result:
     return call.let(total if kind == "Sum" else w.infix(total, "/", count))
 
 
-@operator("Clip", min=None, max=None)
+@elementwise("Clip", min=None, max=None)
 def clip(call: Call) -> Result:
     low, high = option(call, 1, "min"), option(call, 2, "max")
     given = {key: bound for key, bound in (("low", low), ("high", high)) if bound is not None}

@@ -8,7 +8,7 @@ import numpy as np
 
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
-from netlang.interchange.importing.operands import OLD, operands, pair
+from netlang.interchange.importing.operands import OLD, elementwise, operands, pair
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, element_type, operator
 from netlang.interchange.importing.sheet import Tensor, dtype_of
 from netlang.ir.types import DType
@@ -19,13 +19,13 @@ _SIGNS = {
 }  # fmt: skip
 
 
-@operator(*_SIGNS, **OLD)
+@elementwise(*_SIGNS, result=DType.BOOL, **OLD)
 def compare(call: Call) -> Result:
     left, right = pair(call)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
 
 
-@operator("Not")
+@elementwise("Not")
 def opposite(call: Call) -> Result:
     return call.let(w.opposite(call.tensor(0)))
 
@@ -33,29 +33,29 @@ def opposite(call: Call) -> Result:
 _BITS = {"BitwiseAnd": "bit_and", "BitwiseOr": "bit_or", "BitwiseXor": "bit_xor"}
 
 
-@operator(*_BITS)
+@elementwise(*_BITS)
 def bits(call: Call) -> Result:
     return call.let(w.call(_BITS[call.node.op], *operands(call, 0, 1)))
 
 
-@operator("BitwiseNot")
+@elementwise("BitwiseNot")
 def turned(call: Call) -> Result:
     return call.through(call.tensor(0), "bit_not")
 
 
-@operator("BitShift", direction=REQUIRED)
+@elementwise("BitShift", direction=REQUIRED)
 def shift(call: Call) -> Result:
     if call.attrs["direction"] not in ("LEFT", "RIGHT"):
         raise call.refuse(f"direction '{call.attrs['direction']}' is neither LEFT nor RIGHT")
     return call.let(w.call(f"shift_{call.attrs['direction'].lower()}", *operands(call, 0, 1)))
 
 
-@operator("IsNaN")
+@elementwise("IsNaN", result=DType.BOOL)
 def is_nan(call: Call) -> Result:
     return call.through(call.tensor(0), "isnan")
 
 
-@operator("IsInf", detect_negative=1, detect_positive=1)
+@elementwise("IsInf", result=DType.BOOL, detect_negative=1, detect_positive=1)
 def is_infinite(call: Call) -> Result:
     x, negative, positive = call.tensor(0), call.attrs["detect_negative"], call.attrs["detect_positive"]
     if negative and positive:
@@ -65,7 +65,7 @@ def is_infinite(call: Call) -> Result:
     return call.let(w.infix(x, "==", np.float64(np.inf if positive else -np.inf)))
 
 
-@operator("Where")
+@elementwise("Where", place=1)
 def where(call: Call) -> Result:
     return call.let(w.call("where", call.tensor(0), *operands(call, 1, 2)))
 

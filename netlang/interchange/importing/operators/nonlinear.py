@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.operands import elementwise
 from netlang.interchange.importing.operator import Call, Result, operator
 from netlang.interchange.importing.operators.movement import axis_of
 from netlang.interchange.importing.sheet import Tensor
@@ -19,12 +20,12 @@ _PLAIN = {
 }  # fmt: skip
 
 
-@operator(*_PLAIN)
+@elementwise(*_PLAIN)
 def plain(call: Call) -> Result:
     return call.through(call.tensor(0), _PLAIN[call.node.op])
 
 
-@operator("Relu")
+@elementwise("Relu")
 def relu(call: Call) -> Result:
     x = call.tensor(0)
     return call.through(x, "relu") if x.dtype.is_float else call.let(w.call("max", x, 0))
@@ -37,43 +38,43 @@ def _with_numbers(call: Call, function: str, defaults: dict[str, float]) -> Resu
     return call.through(call.tensor(0), function, **changed)
 
 
-@operator("LeakyRelu", alpha=0.01)
+@elementwise("LeakyRelu", alpha=0.01)
 def leaky_relu(call: Call) -> Result:
     slope = np.float32(call.attrs["alpha"])
     return call.through(call.tensor(0), "leaky_relu", *([] if slope == np.float32(0.01) else [slope]))
 
 
-@operator("Elu", alpha=1.0)
+@elementwise("Elu", alpha=1.0)
 def elu(call: Call) -> Result:
     return _with_numbers(call, "elu", {"alpha": 1.0})
 
 
-@operator("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805)
+@elementwise("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805)
 def selu(call: Call) -> Result:
     return _with_numbers(call, "selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805})
 
 
-@operator("Celu", alpha=1.0)
+@elementwise("Celu", alpha=1.0)
 def celu(call: Call) -> Result:
     return _with_numbers(call, "celu", {"alpha": 1.0})
 
 
-@operator("HardSigmoid", alpha=0.2, beta=0.5)
+@elementwise("HardSigmoid", alpha=0.2, beta=0.5)
 def hard_sigmoid(call: Call) -> Result:
     return _with_numbers(call, "hard_sigmoid", {"alpha": 0.2, "beta": 0.5})
 
 
-@operator("ThresholdedRelu", alpha=1.0)
+@elementwise("ThresholdedRelu", alpha=1.0)
 def thresholded_relu(call: Call) -> Result:
     return _with_numbers(call, "thresholded_relu", {"alpha": 1.0})
 
 
-@operator("PRelu")
+@elementwise("PRelu")
 def prelu(call: Call) -> Result:
     return call.let(w.call("prelu", call.tensor(0), call.tensor(1)))
 
 
-@operator("Gelu", approximate="none")
+@elementwise("Gelu", approximate="none")
 def gelu(call: Call) -> Result:
     kinds: dict[str, dict[str, Any]] = {"none": {}, "tanh": {"approximate": True}}
     if call.attrs["approximate"] not in kinds:
@@ -81,7 +82,7 @@ def gelu(call: Call) -> Result:
     return call.through(call.tensor(0), "gelu", **kinds[call.attrs["approximate"]])
 
 
-@operator("Swish", alpha=1.0)
+@elementwise("Swish", alpha=1.0)
 def swish(call: Call) -> Result:
     x, alpha = call.tensor(0), np.float32(call.attrs["alpha"])
     if alpha == 1:
@@ -89,7 +90,7 @@ def swish(call: Call) -> Result:
     return call.let(w.infix(x, "*", w.call("sigmoid", w.infix(alpha, "*", x))))
 
 
-@operator("Shrink", bias=0.0, lambd=0.5)
+@elementwise("Shrink", bias=0.0, lambd=0.5)
 def shrink(call: Call) -> Result:
     """Whole numbers are compared and moved as floats, and lose their fraction afterwards."""
     x, limit, bias = call.tensor(0), np.float32(call.attrs["lambd"]), np.float32(call.attrs["bias"])

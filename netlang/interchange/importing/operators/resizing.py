@@ -35,7 +35,7 @@ def pad(call: Call) -> Result:
     if mode == "constant":
         given = call.known(2, "the value").array if call.has(2) else np.asarray(call.attrs["value"], np.float32)
         value = given.reshape(())[()]
-        if not np.isfinite(float(value)):
+        if np.isnan(float(value)):
             raise call.refuse(f"a tensor cannot be surrounded by {value}")
         if value != 0:
             options["value"] = value if value.dtype.kind in "fV" else int(value)
