@@ -10,6 +10,7 @@ import numpy as np
 from netlang.diagnostics import NetError
 from netlang.interchange.importing import operators  # noqa: F401  # fills the registry
 from netlang.interchange.importing.evaluate import evaluated
+from netlang.interchange.importing.functions import body_of, has_body
 from netlang.interchange.importing.known import Known, fold, sizes
 from netlang.interchange.importing.node import Node, OnnxGraph, Port
 from netlang.interchange.importing.operator import (
@@ -131,8 +132,9 @@ class Importer:
 
     def _node(self, node: Node) -> Sequence[Result | None]:
         record = find(node.domain, node.op)
-        assert record is not None
         values = [self.found[name] if name else None for name in node.inputs]
+        if record is None:
+            return self._explained(node, values)
         attributes = completed(node, record, self.opsets.get(node.domain, 1))
         if node.op in ("Shape", "Size") and not node.domain:
             self.folded += 1
@@ -147,6 +149,14 @@ class Importer:
         if len(inputs) == len(values) and values and not record.control:
             return self._computed(results)
         return results
+
+    def _explained(self, node: Node, values: Sequence[Result | None]) -> Sequence[Result | None]:
+        """What the body of an operator makes that ONNX defines by others."""
+        body, versions = body_of(node, values, self.opsets.get(node.domain, 1))
+        around, self.opsets = self.opsets, {**self.opsets, **versions}
+        found = iter(self.inner(body, [value for value in values if value is not None]))
+        self.opsets = around
+        return [next(found) if name in node.read else None for name in node.outputs]
 
     def _call(
         self, node: Node, record: Operator, values: Sequence[Result | None], attributes: Mapping[str, Any], sheet: Sheet
@@ -179,7 +189,11 @@ def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:
 
 def check_supported(graph: OnnxGraph, opsets: Mapping[str, int]) -> None:
     """Raise NetError, with all nodes whose operator is not supported, if there are any."""
-    missing = [node for node in graph.everything() if find(node.domain, node.op) is None]
+    missing = [
+        node
+        for node in graph.everything()
+        if find(node.domain, node.op) is None and not has_body(node, opsets.get(node.domain, 1))
+    ]
     if not missing:
         return
     kinds = dict.fromkeys(f"{n.domain + '.' if n.domain else ''}{n.op}" for n in missing)

@@ -45,13 +45,14 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class OnnxGraph:
-    """A graph; `constants` are its initialisers. `reads` are names of values around it that it uses."""
+    """A graph; `constants` are its initialisers, `proto` the GraphProto that it was."""
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     nodes: tuple[Node, ...]
     constants: Mapping[str, Array] = field(default_factory=dict)
+    proto: Any = None
 
     def everything(self) -> Iterator[Node]:
         """All nodes, also those of graphs inside."""
@@ -75,9 +76,8 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
     nodes = [_node(n, number, folder, known | made, level) for number, n in enumerate(proto.node)]
     reads = {name for node in nodes for name in _names(node)} | {o.name for o in proto.output}
     nodes = [replace(node, read=frozenset(o for o in node.outputs if o in reads)) for node in nodes]
-    return OnnxGraph(
-        proto.name, inputs, tuple(_port(o) for o in proto.output), _ordered(nodes, proto.output, known), constants
-    )
+    outputs = tuple(_port(o) for o in proto.output)
+    return OnnxGraph(proto.name, inputs, outputs, _ordered(nodes, proto.output, known), constants, proto)
 
 
 def _port(info: Any) -> Port:

@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-
 from netlang.diagnostics import NetError
 from tests.interchange.importing.oracle import Array, answers, check, one_node
 
