@@ -27,10 +27,20 @@ IR_VERSION = 9
 
 
 class Translation:
-    """One net being written. `bound` are the names of its body; `arrays` its parameters, by their names in the net."""
+    """One net being written, or a function of it.
 
-    def __init__(self, graph: Graph, bound: Mapping[str, Value], arrays: Mapping[str, Array], opset: int) -> None:
-        self.graph, self.arrays, self.opset = graph, arrays, opset
+    `bound` are the names of its body; `arrays` its parameters, by their names in the net.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        bound: Mapping[str, Value],
+        arrays: Mapping[str, Array],
+        opset: int,
+        is_function: bool = False,
+    ) -> None:
+        self.graph, self.arrays, self.opset, self.is_function = graph, arrays, opset, is_function
         self.names = Names()
         self.sheet = Sheet(self.names)
         self.initializers: list[TensorProto] = []
@@ -76,10 +86,10 @@ class Translation:
         graph = helper.make_graph(
             self.sheet.nodes,
             self.graph.name,
-            [value_info(name, v.type) for v, name in self.inputs.items()],
-            [value_info(name, v.type) for name, v in self.graph.outputs],
+            [self.value_info(name, v.type) for v, name in self.inputs.items()],
+            [self.value_info(name, v.type) for name, v in self.graph.outputs],
             self.initializers,
-            value_info=[value_info(name, v.type) for v, name in self.wanted.items() if name in made],
+            value_info=[self.value_info(name, v.type) for v, name in self.wanted.items() if name in made],
         )
         opsets = [helper.make_opsetid("", self.opset)]
         if self.functions:
@@ -99,6 +109,13 @@ class Translation:
             raise Unsupported("ONNX has no operator for it")
         return found
 
+    def value_info(self, name: str, type: TensorType) -> ValueInfoProto:
+        """An ONNX value: symbolic sizes by their names, `N` or `2*N`; by none in a function, where they are others in
+        every call."""
+        text = (lambda dim: None) if self.is_function else str
+        shape: list[Any] = [dim if isinstance(dim, int) else text(dim) for dim in type.shape]
+        return helper.make_tensor_value_info(name, element(type.dtype), shape)
+
     def composed(self, sheet: Sheet, called: Mapping[Value, str], made: Sequence[Value]) -> list[str]:
         """What values are called that are made of those that are `called` something already."""
         graph = Graph("", tuple(called), (), tuple((str(i), v) for i, v in enumerate(made)))
@@ -110,7 +127,7 @@ class Translation:
         """The name of a function of the model, which carries out the graph that `make` gives."""
         if name not in self.functions:
             graph = make()
-            inner = Translation(graph, {}, {}, self.opset)
+            inner = Translation(graph, {}, {}, self.opset, is_function=True)
             inner.write()
             takes, gives = [v.node.name for v in graph.inputs], [key for key, _ in graph.outputs]
             opsets = [helper.make_opsetid("", self.opset)]
@@ -129,8 +146,8 @@ class Translation:
             # What the body hands through has to be made in it, and each output is another value.
             made.append(sheet.op("Identity", name, path=place.node.name)[0] if name not in writer.made else name)
             writer.made.discard(made[-1])
-        takes = [value_info(name, v.type) for v, name in given.items()]
-        gives = [value_info(name, v.type) for name, v in zip(made, outputs, strict=True)]
+        takes = [self.value_info(name, v.type) for v, name in given.items()]
+        gives = [self.value_info(name, v.type) for name, v in zip(made, outputs, strict=True)]
         return helper.make_graph(sheet.nodes, f"{place.node.name}/{place.node.op}", takes, gives)
 
 
@@ -223,9 +240,3 @@ class Writer:
         tensor_array(tensor, array)
         translation.initializers.append(tensor)
         return node.name
-
-
-def value_info(name: str, type: TensorType) -> ValueInfoProto:
-    """An ONNX value: symbolic sizes by their names, `N` or `2*N`."""
-    shape: list[Any] = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
-    return helper.make_tensor_value_info(name, element(type.dtype), shape)

@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 from netlang.interchange.exporting.api import OPSET
 from netlang.interchange.exporting.translation import SEED, Translation
 from netlang.ir.graph import Graph
-from netlang.ir.module import RNG
+from netlang.ir.module import RNG, Module
+from netlang.runtime.samples import random_inputs
 
 Array = NDArray[Any]
 
 
 def exported(graph: Graph, params: Mapping[str, Array] | None = None, opset: int = OPSET) -> onnx.ModelProto:
     """The model of a graph, found right by ONNX's own checker."""
-    model = Translation(graph, {}, params or {}, opset).model()
+    return checked(Translation(graph, {}, params or {}, opset).model())
+
+
+def checked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model that ONNX's own checker has found right."""
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -45,3 +50,21 @@ def close(got: Array, wanted: Array, what: str, tolerance: float = 1e-5) -> None
     scale = max(float(np.abs(wanted.astype(np.float64)).max(initial=0.0)), 1e-6)
     wide = (a.astype(np.float64) / scale for a in (got, wanted))
     np.testing.assert_allclose(*wide, rtol=0, atol=tolerance, err_msg=what)
+
+
+def seen(module: Module, net: Graph) -> Graph:
+    """A net whose outputs are also the values of the names in its body: where probabilities are all but 0 and 1, what
+    they were made of tells more."""
+    outputs = dict(net.outputs)
+    inside = {v.node for v in (*net.inputs, *net.params)}
+    made = set(net.nodes)
+    for name, value in module.bound[net.name].items():
+        if value.node in made and value.node not in inside:
+            outputs.setdefault(name, value)
+    return net.replace(outputs=tuple(outputs.items()))
+
+
+def drawn(net: Graph, sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Random inputs of a net, and a seed."""
+    inputs = random_inputs(net, sizes)
+    return {name: np.array([5, 3]) if name == RNG else array for name, array in inputs.items()}

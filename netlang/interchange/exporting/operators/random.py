@@ -1,11 +1,12 @@
 """Random numbers, the very same as here: Philox by whole-number operators, as functions that the model brings along.
 
-See `netlang.ops.random` and `netlang.ops.quantile`. Products of 32-bit words go by halves of the second factor, so that
-nothing exceeds what i64 holds.
+See `netlang.ops.random` and `netlang.ops.quantile`. A function draws the numbers of whole blocks of four; products of
+32-bit words go by halves of the second factor, so that nothing exceeds what i64 holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
@@ -14,11 +15,10 @@ from netlang.interchange.exporting.record import DOMAIN, Place, exports
 from netlang.ir.build import Builder
 from netlang.ir.dims import size, sym
 from netlang.ir.graph import Graph, Value
+from netlang.ir.scan import Loop
 from netlang.ir.types import DType, TensorType
 from netlang.ops import quantile
 from netlang.ops.random import BITS, MULTIPLIERS, ROUNDS, WEYL
-
-_LOW = 0xFFFFFFFF
 
 
 def _int(b: Builder, value: int) -> Value:
@@ -40,23 +40,40 @@ def _product(b: Builder, x: Value, factor: int) -> tuple[Value, Value]:
     return _high(b, upper, 16), b.add(b.mul(_low(b, upper, 16), _int(b, 1 << 16)), _low(b, lower, 16))
 
 
-def philox_round() -> Graph:
-    """One round: four words of every counter and the two words of the key."""
-    b = Builder(name="philox")
-    words = TensorType(DType.I64, (sym("B"),))
-    c0, c1, c2, c3 = (b.input(f"c{i}", words) for i in range(4))
-    k0, k1 = (b.input(f"k{i}", TensorType(DType.I64, (1,))) for i in range(2))
-    (high0, low0), (high2, low2) = _product(b, c0, MULTIPLIERS[0]), _product(b, c2, MULTIPLIERS[1])
-    first = b.op("bit_xor", b.op("bit_xor", high2, c1), k0)
-    third = b.op("bit_xor", b.op("bit_xor", high0, c3), k1)
-    outputs = (("first", first), ("second", low2), ("third", third), ("fourth", low0))
-    return Graph("PhiloxRound", (c0, c1, c2, c3, k0, k1), (), outputs)
+def _words(b: Builder, key: Value, stream: Value, block: Value) -> Value:
+    """The words of blocks with these numbers, i64[4 B]: ten rounds over four words of each, with keys that grow."""
+    seed, step = (b.op("slice", key, axis=0, start=i, stop=i + 1) for i in range(2))
+    shared = [b.broadcast(_low(b, v), block.shape) for v in (step, stream)]
+    counter = (_low(b, block), _high(b, block), *shared)
+    number = b.op("iota", size=ROUNDS, dtype=DType.I64)
+    halves = (_low(b, seed), _low(b, _high(b, seed)))
+    keys = tuple(_low(b, b.add(k, b.mul(number, _int(b, w)))) for k, w in zip(halves, WEYL, strict=True))
+    c = tuple(b.input(f"c{i}", block.type) for i in range(4))
+    k = tuple(b.input(f"k{i}", TensorType(DType.I64, ())) for i in range(2))
+    made = _round(b, c, k)
+    columns = Loop(counter, keys, (), c, k, (), made, (), ROUNDS).build(b).results
+    side_by_side = b.op("concat", *(b.reshape(w, (*w.shape, 1)) for w in columns), axis=1)
+    return b.reshape(side_by_side, (block.shape[0] * 4,))
 
 
-def quantile_graph() -> Graph:
+def _round(b: Builder, c: Sequence[Value], k: Sequence[Value]) -> tuple[Value, ...]:
+    """One round of Philox over the four words of every block."""
+    (high0, low0), (high2, low2) = _product(b, c[0], MULTIPLIERS[0]), _product(b, c[2], MULTIPLIERS[1])
+    first = b.op("bit_xor", b.op("bit_xor", high2, c[1]), k[0])
+    third = b.op("bit_xor", b.op("bit_xor", high0, c[3]), k[1])
+    return first, low2, third, low0
+
+
+def _uniform(b: Builder, words: Value, dtype: DType) -> Value:
+    """Leading bits, no more than the type holds, so that none is rounded up to 1."""
+    bits = BITS[dtype]
+    exact = DType.F64 if dtype is DType.F64 else DType.F32
+    leading = b.op("cast", _high(b, words, 32 - bits), dtype=exact)
+    return b.op("cast", b.scale(leading, 2.0**-bits), dtype=dtype)
+
+
+def _normal(b: Builder, words: Value, dtype: DType) -> Value:
     """From 32-bit words to normal numbers, in float64; see `netlang.ops.quantile`."""
-    b = Builder(name="quantile")
-    words = b.input("words", TensorType(DType.I64, (sym("n"),)))
     odd = b.add(b.mul(words, _int(b, 2)), _int(b, 1))  # the probability times 2^33
     p = b.mul(b.op("cast", odd, dtype=DType.F64), b.const(2.0**-33, DType.F64))
     q = b.sub(p, b.const(0.5, DType.F64))
@@ -69,7 +86,9 @@ def quantile_graph() -> Graph:
     tail = b.div(_polynomial(b, root, quantile.TAIL_OVER), _polynomial(b, root, quantile.TAIL_UNDER))
     inside = b.op("le", b.op("abs", q), b.const(quantile.CENTRE, DType.F64))
     found = b.op("where", inside, centre, b.op("where", negative, b.neg(tail), tail))
-    return Graph("NormalQuantile", (words,), (), (("numbers", found),))
+    for narrower in dict.fromkeys((DType.F32, dtype)) if dtype is not DType.F64 else ():
+        found = b.op("cast", found, dtype=narrower)
+    return found
 
 
 def _polynomial(b: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
@@ -101,55 +120,25 @@ def _logarithm(b: Builder, x: Value) -> Value:
     return b.add(b.mul(scale, b.const(quantile.LN2, DType.F64)), series)
 
 
-def _words(place: Place) -> str:
-    """The words of the node's stream, i64[4 * blocks], from counters and key on."""
-    count = size(place.node.out.shape)
+def _draw(op: str, dtype: DType) -> Graph:
+    """All draws of a kind: key (seed, step), stream i64[1], numbers of blocks i64[B]; four numbers of each block."""
+    b = Builder(name=op)
+    key, stream = b.input("key", TensorType(DType.I64, (2,))), b.input("stream", TensorType(DType.I64, (1,)))
+    block = b.input("block", TensorType(DType.I64, (sym("B"),)))
+    words = _words(b, key, stream, block)
+    numbers = (_uniform if op == "uniform" else _normal)(b, words, dtype)
+    return Graph(op, (key, stream, block), (), (("numbers", numbers),))
+
+
+@exports("uniform", "normal")
+def _random(place: Place) -> str:
+    op, dtype, shape = place.node.op, place.attrs["dtype"], place.node.out.shape
+    count = size(shape)
     blocks = (count + 3) // 4
-    key = place.node.inputs[0]
-    stream = place.attrs["stream"]
-
-    def counters(b: Builder) -> list[Value]:
-        block = b.op("iota", size=blocks, dtype=DType.I64)
-        seed, step = (b.op("slice", key, axis=0, start=i, stop=i + 1) for i in range(2))
-        shared = (_low(b, step), _int(b, stream & _LOW))
-        keys = (_low(b, seed), _low(b, _high(b, seed)))
-        return [_low(b, block), _high(b, block), *(b.broadcast(v, (blocks,)) for v in shared), *keys]
-
-    *words, k0, k1 = place.composed(counters)
-    name = place.translation.function("PhiloxRound", philox_round)
-    low = place.constant(_LOW, np.int64)
-    for number in range(ROUNDS):
-        if number:
-            k0, k1 = (
-                place.op("BitwiseAnd", place.op("Add", k, place.constant(w, np.int64)), low)
-                for k, w in zip((k0, k1), WEYL, strict=True)
-            )
-        words = place.ops(name, *words, k0, k1, outputs=4, domain=DOMAIN)
-    columns = [place.op("Unsqueeze", w, place.numbers([1])) for w in words]
-    joined = place.op("Concat", *columns, axis=1)
-    row = place.op("Reshape", joined, place.numbers([-1]))
-    ends = [place.numbers([0]), place.shape([count]), place.numbers([0])]
-    return row if count == blocks * 4 else place.op("Slice", row, *ends)
-
-
-def _shaped(place: Place, numbers: str) -> str:
-    return place.op("Reshape", numbers, place.shape(place.node.out.shape))
-
-
-@exports("uniform")
-def _uniform(place: Place) -> str:
-    """Leading bits, no more than the type holds, so that none is rounded up to 1."""
-    bits, dtype = BITS[place.attrs["dtype"]], place.attrs["dtype"]
-    words = place.op("Div", _words(place), place.constant(1 << (32 - bits), np.int64))
-    exact = DType.F64 if dtype is DType.F64 else DType.F32
-    numbers = place.op("Mul", place.cast(words, exact), place.constant(2.0**-bits, exact))
-    return _shaped(place, numbers if dtype is exact else place.cast(numbers, dtype))
-
-
-@exports("normal")
-def _normal(place: Place) -> str:
-    dtype = place.attrs["dtype"]
-    numbers = place.op(place.translation.function("NormalQuantile", quantile_graph), _words(place), domain=DOMAIN)
-    for narrower in dict.fromkeys((DType.F32, dtype)) if dtype is not DType.F64 else ():
-        numbers = place.cast(numbers, narrower)
-    return _shaped(place, numbers)
+    ends = (place.constant(0, np.int64), place.sizes.scalar(blocks), place.constant(1, np.int64))
+    name = place.translation.function(f"{op.capitalize()}_{dtype}", lambda: _draw(op, dtype))
+    stream = place.numbers([place.attrs["stream"]])
+    numbers = place.op(name, place.inputs[0], stream, place.op("Range", *ends), domain=DOMAIN)
+    if count != blocks * 4:
+        numbers = place.op("Slice", numbers, place.numbers([0]), place.shape([count]), place.numbers([0]))
+    return place.op("Reshape", numbers, place.shape(shape))
