@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, operator, weight_of
 from netlang.interchange.importing.sheet import Tensor, known_shape
 from netlang.interchange.importing.windows import GEOMETRY, halves, padding, per_axis, sides, window_options
@@ -26,7 +29,7 @@ def conv(call: Call) -> Result:
 def _kernel(call: Call) -> list[int]:
     """The window of a convolution, from the shape of its weights."""
     found = known_shape(call.value(1).shape[2:])
-    given = call.attrs["kernel_shape"]
+    given = call.attrs.get("kernel_shape")
     if found is None or (given is not None and list(given) != list(found)):
         raise call.refuse(f"the weights {list(call.value(1).shape)} do not have the kernel {given}")
     return list(found)
@@ -134,3 +137,28 @@ def _centred(call: Call, place: int, zero: int, dtype: DType) -> Tensor:
     if point.rank:
         point = call.let(w.call("reshape", point, [*point.shape, *[1] * (x.rank - 1)]))
     return call.let(w.infix(x, "-", point))
+
+
+# ---- of sequences, piece by piece
+
+
+@operator("CausalConvWithState", activation="none")
+def causal_conv(call: Call) -> list[Result | None]:
+    """Channel by channel over the past; the last elements are what the next piece begins with."""
+    x, activation = call.tensor(0), call.attrs["activation"]
+    if activation not in ("none", "silu", "swish"):
+        raise call.refuse(f"the activation '{activation}' is not one of ONNX's")
+    (taps,) = _kernel(call)
+    past = taps - 1
+    state: Result = Known(np.zeros((*[d if isinstance(d, int) else 0 for d in x.shape[:2]], 0), x.dtype.numpy))
+    if past:
+        x = (
+            call.let(w.pipe([call.tensor(3), x], w.call("concat", axis=2)))
+            if call.has(3)
+            else call.through(x, "pad", [[past, 0]])
+        )
+        length = x.shape[2]
+        state = call.let(w.pipe(x, w.call("slice", 2, length - past, length)), f"{call.hint}_state")
+    groups = call.value(1).shape[0]
+    y = _applied(call, x, "conv", "convolve", groups, w.besides({"groups": 1}, groups=groups))
+    return [y if activation == "none" else call.through(y, "silu"), state]
