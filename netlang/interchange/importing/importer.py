@@ -23,6 +23,7 @@ from netlang.interchange.importing.operator import (
     element_type,
     find,
 )
+from netlang.interchange.importing.schema import check_node
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
 from netlang.ir.dims import Dim
 from netlang.ir.graph import topological
@@ -135,7 +136,9 @@ class Importer:
         values = [self.found[name] if name else None for name in node.inputs]
         if record is None:
             return self._explained(node, values)
-        attributes = completed(node, record, self.opsets.get(node.domain, 1))
+        version = self.opsets.get(node.domain, 1)
+        check_node(node, version)
+        attributes = completed(node, record, version)
         if node.op in ("Shape", "Size") and not node.domain:
             self.folded += 1
             return [_shape(node.op, values[0], attributes)]

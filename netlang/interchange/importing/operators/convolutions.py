@@ -52,7 +52,7 @@ def _applied(call: Call, x: Tensor, layer: str, operation: str, channels: Dim, o
 
 def _biased(call: Call, y: Tensor) -> Tensor:
     ones = [1] * (y.rank - 2)
-    return call.let(w.infix(y, "+", w.call("reshape", call.tensor(2), [call.value(2).shape[0], *ones])))
+    return call.let(w.infix(y, "+", w.call("reshape", call.tensor(2), [y.shape[1], *ones])))
 
 
 # ---- transposed
@@ -100,6 +100,8 @@ def _transposed_padding(
     count = len(kernel)
     sizes: list[Dim] = [d * s for d, s in zip(x.shape[2:], strides, strict=True)]
     if wanted is not None:
+        if len(wanted) not in (count, count + 2):
+            raise call.refuse(f"output_shape has {len(wanted)} entries for {count} axes")
         sizes = list(wanted)[-count:]
     totals = []
     for axis in range(count):
@@ -148,8 +150,10 @@ def causal_conv(call: Call) -> list[Result | None]:
     x, activation = call.tensor(0), call.attrs["activation"]
     if activation not in ("none", "silu", "swish"):
         raise call.refuse(f"the activation '{activation}' is not one of ONNX's")
-    (taps,) = _kernel(call)
-    past = taps - 1
+    kernel = _kernel(call)
+    if len(kernel) != 1 or x.rank != 3:
+        raise call.refuse(f"sequences are [N, channels, length], weights [channels, 1, taps], not {list(x.shape)}")
+    past = kernel[0] - 1
     state: Result = Known(np.zeros((*[d if isinstance(d, int) else 0 for d in x.shape[:2]], 0), x.dtype.numpy))
     if past:
         x = (

@@ -94,8 +94,8 @@ def instancenorm(call: Call) -> Result:
 def groupnorm(call: Call) -> Result:
     """Before opset 21 scale and shift were those of groups, since then those of channels."""
     x, groups = call.tensor(0), call.attrs["num_groups"]
-    channels = x.shape[1]
-    if not isinstance(channels, int) or groups < 1 or channels % groups:
+    channels = x.shape[1] if x.rank > 1 else 0
+    if not isinstance(channels, int) or groups < 1 or channels % groups or not channels:
         raise call.refuse(f"{channels} channels do not divide into {groups} groups")
     each = channels // groups if call.version < 21 else 1
     scale, shift = call.maybe_known(1), call.maybe_known(2)

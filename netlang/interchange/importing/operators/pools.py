@@ -77,6 +77,8 @@ def max_unpool(call: Call) -> Result:
     x, kernel = call.tensor(0), list(call.attrs["kernel_shape"])
     count = len(kernel)
     strides, pads = per_axis(call, "strides", count), per_axis(call, "pads", 2 * count, 0)
+    if x.rank != count + 2:
+        raise call.refuse(f"a window of {count} axes does not go over {list(x.shape)}")
     covered = [(x.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[count + i] for i in range(count)]
     found = known_shape([*x.shape[:2], *covered])
     if found is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netlang.frontend.interpolation import Interpolation, stencil
+from netlang.frontend.interpolation import COORDINATES, MODES, ROUNDINGS, Interpolation, stencil
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
 from netlang.interchange.importing.operators.movement import axes_of
@@ -34,6 +34,8 @@ def pad(call: Call) -> Result:
     options: dict[str, Any] = {} if mode == "constant" else {"mode": w.text(mode)}
     if mode == "constant":
         given = call.known(2, "the value").array if call.has(2) else np.asarray(call.attrs["value"], np.float32)
+        if given.size != 1:
+            raise call.refuse(f"a tensor is surrounded by one number, not {given.size}")
         value = given.reshape(())[()]
         if np.isnan(float(value)):
             raise call.refuse(f"a tensor cannot be surrounded by {value}")
@@ -60,6 +62,8 @@ def center_crop_pad(call: Call) -> Result:
     """Cut off or filled up with zeros on both sides; of an odd number the larger part lies behind."""
     x, wanted = call.tensor(0), call.known(1, "the shape").entries()
     axes = axes_of(call, call.attrs["axes"] or range(x.rank), x.rank)
+    if len(wanted) != len(axes):
+        raise call.refuse(f"{len(wanted)} sizes are for {len(axes)} axes")
     pairs = {}
     for axis, size in zip(axes, wanted, strict=True):
         more = size - x.shape[axis]
@@ -71,6 +75,13 @@ def center_crop_pad(call: Call) -> Result:
 
 
 # ---- resizing
+
+_WORDS = {
+    "mode": MODES,
+    "coordinate_transformation_mode": COORDINATES,
+    "nearest_mode": ROUNDINGS,
+    "keep_aspect_ratio_policy": ("stretch", "not_larger", "not_smaller"),
+}
 
 
 @operator(
@@ -90,6 +101,9 @@ def resize(call: Call) -> Result:
         return _resized_by_scales(call)
     x, a = call.tensor(0), call.attrs
     axes = axes_of(call, a["axes"] or range(x.rank), x.rank)
+    for key, known in _WORDS.items():
+        if a[key] not in known:
+            raise call.refuse(f"{key} '{a[key]}' is not one of ONNX's")
     options: dict[str, Any] = {}
     for place, key in ((2, "scale"), (3, "size")):
         if call.has(place) and 0 not in call.value(place).shape:
