@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 
+from tests.conformance.known import REASONS
 from tests.conformance.running import Outcome
 
 
@@ -14,12 +15,12 @@ def table(outcomes: Sequence[Outcome], passes: bool = False) -> str:
     targets = list(dict.fromkeys(o.target for o in outcomes))
     rows = _counts(outcomes)
     width = max([*map(len, rows), 8])
-    lines = [f"{'':{width}}" + "".join(f"{t:>14}" for t in targets)]
+    lines = [f"{'':{width}}" + "".join(f"{t:>22}" for t in targets)]
     lines += [
-        f"{family:{width}}" + "".join(f"{_share(found[t]):>14}" for t in targets) for family, found in rows.items()
+        f"{family:{width}}" + "".join(f"{_share(found[t]):>22}" for t in targets) for family, found in rows.items()
     ]
-    lines += [f"{'all':{width}}" + "".join(f"{_share(_of(outcomes, t)):>14}" for t in targets), ""]
-    lines += [f"{o.target:9} {o.name}: {o.reason or 'passed'}" for o in outcomes if passes or not o.passed]
+    lines += [f"{'all':{width}}" + "".join(f"{_share(_of(outcomes, t)):>22}" for t in targets), ""]
+    lines += [f"{o.target:9} {o.name}: {_why(o) or 'passed'}" for o in outcomes if passes or not o.passed]
     given = sorted({o.name for o in outcomes if o.given})
     lines.append(
         f"{len(given)} cases have inputs that an operator must know to know a shape; these were given beforehand"
@@ -59,7 +60,7 @@ def _failures(outcomes: Sequence[Outcome]) -> list[str]:
     lines = ["## What fails", "", "| case | backend | why |", "|---|---|---|"]
     reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
     for o in failed:
-        reasons[o.name, o.reason].append(o.target)
+        reasons[o.name, _why(o)].append(o.target)
     return lines + [f"| `{name}` | {', '.join(where)} | {_escaped(why)} |" for (name, why), where in reasons.items()]
 
 
@@ -78,6 +79,12 @@ def _counts(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Outcome]]]:
 
 def _of(outcomes: Sequence[Outcome], target: str) -> list[Outcome]:
     return [o for o in outcomes if o.target == target]
+
+
+def _why(outcome: Outcome) -> str:
+    """What failed, with the cause where the case itself is one; empty where it passed."""
+    known = REASONS.get(outcome.name, "") if outcome.reason else ""
+    return f"{outcome.reason}: {known}" if known else outcome.reason
 
 
 def _share(outcomes: Sequence[Outcome]) -> str:

@@ -55,6 +55,12 @@ def test_a_case_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.reason == "it took more than 0.02 seconds"
 
 
+def test_what_no_importer_could_pass_says_why() -> None:
+    outcomes = [carried_out(case("test_training_dropout", "Relu", [X], y), "reference") for y in (X, np.maximum(X, 0))]
+    texts = [table([outcome]) for outcome in outcomes]
+    assert "differ, by up to 2: the mask of the answer was drawn by" in texts[0] and "drawn by" not in texts[1]
+
+
 def test_every_case_is_accounted_for() -> None:
     chosen = [case(f"case{i}", "Relu", [X], np.maximum(X, 0)) for i in range(3)]
     found = [*carried_out_all(chosen, ("reference", "cpu"), 1)]

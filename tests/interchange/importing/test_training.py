@@ -12,6 +12,7 @@ from netlang.diagnostics import NetError
 from tests.interchange.importing.oracle import Array, answers, check, one_node
 
 _DOMAIN = "ai.onnx.preview.training"
+ALPHA: dict[str, dict[str, float]] = {"Adam": {"alpha": 1.0, "beta": 0.5}, "Adagrad": {}}
 
 
 def normal(*shape: int) -> Array:
@@ -65,6 +66,17 @@ def test_adagrad(tmp_path: Path) -> None:
     _, got = answers(proto, given, tmp_path)
     h = given["H"] + given["G"] ** 2
     np.testing.assert_allclose(got["X_new"], given["X"] - 0.1 / 3 * given["G"] / (np.sqrt(h) + 0.01), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("op", "kinds"), [("Adam", "XGVH"), ("Adagrad", "XGH")])
+def test_epsilon_that_is_not_set_keeps_a_step_finite(op: str, kinds: str, tmp_path: Path) -> None:
+    """onnx.defs: 1e-6, in both."""
+    given = {"R": np.array(0.1, np.float32), "T": np.array(0)} | {k: np.zeros(3, np.float32) for k in kinds}
+    if op == "Adam":
+        given["V"] += 1e-6
+    proto = one_node(op, given, {}, list(given), [f"{k}_new" for k in kinds if k != "G"], 1, _DOMAIN, **ALPHA[op])
+    _, got = answers(proto, given, tmp_path)
+    np.testing.assert_allclose(got["X_new"], np.full(3, -0.1 if op == "Adam" else 0), rtol=1e-5)
 
 
 def test_tensors_must_be_of_every_kind(tmp_path: Path) -> None:

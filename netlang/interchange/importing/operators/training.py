@@ -65,7 +65,7 @@ def _mixed(old: Tensor, new: Any, keep: float) -> Any:
     return w.infix(w.infix(kept, "*", old), "+", w.infix(w.infix(1, "-", kept), "*", new))
 
 
-@operator("Adagrad", domain=_DOMAIN, decay_factor=0.0, epsilon=0.0, norm_coefficient=0.0)
+@operator("Adagrad", domain=_DOMAIN, decay_factor=0.0, epsilon=1e-6, norm_coefficient=0.0)
 def adagrad(call: Call) -> list[Result | None]:
     rate: Any = _scalar(call, 0)
     if call.attrs["decay_factor"]:
@@ -81,7 +81,7 @@ def adagrad(call: Call) -> list[Result | None]:
     return _gathered(made)
 
 
-@operator("Adam", domain=_DOMAIN, alpha=0.9, beta=0.999, epsilon=0.0, norm_coefficient=0.0, norm_coefficient_post=0.0)
+@operator("Adam", domain=_DOMAIN, alpha=0.9, beta=0.999, epsilon=1e-6, norm_coefficient=0.0, norm_coefficient_post=0.0)
 def adam(call: Call) -> list[Result | None]:
     rate, alpha, beta = _adam_rate(call), call.attrs["alpha"], call.attrs["beta"]
     made: list[tuple[Tensor, ...]] = []
