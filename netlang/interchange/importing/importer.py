@@ -12,6 +12,7 @@ from netlang.interchange.importing import operators  # noqa: F401  # fills the r
 from netlang.interchange.importing.evaluate import evaluated
 from netlang.interchange.importing.functions import body_of, has_body
 from netlang.interchange.importing.known import Known, fold, sizes
+from netlang.interchange.importing.names import names_in, shortened
 from netlang.interchange.importing.node import Node, OnnxGraph, Port
 from netlang.interchange.importing.operator import (
     REQUIRED,
@@ -55,6 +56,7 @@ class Importer:
     def whole(self, graph: OnnxGraph) -> dict[str, Result]:
         """The outputs of the file's own graph by name. Raises NetError."""
         check_supported(graph, self.opsets)
+        self.sheet.short = shortened(names_in(graph))
         for name in self.given:
             if name not in {p.name for p in graph.inputs}:
                 known = ", ".join(p.name for p in graph.inputs)

@@ -34,25 +34,8 @@ _WRITTEN_OUT = 16
 """Elements of constants that stand in the text; larger ones are in the weights file."""
 _LONGEST = 64
 """Letters of a name; of a longer one the last, which tell it from its neighbours."""
-_KEYWORDS = frozenset(
-    {
-        "net",
-        "block",
-        "train",
-        "import",
-        "input",
-        "output",
-        "param",
-        "frozen",
-        "buffer",
-        "update",
-        "return",
-        "if",
-        "else",
-    }
-    | {"for", "in", "check", "target", "loss", "metric", "optimizer", "epochs", "batch", "clip", "stop", "augment"}
-    | {"alternate", "and", "or", "not", "true", "false"}
-)
+_KEYWORDS = frozenset({"if", "else", "for", "in", "and", "or", "not", "true", "false"})
+"""Words that are no names anywhere."""
 
 
 class Refused(Exception):
@@ -105,13 +88,15 @@ class Line:
 
 @dataclass(eq=False)
 class Sheet:
-    """A net as it is written. `lines` are its statements so far, `types` those of the names in it."""
+    """A net as it is written. `lines` are its statements so far, `types` those of the names in it; `short` has names
+    in the place of those of the file."""
 
     net: str
     lines: list[Line] = field(default_factory=list)
     types: dict[str, TensorType] = field(default_factory=dict)
     constants: dict[int, Tensor] = field(default_factory=dict)
     on_line: Callable[[Line], None] | None = None
+    short: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._reporter = Reporter()
@@ -129,8 +114,8 @@ class Sheet:
     # ---- names
 
     def fresh(self, hint: str) -> str:
-        """An identifier like `hint` that nothing else has."""
-        plain = identifier(hint)
+        """An identifier like `hint`, or like what is short for it, that nothing else has."""
+        plain = identifier(self.short.get(hint, hint))
         found, count = plain, 1
         while found in self._taken:
             count += 1
