@@ -1,4 +1,4 @@
-"""What picks elements and slices by index, and what puts them in."""
+"""What picks elements and slices by index."""
 
 from __future__ import annotations
 
@@ -126,35 +126,12 @@ def compress(call: Call) -> Result:
     return call.let(w.call("gather", source, found, **w.besides({"axis": 0}, axis=axis)))
 
 
-# ---- putting in
-
-
-def _reduction(call: Call) -> dict[str, Any]:
-    given = call.attrs["reduction"]
-    if given not in ("none", "add", "mul", "max", "min"):
-        raise call.refuse(f"reduction '{given}' is not one of ONNX's")
-    return {} if given == "none" else {"reduction": w.text(given)}
-
-
-@operator("Scatter", "ScatterElements", axis=0, reduction="none")
-def scatter_elements(call: Call) -> Result:
-    x, updates, reduction = call.tensor(0), call.value(2), _reduction(call)
-    axis = axis_of(call, call.attrs["axis"], x.rank)
-    if 0 in updates.shape:
-        return x
-    wanted = list(x.shape)
-    wanted[axis] = updates.shape[axis]
-    if list(updates.shape) != wanted:
-        # Fewer lines than there are in x: by the places of all of them.
-        options = {**w.besides({"axis": 1}, axis=axis), **reduction}
-        return call.let(w.call("scatter_part", x, call.tensor(1), call.tensor(2), **options))
-    found = indices(call, 1, x.shape[axis])
-    options = {**w.besides({"axis": 1}, axis=axis), **reduction}
-    return call.let(w.call("scatter_along", x, found, call.tensor(2), **options))
-
-
-@operator("ScatterND", reduction="none")
-def scatter_nd(call: Call) -> Result:
-    if 0 in call.value(2).shape:
-        return call.value(0)
-    return call.let(w.call("scatter_nd", call.tensor(0), call.tensor(1), call.tensor(2), **_reduction(call)))
+@operator("ReverseSequence", batch_axis=1, time_axis=0)
+def reverse_sequence(call: Call) -> Result:
+    """Every sample's steps backwards, up to its own length; the rest stays."""
+    x = call.tensor(0)
+    batch, time = (axis_of(call, call.attrs[key], x.rank) for key in ("batch_axis", "time_axis"))
+    options = {"batch_axis": batch, "time_axis": time}
+    return call.let(
+        w.call("reverse_parts", x, call.tensor(1), **w.besides({"batch_axis": 0, "time_axis": 1}, **options))
+    )
