@@ -20,7 +20,8 @@ I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
 F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 
 MEMORY = {
-    "bool": I8, "i8": I8, "i32": I32, "i64": I64, "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
+    "bool": I8, "u8": I8, "i8": I8, "u16": I16, "i16": I16, "u32": I32, "i32": I32, "u64": I64, "i64": I64,
+    "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
     "raw1": I8, "raw2": I16, "raw4": I32, "raw8": I64,
 }  # fmt: skip
 """What an element is in memory."""
@@ -55,7 +56,9 @@ class Emitter:
         rounded: float | int = float(np.float32(value)) if element == F32 else value
         if element in (F32, F64):
             return ir.Constant(self.vector(element), [float(rounded)] * self.lanes)
-        return ir.Constant(self.vector(element), [int(rounded)] * self.lanes)
+        low = int(rounded) & (1 << element.width) - 1
+        signed = low - (1 << element.width) if element != I1 and low >> element.width - 1 else low
+        return ir.Constant(self.vector(element), [signed] * self.lanes)
 
     def like(self, value: Any, number: float | int) -> Any:
         """A number in the type of a vector."""

@@ -1,7 +1,8 @@
 """Elementwise ops as LLVM IR: one function per op, from vectors to a vector.
 
 `EXPRESSIONS[op](emitter, attrs, arguments)`; attrs are (name, value) pairs, arguments are in register types, floats
-are float32 or float64. Comparisons and choices are written so that NaN stays NaN.
+are float32 or float64. Comparisons and choices are written so that NaN stays NaN. What whole numbers need their sign
+for is in `integers`; `expression` knows which of both it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from netlang.backends.common import element
 from netlang.backends.cpu import functions as f
 from netlang.backends.cpu import integers
 from netlang.backends.cpu.emit import F32, F64, I1, REGISTER, Emitter
@@ -34,19 +36,26 @@ def _define(*names: str) -> Callable[[Expression], Expression]:
     return register
 
 
+def expression(e: Emitter, op: str, attrs: Attributes, dtypes: Sequence[str], v: Sequence[Any]) -> Any:
+    """The value of an elementwise op of values of these element types."""
+    if dtypes and dtypes[-1] in element.INTEGERS:
+        if op == "cast":
+            whole = integers.converted(e, v[0], dtypes[0], attrs["dtype"])
+            return rounded_to(e, attrs["dtype"], whole)
+        if op in integers.INTEGERS:
+            return integers.INTEGERS[op](e, dtypes[-1], v)
+    return EXPRESSIONS[op](e, attrs, v)
+
+
 def compare(e: Emitter, operator: str, x: Any, y: Any) -> Any:
-    """False where one is NaN, except for `!=`."""
-    if x.type.element == I1:
-        return e.b.icmp_unsigned(operator, x, y)
+    """Of floats; false where one is NaN, except for `!=`. Of anything else, whether it is the same."""
     if not is_float(x):
-        return e.b.icmp_signed(operator, x, y)
+        return e.b.icmp_unsigned(operator, x, y)
     return e.b.fcmp_unordered(operator, x, y) if operator == "!=" else e.b.fcmp_ordered(operator, x, y)
 
 
 def extreme(e: Emitter, operator: str, x: Any, y: Any) -> Any:
-    """The larger (`>`) or smaller (`<`) of two; NaN where one is NaN."""
-    if not is_float(x):
-        return e.b.select(compare(e, operator, x, y), x, y)
+    """The larger (`>`) or smaller (`<`) of two floats; NaN where one is NaN."""
     chosen = e.b.select(e.b.fcmp_unordered(operator, x, y), x, y)
     return e.b.select(e.b.fcmp_unordered("uno", y, y), y, chosen)
 
@@ -66,10 +75,11 @@ for _name, _floating, _integer in (
     ("add", "fadd", "add"),
     ("sub", "fsub", "sub"),
     ("mul", "fmul", "mul"),
-    ("div", "fdiv", "sdiv"),
     ("neg", "fneg", "neg"),
 ):
     _arithmetic(_name, _floating, _integer)
+
+EXPRESSIONS["div"] = lambda e, attrs, v: e.b.fdiv(*v)
 
 
 def _comparison(name: str, operator: str) -> None:
@@ -102,9 +112,13 @@ def _library(name: str) -> None:
     EXPRESSIONS[name] = lambda e, attrs, v: e.per_lane(name + "f" * (v[0].type.element == F32), *v)
 
 
-for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"):
+for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "fmod"):
     _library(_name)
-EXPRESSIONS.update(integers.EXPRESSIONS)
+
+EXPRESSIONS["bit_and"] = lambda e, attrs, v: e.b.and_(*v)
+EXPRESSIONS["bit_or"] = lambda e, attrs, v: e.b.or_(*v)
+EXPRESSIONS["bit_xor"] = lambda e, attrs, v: e.b.xor(*v)
+EXPRESSIONS["bit_not"] = lambda e, attrs, v: e.b.not_(v[0])
 
 
 @_define("identity", "stop_gradient", "reshape", "broadcast", "transpose")
@@ -114,10 +128,7 @@ def _identity(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
 
 @_define("abs")
 def _abs(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
-    x = v[0]
-    if is_float(x):
-        return e.intrinsic("fabs", x)
-    return e.b.select(compare(e, "<", x, e.like(x, 0)), e.b.neg(x), x)
+    return e.intrinsic("fabs", v[0])
 
 
 @_define("sign")
@@ -191,7 +202,10 @@ def _normal(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
 
 @_define("cast")
 def _cast(e: Emitter, attrs: Attributes, v: Sequence[Any]) -> Any:
-    return rounded_to(e, attrs["dtype"], converted(e, v[0], REGISTER[attrs["dtype"]]))
+    dtype = attrs["dtype"]
+    if is_float(v[0]) and dtype in element.INTEGERS:
+        return integers.saturated(e, v[0], dtype)
+    return rounded_to(e, dtype, converted(e, v[0], REGISTER[dtype]))
 
 
 def rounded_to(e: Emitter, dtype: str, value: Any) -> Any:
@@ -200,7 +214,7 @@ def rounded_to(e: Emitter, dtype: str, value: Any) -> Any:
 
 
 def converted(e: Emitter, x: Any, target: Any) -> Any:
-    """A vector in another register type. Floats lose their fraction; what does not fit becomes the nearest bound."""
+    """Floats or bools in another register type; of floats one of a float, or bool."""
     source, kind = x.type.element, e.vector(target)
     if source == target:
         return x
@@ -208,10 +222,4 @@ def converted(e: Emitter, x: Any, target: Any) -> Any:
         return compare(e, "!=", x, e.like(x, 0))
     if source == I1:
         return e.b.uitofp(x, kind) if target in (F32, F64) else e.b.zext(x, kind)
-    if is_float(x):
-        if target in (F32, F64):
-            return e.b.fpext(x, kind) if target == F64 else e.b.fptrunc(x, kind)
-        return e.call(f"llvm.fptosi.sat.{e.code(kind)}.{e.code(x.type)}", kind, [x])
-    if target in (F32, F64):
-        return e.b.sitofp(x, kind)
-    return e.b.sext(x, kind) if target.width > source.width else e.b.trunc(x, kind)
+    return e.b.fpext(x, kind) if target == F64 else e.b.fptrunc(x, kind)

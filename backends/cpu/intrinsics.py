@@ -13,6 +13,7 @@ from typing import Any
 from llvmlite import ir
 from numba import extending, types
 
+from netlang.backends.common.element import INTEGERS, UNSIGNED, bounds
 from netlang.backends.cpu import halves
 from netlang.backends.cpu.control import FUTEX_NUMBER
 from netlang.backends.cpu.target import ARM, X86
@@ -36,14 +37,20 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _MEMORY: Mapping[str, Any] = {
-    "bool": I8, "i8": I8, "i32": I32, "i64": I64, "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
+    "bool": I8, "u8": I8, "i8": I8, "u16": I16, "i16": I16, "u32": I32, "i32": I32, "u64": I64, "i64": I64,
+    "f16": F16, "bf16": I16, "f32": F32, "f64": F64,
 }  # fmt: skip
 """LLVM's type of an element in memory."""
 
 _NUMBA: Mapping[str, Any] = {
     "bool": types.boolean,
+    "u8": types.uint8,
     "i8": types.int8,
+    "u16": types.uint16,
+    "i16": types.int16,
+    "u32": types.uint32,
     "i32": types.int32,
+    "u64": types.uint64,
     "i64": types.int64,
     "f16": types.float32,
     "bf16": types.float32,
@@ -102,10 +109,36 @@ def _storer(dtype: str) -> Any:
     return store
 
 
+def _index_loader(dtype: str) -> Any:
+    """Reads an index as int64, of which the largest stands for all that are larger."""
+    kind = _MEMORY[dtype]
+
+    @intrinsic
+    def load(typing_context: Any, address: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            value = builder.load(_element(builder, kind, *values))
+            if dtype not in UNSIGNED:
+                return builder.sext(value, I64) if kind.width < I64.width else value
+            if kind.width < I64.width:
+                return builder.zext(value, I64)
+            return builder.select(builder.icmp_signed("<", value, I64(0)), I64(2**63 - 1), value)
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return load
+
+
 LOAD: Mapping[str, Any] = {dtype: _loader(dtype) for dtype in _MEMORY}
 STORE: Mapping[str, Any] = {dtype: _storer(dtype) for dtype in _MEMORY}
 ZERO: Mapping[str, Any] = {dtype: kind(0) for dtype, kind in _NUMBA.items()}
 """Zero as the loaded type, to start accumulators with."""
+LEAST: Mapping[str, Any] = {
+    dtype: kind(bounds(dtype)[0] if dtype in INTEGERS else False if dtype == "bool" else float("-inf"))
+    for dtype, kind in _NUMBA.items()
+}
+"""The smallest number as the loaded type, to start maxima with."""
+INDEX: Mapping[str, Any] = {dtype: _index_loader(dtype) for dtype in sorted(INTEGERS)}
+"""`INDEX[dtype](address, index)` reads an element of an integer type as int64."""
 number = LOAD["i64"]
 """`number(args, i)`: entry i of an argument table."""
 

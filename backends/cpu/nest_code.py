@@ -21,8 +21,9 @@ from typing import Any
 from netlang.backends.common.element import BYTES
 from netlang.backends.common.nest import SOURCES, Instruction, NestCode, OperandCode
 from netlang.backends.common.sweeps import Plan, frontier, plan_sweeps
+from netlang.backends.cpu import integers
 from netlang.backends.cpu.emit import F32, F64, I64, REGISTER, Emitter
-from netlang.backends.cpu.expressions import EXPRESSIONS, extreme, is_float
+from netlang.backends.cpu.expressions import expression, is_float
 
 
 def emit_nest(code: NestCode, lanes: int) -> Callable[..., None]:
@@ -271,21 +272,19 @@ class NestEmitter:
         return self._combiner(position)(total, value)
 
     def _combiner(self, position: int) -> Callable[[Any, Any], Any]:
-        op = self.code.instructions[position].op
+        instruction = self.code.instructions[position]
+        op, dtype = instruction.op, instruction.dtype
         if op == "reduce_sum":
             return lambda x, y: self.b.fadd(x, y) if is_float(x) else self.b.add(x, y)
-        return lambda x, y: extreme(self.e, ">" if op == "reduce_max" else "<", x, y)
+        return lambda x, y: expression(self.e, op.removeprefix("reduce_"), {}, (dtype, dtype), (x, y))
 
     def _identity(self, position: int) -> Any:
         instruction = self.code.instructions[position]
         kind = REGISTER[instruction.dtype]
-        if instruction.op == "reduce_sum":
-            return self.e.constant(kind, 0)
-        sign = -1 if instruction.op == "reduce_max" else 1
-        if kind in (F32, F64):
-            return self.e.constant(kind, sign * float("inf"))
-        bound = 1 << (kind.width - 1)
-        return self.e.constant(kind, -bound if sign < 0 else bound - 1)
+        if kind not in (F32, F64):
+            return self.e.constant(kind, integers.identity(instruction.op, instruction.dtype))
+        start = {"reduce_sum": 0.0, "reduce_max": float("-inf"), "reduce_min": float("inf")}
+        return self.e.constant(kind, start[instruction.op])
 
     # ---- values
 
@@ -307,7 +306,8 @@ class NestEmitter:
                 continue
             else:
                 inputs = [known[i] for i in instruction.inputs]
-                known[current] = EXPRESSIONS[instruction.op](self.e, dict(instruction.attrs), inputs)
+                dtypes = [self.code.instructions[i].dtype for i in instruction.inputs]
+                known[current] = expression(self.e, instruction.op, dict(instruction.attrs), dtypes, inputs)
             stack.pop()
         return known[position]
 

@@ -22,7 +22,7 @@ from netlang.backends.cuda.kernel import MOST_THREADS, WARP
 from netlang.diagnostics import error
 from netlang.ir.dims import Dim, size
 
-VECTORS = {"f32": "4_f32", "i32": "4_i32", "raw4": "_raw16"}
+VECTORS = {"f32": "4_f32", "i32": "4_i32", "u32": "4_u32", "raw4": "_raw16"}
 """Element types of which four are accessed at once, and what that is called: `load4_f32`."""
 MOST_ELEMENTS = (1 << 31) - (1 << 12)
 """Of a tensor: so that a loop that ends at 2**31 - 1 does not step beyond."""

@@ -255,7 +255,7 @@ class Site:
         if isinstance(number, bool) != (dtype is DType.BOOL):
             raise Fault(f"{str(number).lower()} and {dtype} elements do not go together", hint="convert with cast")
         if dtype.is_int:
-            low, high = np.iinfo(dtype.numpy).min, np.iinfo(dtype.numpy).max
+            low, high = dtype.bounds
             if not low <= number <= high:
                 raise Fault(f"{number} does not fit into {dtype} elements")
         with np.errstate(over="ignore"):

@@ -107,10 +107,16 @@ def _literal(value: list[Any], type: TensorType, what: str) -> np.ndarray[Any, A
 def numbers(value: list[Any], dtype: DType, what: str) -> np.ndarray[Any, Any]:
     """Nested lists of numbers as an array. Raises Fault where rows differ in length or a number does not fit."""
     shape = _shape(value, what)
-    with np.errstate(over="ignore", invalid="ignore"):
-        exact = np.array(value, dtype=np.float64).reshape(shape)
-        array = exact.astype(dtype.numpy)
-    if not np.isfinite(array.astype(np.float64)).all() or (dtype.is_int and (array != exact).any()):
+    if dtype.is_int:
+        exact = np.array(value, dtype=object).reshape(-1)
+        low, high = dtype.bounds
+        fits = all(low <= number <= high and number == int(number) for number in exact)
+        array = np.array([int(number) if fits else 0 for number in exact], dtype.numpy).reshape(shape)
+    else:
+        with np.errstate(over="ignore"):
+            array = np.array(value, dtype=np.float64).reshape(shape).astype(dtype.numpy)
+        fits = bool(np.isfinite(array.astype(np.float64)).all())
+    if not fits:
         raise Fault(f"{what} has values that do not fit into {dtype} elements")
     return array
 

@@ -128,7 +128,7 @@ def _power(site: Site, a: Value, exponent: float) -> Value:
     """`a ** exponent`: squares and roots by their own, cheaper ops, which also have a gradient where a is negative."""
     if exponent == 2:
         return site.emit("mul", a, a)
-    if exponent == 0.5:
+    if exponent == 0.5 and a.dtype.is_float:
         return site.emit("sqrt", a)
     return site.emit("pow", a, site.scalar(exponent, a.dtype))
 

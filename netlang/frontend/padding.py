@@ -29,6 +29,7 @@ def _pad(site: Site, arguments: Arguments) -> Value:
     mode, value = word(arguments["mode"], "mode", ("constant", *_MODES)), arguments["value"]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Fault(f"pad: 'value' must be a number, not {describe(value)}")
+    value = value if x.dtype.is_int else float(value)
     given = dict(zip(chosen, geometry.sides(arguments["amount"], len(chosen), "pad", _LEAST), strict=True))
     for axis, (low, high) in given.items():
         x = _cropped(site, x, axis, max(0, -low), max(0, -high))
@@ -40,7 +41,7 @@ def _pad(site: Site, arguments: Arguments) -> Value:
     if not any(map(any, pairs.values())) and any(map(any, given.values())):
         return x
     both = [pairs.get(axis, (0, 0)) for axis in range(x.rank)]
-    return site.emit("pad", x, low=tuple(p[0] for p in both), high=tuple(p[1] for p in both), value=float(value))
+    return site.emit("pad", x, low=tuple(p[0] for p in both), high=tuple(p[1] for p in both), value=value)
 
 
 def _cropped(site: Site, x: Value, axis: int, low: int, high: int) -> Value:

@@ -36,7 +36,8 @@ def evaluate_type(context: Context, type: ast.Type, *, introduce: bool = False) 
 
 _OTHER_NAMES = {
     "float": "f32", "float16": "f16", "float32": "f32", "float64": "f64", "bfloat16": "bf16", "half": "f16",
-    "double": "f64", "int": "i64", "int8": "i8", "int32": "i32", "int64": "i64", "long": "i64", "boolean": "bool",
+    "double": "f64", "int": "i64", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "long": "i64",
+    "uint": "u64", "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64", "byte": "u8", "boolean": "bool",
 }  # fmt: skip
 
 

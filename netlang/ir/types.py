@@ -16,11 +16,16 @@ from netlang.ir.dims import shape_text as shape_text
 
 
 class DType(Enum):
-    """An element type: its name in the language, its NumPy type, its rank in promotion."""
+    """An element type: its name in the language, its NumPy type."""
 
     BOOL = "bool"
+    U8 = "u8"
     I8 = "i8"
+    U16 = "u16"
+    I16 = "i16"
+    U32 = "u32"
     I32 = "i32"
+    U64 = "u64"
     I64 = "i64"
     F16 = "f16"
     BF16 = "bf16"
@@ -45,7 +50,18 @@ class DType(Enum):
 
     @property
     def is_int(self) -> bool:
-        return self in (DType.I8, DType.I32, DType.I64)
+        """Whether it holds whole numbers; bool does not."""
+        return self in _SIGNED or self in _UNSIGNED
+
+    @property
+    def is_unsigned(self) -> bool:
+        return self in _UNSIGNED
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The smallest and the largest number of an integer type."""
+        info = np.iinfo(_NUMPY[self])
+        return int(info.min), int(info.max)
 
     @staticmethod
     def of(dtype: Any) -> DType:
@@ -54,10 +70,17 @@ class DType(Enum):
 
 
 _FLOATS = (DType.F16, DType.BF16, DType.F32, DType.F64)
+_SIGNED = (DType.I8, DType.I16, DType.I32, DType.I64)
+_UNSIGNED = (DType.U8, DType.U16, DType.U32, DType.U64)
 _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.BOOL: np.dtype(np.bool_),
+    DType.U8: np.dtype(np.uint8),
     DType.I8: np.dtype(np.int8),
+    DType.U16: np.dtype(np.uint16),
+    DType.I16: np.dtype(np.int16),
+    DType.U32: np.dtype(np.uint32),
     DType.I32: np.dtype(np.int32),
+    DType.U64: np.dtype(np.uint64),
     DType.I64: np.dtype(np.int64),
     DType.F16: np.dtype(np.float16),
     DType.BF16: np.dtype(ml_dtypes.bfloat16),

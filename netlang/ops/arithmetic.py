@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlang.ir.graph import Node, Value
-from netlang.ir.opdef import float_only
 from netlang.ops.families import BinaryRule, binary
 from netlang.ops.sampling import nonzero, normal, positive
+from netlang.ops.whole import divided, raised
 
 if TYPE_CHECKING:
     from netlang.ir.build import Builder
@@ -82,7 +82,7 @@ def _extreme_gradient(wins: str) -> BinaryRule:
 binary("add", "x + y.", np.add, lambda b, node, dy: (dy, dy), traits=["commutative"])
 binary("sub", "x - y.", np.subtract, lambda b, node, dy: (dy, b.neg(dy)))
 binary("mul", "x * y.", np.multiply, _mul_gradient, traits=["commutative"])
-binary("div", "x / y.", np.divide, _div_gradient, check=float_only, draw=(normal, nonzero))
-binary("pow", "x to the power y.", np.power, _pow_gradient, check=float_only, draw=(positive, normal))
+binary("div", "x / y; of whole numbers without the fraction.", divided, _div_gradient, draw=(normal, nonzero))
+binary("pow", "x to the power y.", raised, _pow_gradient, draw=(positive, normal))
 binary("max", "The larger of x and y; NaN wins.", np.maximum, _extreme_gradient("gt"), traits=["commutative"])
 binary("min", "The smaller of x and y; NaN wins.", np.minimum, _extreme_gradient("lt"), traits=["commutative"])

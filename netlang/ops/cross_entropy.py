@@ -40,7 +40,7 @@ def _infer(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 def _meaning(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
     logs, target = log_softmax(widen(arrays[0]), axis=1), arrays[1]
-    if target.dtype.kind == "i":
+    if target.dtype.kind in "iu":
         check_range(target, logs.shape[1])
         picked = np.take_along_axis(logs, target[:, None].astype(np.int64), axis=1)
         return (rounded(-picked[:, 0], types[0]),)

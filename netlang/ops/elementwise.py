@@ -12,8 +12,9 @@ from netlang.ir.graph import Attrs, Node, Value
 from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, Types, define
 from netlang.ir.types import DType, TensorType
 from netlang.ops.families import unary
-from netlang.ops.numeric import numbers_only, rounded
+from netlang.ops.numeric import numbers_only
 from netlang.ops.sampling import flags, fractional, nonzero, normal, positive
+from netlang.ops.whole import cast
 
 if TYPE_CHECKING:
     from netlang.ir.build import Builder
@@ -62,7 +63,7 @@ def _infer_cast(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 
 def _cast(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
-    return (rounded(arrays[0], types[0]),)
+    return (cast(arrays[0], types[0].dtype),)
 
 
 def _cast_gradient(b: Builder, node: Node, grads: Sequence[Value | None]) -> Sequence[Value | None]:
@@ -75,7 +76,7 @@ def _cast_gradient(b: Builder, node: Node, grads: Sequence[Value | None]) -> Seq
 def _cast_samples(rng: np.random.Generator) -> Iterable[Sample]:
     yield Sample((normal(rng, (2, 3)),), {"dtype": DType.F64})
     # Rounded to less than a double, the function is a staircase: nothing for finite differences.
-    for dtype in (DType.F32, DType.F16, DType.BF16, DType.I32):
+    for dtype in (DType.F32, DType.F16, DType.BF16, DType.I32, DType.U8):
         yield Sample((normal(rng, (3,)),), {"dtype": dtype}, constant=(0,))
     yield Sample((flags(rng, (2, 2)),), {"dtype": DType.F64})
     yield Sample((np.arange(4),), {"dtype": DType.F64})
@@ -84,7 +85,7 @@ def _cast_samples(rng: np.random.Generator) -> Iterable[Sample]:
 define(
     OpDef(
         "cast",
-        "The same numbers in another element type; floats become integers by dropping the fraction.",
+        "The same numbers in another element type; floats lose their fraction, whole numbers wrap around.",
         _infer_cast,
         _cast,
         gradient=_cast_gradient,

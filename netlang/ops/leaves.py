@@ -50,7 +50,7 @@ define(
         "extent",
         "The size of a dimension as a scalar: the number a symbolic `N` stands for in this call.",
         infer=lambda types, attrs: (TensorType(attrs["dtype"], ()),),
-        meaning=lambda arrays, attrs, types: (np.asarray(attrs["dim"], types[0].dtype.numpy),),
+        meaning=lambda arrays, attrs, types: (np.asarray(attrs["dim"], np.int64).astype(types[0].dtype.numpy),),
         attrs={"dim": REQUIRED, "dtype": DType.F32},
         arity=(0, 0),
         traits=frozenset({"leaf"}),

@@ -16,7 +16,7 @@ from netlang.ir.build import Builder
 from netlang.ir.graph import Attrs, Node, Value
 from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, ShapeError, Types, define, float_only
 from netlang.ir.types import DType, TensorType, shape_text
-from netlang.ops.numeric import widen
+from netlang.ops.numeric import least, numbers_only, widen
 from netlang.ops.sampling import distinct, normal
 from netlang.ops.windows import Windows, pooled
 
@@ -45,7 +45,7 @@ def _check_switch(name: str, switch: TensorType, wanted: TensorType) -> None:
 
 
 def _infer_pool(types: Types, attrs: Attrs) -> Sequence[TensorType]:
-    float_only("max_pool", types)
+    numbers_only("max_pool", types)
     return (pooled("max_pool", types[0], attrs),)
 
 
@@ -59,7 +59,7 @@ def _infer_grad(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 
 def _infer_switch(types: Types, attrs: Attrs) -> Sequence[TensorType]:
-    float_only("max_pool_switch", types)
+    numbers_only("max_pool_switch", types)
     y = pooled("max_pool_switch", types[0], attrs)
     taps = Windows.of("max_pool_switch", attrs).taps
     return y, y.with_dtype(DType.I8 if taps <= _I8_TAPS else DType.I32)
@@ -67,7 +67,7 @@ def _infer_switch(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 def _infer_unpool(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     dy, switch = types
-    float_only("max_unpool", [dy])
+    numbers_only("max_unpool", [dy])
     x = dy.with_shape((*dy.shape[:2], *attrs["size"]))
     _check_like("max_unpool", "dy", dy, pooled("max_unpool", x, attrs))
     _check_switch("max_unpool", switch, dy)
@@ -76,7 +76,7 @@ def _infer_unpool(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 def _infer_pick(types: Types, attrs: Attrs) -> Sequence[TensorType]:
     x, switch = types
-    float_only("max_pool_pick", [x])
+    numbers_only("max_pool_pick", [x])
     y = pooled("max_pool_pick", x, attrs)
     _check_switch("max_pool_pick", switch, y)
     return (y,)
@@ -87,7 +87,7 @@ def _infer_pick(types: Types, attrs: Attrs) -> Sequence[TensorType]:
 
 def _meaning_pool(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:
     windows, out = Windows.of("max_pool", attrs), types[0].concrete({})[2:]
-    views = windows.slices(windows.padded(arrays[0], out, -np.inf), out)
+    views = windows.slices(windows.padded(arrays[0], out, least(arrays[0])), out)
     y = next(views).copy()
     for view in views:
         np.maximum(y, view, out=y)
@@ -102,8 +102,8 @@ def _inside(windows: Windows, spatial: Sequence[int], out: Sequence[int]) -> Ite
 
 def _argmax(windows: Windows, x: Array, out: Sequence[int]) -> tuple[Array, Array]:
     """The maxima of all windows and their taps, [N, C, *out] each."""
-    views = windows.slices(windows.padded(x, out, -np.inf), out)
-    best = np.full((*x.shape[:2], *out), -np.inf, x.dtype)
+    views = windows.slices(windows.padded(x, out, least(x)), out)
+    best = np.full((*x.shape[:2], *out), least(x), x.dtype)
     chosen = np.zeros(best.shape, np.int32)
     found = np.zeros(best.shape, np.bool_)
     for tap, (view, inside) in enumerate(zip(views, _inside(windows, x.shape[2:], out), strict=True)):

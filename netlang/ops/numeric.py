@@ -20,6 +20,11 @@ def widen(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype in _HALF else array
 
 
+def least(array: Array) -> Any:
+    """The smallest number of an array's element type: what is less than all others, or as small."""
+    return np.iinfo(array.dtype).min if array.dtype.kind in "iu" else -np.inf
+
+
 def rounded(array: Any, result: TensorType) -> Array:
     """A computed array (or NumPy scalar) in the element type of `result`."""
     return np.asarray(array).astype(result.dtype.numpy, copy=False)

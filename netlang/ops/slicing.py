@@ -10,7 +10,7 @@ import numpy as np
 from netlang.ir.dims import Dim, Shape
 from netlang.ir.graph import Attrs, Node, Value
 from netlang.ir.opdef import REQUIRED, Array, OpDef, Sample, ShapeError, Types, define, maps_hint, same_dtype
-from netlang.ir.types import TensorType, shape_text
+from netlang.ir.types import DType, TensorType, shape_text
 from netlang.ops.families import unary_gradient
 from netlang.ops.movement import moved
 from netlang.ops.reductions import check_axes
@@ -202,7 +202,16 @@ def _infer_pad(types: Types, attrs: Attrs) -> Sequence[TensorType]:
         raise ShapeError(f"pad of {shape_text(shape)} needs {len(shape)} amounts per side, got {low} and {high}")
     if any(isinstance(p, int) and p < 0 for p in (*low, *high)):
         raise ShapeError(f"pad amounts cannot be negative, got {low} and {high}", hint="use slice to cut off")
+    _check_value(attrs["value"], types[0].dtype)
     return (moved(tuple(p + d + q for p, d, q in zip(low, shape, high, strict=True)), types[0]),)
+
+
+def _check_value(value: float, dtype: DType) -> None:
+    if dtype.is_float:
+        return
+    low, high = dtype.bounds if dtype.is_int else (0, 1)
+    if not low <= value <= high or value != int(value):
+        raise ShapeError(f"pad: {value} does not fit into {dtype} elements")
 
 
 def _pad(arrays: Sequence[Array], attrs: Attrs, types: Types) -> Sequence[Array]:

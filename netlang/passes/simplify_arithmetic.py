@@ -56,6 +56,11 @@ def _both_negated(node: Node) -> bool:
     return all(v.node.op == "neg" for v in node.inputs)
 
 
+def _negates_signed(node: Node) -> bool:
+    """abs(-x); what has no sign is its own absolute value."""
+    return _input_is(0, "neg")(node) and not node.out.dtype.is_unsigned
+
+
 def _factor(node: Node) -> tuple[Value, float, bool] | None:
     """(x, c, divided) of a node `x * c` or `x / c` on floats whose x is again such a product or quotient."""
     found = scaled(node.out, node.op) if _is_float(node) else None
@@ -140,20 +145,33 @@ def _where(build: Builder, node: Node) -> Replacement:
     return _fit(build, node.inputs[2] if uniform(node.inputs[0]) == 0 else node.inputs[1], node)
 
 
-_SPANS_OF = {  # element types that hold every value of the key
-    DType.BOOL: (DType.I8, DType.I32, DType.I64, DType.F16, DType.BF16, DType.F32, DType.F64),
-    DType.I8: (DType.I32, DType.I64, DType.F16, DType.BF16, DType.F32, DType.F64),
-    DType.I32: (DType.I64, DType.F64),
-    DType.F16: (DType.F32, DType.F64),
-    DType.BF16: (DType.F32, DType.F64),
-    DType.F32: (DType.F64,),
-}
+def _digits(dtype: DType) -> int:
+    """Up to which power of two a type holds every whole number."""
+    return 1 if dtype is DType.BOOL else dtype.bounds[1].bit_length() if dtype.is_int else _MANTISSA[dtype]
+
+
+# Bits of a whole number that a float holds.
+_MANTISSA = {DType.F16: 11, DType.BF16: 8, DType.F32: 24, DType.F64: 53}
+_WIDER_FLOATS = {DType.F16: (DType.F32, DType.F64), DType.BF16: (DType.F32, DType.F64), DType.F32: (DType.F64,)}
+
+
+def _holds(wide: DType, dtype: DType) -> bool:
+    """Whether a type has every value of another."""
+    if dtype.is_float:
+        return wide in _WIDER_FLOATS.get(dtype, ())
+    signed = dtype.is_int and not dtype.is_unsigned
+    return wide is not DType.BOOL and _digits(wide) >= _digits(dtype) and not (signed and wide.is_unsigned)
 
 
 def _cast_of_wider(node: Node) -> bool:
-    """cast(cast(x)) where the first cast loses nothing."""
+    """cast(cast(x)) where the first cast loses nothing, and the second one does what one alone would."""
     source = node.inputs[0].node
-    return source.op == "cast" and source.out.dtype in _SPANS_OF.get(source.inputs[0].dtype, ())
+    if source.op != "cast":
+        return False
+    first, between, last = source.inputs[0].dtype, source.out.dtype, node.out.dtype
+    # Too large a float becomes the largest whole number, too large a whole number wraps around.
+    through_float = first.is_int and between.is_float and last.is_int
+    return _holds(between, first) and (not through_float or _holds(last, first))
 
 
 def _cast_once(build: Builder, node: Node) -> Replacement:
@@ -185,18 +203,18 @@ ARITHMETIC: tuple[Row, ...] = (
     Row("mul", _int_and(_left_is(0)), _int_zeros),
     Row("mul", _both_negated, lambda b, n: b.mul(_inner(n, 0), _inner(n, 1)), absorbs=(0, 1)),
     Row("mul", _merges, _merge_factors, absorbs=(0, 1)),  # rounding
-    Row("div", _float_and(_right_is(1)), _keep(0)),
+    Row("div", _right_is(1), _keep(0)),
     Row("div", _float_and(_right_is(-1)), _negated(0)),
     Row("div", _float_and(_both_negated), lambda b, n: b.div(_inner(n, 0), _inner(n, 1)), absorbs=(0, 1)),
     Row("div", _merges, _merge_factors, absorbs=(0,)),  # rounding
     Row("div", _divides_exactly, _by_reciprocal),
-    Row("pow", _float_and(_right_is(1)), _keep(0)),
-    Row("pow", _float_and(_right_is(2)), _square),  # rounding
-    Row("pow", _float_and(_right_is(0)), _ones),
+    Row("pow", _right_is(1), _keep(0)),
+    Row("pow", _right_is(2), _square),  # rounding
+    Row("pow", _right_is(0), _ones),
     Row("neg", _input_is(0, "neg"), lambda b, n: _inner(n), absorbs=(0,)),
     Row("not", _input_is(0, "not"), lambda b, n: _inner(n), absorbs=(0,)),
     Row("abs", _input_is(0, "abs"), _keep(0)),
-    Row("abs", _input_is(0, "neg"), _of_inner("abs"), absorbs=(0,)),
+    Row("abs", _negates_signed, _of_inner("abs"), absorbs=(0,)),
     Row("relu", _input_is(0, "relu", "sigmoid", "exp", "softmax"), _keep(0)),
     Row("sign", _input_is(0, "sign"), _keep(0)),
     Row("floor", _input_is(0, "floor"), _keep(0)),

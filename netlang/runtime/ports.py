@@ -14,8 +14,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _ELEMENTS = {
     "bool": np.dtype(np.bool_),
+    "u8": np.dtype(np.uint8),
     "i8": np.dtype(np.int8),
+    "u16": np.dtype(np.uint16),
+    "i16": np.dtype(np.int16),
+    "u32": np.dtype(np.uint32),
     "i32": np.dtype(np.int32),
+    "u64": np.dtype(np.uint64),
     "i64": np.dtype(np.int64),
     "f16": np.dtype(np.float16),
     "f32": np.dtype(np.float32),
@@ -65,8 +70,8 @@ def converted(
 
     Accepts what `plain_array` does. Plain numbers and lists alone are converted to the wanted element type, though
     never from fractions to whole numbers. Raises NetError, which calls the value `what` and says that a `type` was
-    expected, for an element type that differs. `adopt` gives what a device takes as it is, such as an array in its
-    memory, or None.
+    expected, for an element type that differs, or a number that does not fit into it. `adopt` gives what a device takes
+    as it is, such as an array in its memory, or None.
     """
     # The fast path, for what nearly every call brings.
     if value.__class__ is np.ndarray and value.dtype == wanted and value.flags.c_contiguous:
@@ -74,12 +79,23 @@ def converted(
     array = value if isinstance(value, np.ndarray) else _of_another_library(value, f"{what}: expected {type}", adopt)
     if array.dtype == wanted:
         return np.asarray(array, order="C") if isinstance(array, np.ndarray) else array
-    convertible = bool(np.can_cast(array.dtype, wanted, "same_kind"))
+    whole = array.dtype.kind in "iu" and wanted.kind in "iu"
+    convertible = whole or bool(np.can_cast(array.dtype, wanted, "same_kind"))
     if convertible and isinstance(value, int | float | list | tuple):
+        if whole:
+            _check_bounds(array, wanted, f"{what}: expected {type}")
         return array.astype(wanted)
     found = f"{dtype_name(array.dtype)}{shape_text(array.shape)}"
     hint = f"convert it with .astype('{wanted}')" if convertible else ""
     raise NetError(f"{what}: expected {type}, got {found}", hint=hint)
+
+
+def _check_bounds(array: Array, wanted: np.dtype[Any], expected: str) -> None:
+    """Raise NetError where a whole number is none of an integer type's."""
+    bounds = np.iinfo(wanted)
+    for number in (array.min(), array.max()) if array.size else ():
+        if not bounds.min <= int(number) <= bounds.max:
+            raise NetError(f"{expected}, got {int(number)}")
 
 
 def _of_another_library(value: Any, what: str, adopt: Callable[[Any], Any] | None) -> Any:

@@ -33,14 +33,14 @@ MOST_FAULTS = 20
 
 LONGEST_HEADER = 100_000_000
 """Bytes; the format's own bound."""
-_STORED = {"i64": "I64", "f64": "F64", "f32": "F32", "i32": "I32", "bf16": "BF16", "f16": "F16", "i8": "I8",
-           "bool": "BOOL"}  # fmt: skip
+_STORED = {
+    "u64": "U64", "i64": "I64", "f64": "F64", "f32": "F32", "u32": "U32", "i32": "I32", "bf16": "BF16", "f16": "F16",
+    "u16": "U16", "i16": "I16", "i8": "I8", "u8": "U8", "bool": "BOOL",
+}  # fmt: skip
 """What the format calls element types, in the order in which it stores tensors."""
 _NAMES = {stored: name for name, stored in _STORED.items()}
-_BITS = {"U8": 8, "U16": 16, "U32": 32, "U64": 64, "I16": 16} | {
-    stored: 8 * dtype_of(name).itemsize for name, stored in _STORED.items()
-}
-"""Of an element, also of types that netlang has not."""
+_BITS = {stored: 8 * dtype_of(name).itemsize for name, stored in _STORED.items()}
+"""Of an element, of the types that netlang has."""
 
 
 @dataclass(frozen=True)

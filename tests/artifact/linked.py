@@ -13,7 +13,7 @@ from netlang.runtime.ports import dtype_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-TYPES = ("bool", "i8", "i32", "i64", "f16", "bf16", "f32", "f64")
+TYPES = ("bool", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64")
 _ADDRESS, _TEXT, _INT, _COUNT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.POINTER(ctypes.c_int)
 _DOUBLE = ctypes.POINTER(ctypes.c_double)
 _SIZES, _PLACES = ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p)

@@ -108,18 +108,23 @@ def test_random_nodes_draw_the_same_numbers(library: Path, models: dict[str, Mod
 
 def test_what_a_library_says_of_itself(library: Path, net: Net) -> None:
     linked = Linked(library)
-    assert [linked.functions["net"](i) for i in range(-1, 6)] == [None, b"n0", b"n1", b"n2", b"n3", b"drawn", None]
+    assert [linked.functions["net"](i) for i in range(-1, 7)] == [
+        None, *(f"n{i}".encode() for i in range(5)), b"drawn", None
+    ]  # fmt: skip
     assert net.sizes == [("N", 0, 200)]
     assert net.shape(net.inputs[0], {"N": 7}) == (7, 3, 9, 9) and net.inputs[0].shape[:4] == [-1, 3, 9, 9]
     assert net.library.ask("level", net.model).decode() == BEST[0]
     assert net.library.ask("output", net.model, b"probs") == 0
 
 
-def test_what_is_told(library: Path, small: tuple[Model, Path], net: Net, tmp_path: Path) -> None:
+def test_what_is_told(
+    library: Path, models: dict[str, Model], small: tuple[Model, Path], net: Net, tmp_path: Path
+) -> None:
     linked, image = net.library, np.zeros((1, 3, 9, 9), np.float32)
     other = tmp_path / "small.weights"
     other.write_bytes(bytes(small[1].with_suffix(".weights").stat().st_size))
-    words = Net(Linked(library), "n2")
+    words, whole = (Net(Linked(library), name) for name in ("n2", "n4"))
+    places = {**given(models["n4"], {"N": 2}), "place": np.array([3, 65535], np.uint16)}
     for told, ask in (
         ("there is no net 'big': the first one is 'small'", lambda: Net(linked, "big")),
         ("threads are from 0 to 256, not -1", lambda: Net(linked, None, -1)),
@@ -137,6 +142,7 @@ def test_what_is_told(library: Path, small: tuple[Model, Path], net: Net, tmp_pa
         ("has no random nodes", lambda: linked.ask("seed", net.model, 1)),
         ("'words' has the value 11; it must be between 0 and 10",
          lambda: words({"N": 1, "T": 2}, words=np.array([[3, 11]]))),
+        ("'place' has the value 65535; it must be between 0 and 10", lambda: whole({"N": 2}, **places)),
         ("cannot read /nowhere: No such file", lambda: Net(linked, None, 1, "/nowhere")),
         ("has 7 bytes where the weights have", lambda: Net(linked, None, 1, str(with_bytes(tmp_path / "w", 7)))),
         ("does not hold the weights that the library was compiled with", lambda: Net(linked, None, 1, str(other))),
@@ -145,6 +151,7 @@ def test_what_is_told(library: Path, small: tuple[Model, Path], net: Net, tmp_pa
         with pytest.raises(Failed, match=told):
             ask()
     words.close()
+    whole.close()
 
 
 def linked_places(*addresses: int) -> Any:

@@ -73,6 +73,20 @@ net n {
   output shifted = slice(x, 1, 1, 300) - slice(x, 1, 0, 299) + 0.5
 }
 """,
+    "whole numbers": """
+net n {
+  input image: u8[N, 3, 5, 7]
+  input offset: i16[N, 7]
+  input place: u16[N]
+  small = image -> maxpool(2) -> flatten
+  y: u8[N, 18] = (small + 200) / 3
+  output y
+  picked: i16[N, 7] = where(offset > 0, offset ** 3, -offset) % 100
+  output picked
+  output row = gather(arange(11, dtype = u32) * 3, place)
+  output wide = sum(cast(image, u64), axis = [1, 2, 3]) * 9223372036854775000
+}
+""",
 }
 
 
@@ -82,8 +96,8 @@ def given(model: Any, sizes: dict[str, int], seed: int = 0) -> dict[str, np.ndar
     arrays = {}
     for value in model.net.inputs:
         shape = value.type.concrete(sizes)
-        integer = value.dtype.is_int
-        arrays[value.node.name] = draw.integers(0, 11, shape) if integer else draw.normal(size=shape).astype("f4")
+        drawn = draw.integers(0, 11, shape) if value.dtype.is_int else draw.normal(size=shape)
+        arrays[value.node.name] = drawn.astype(value.dtype.numpy)
     return arrays
 
 

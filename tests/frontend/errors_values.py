@@ -31,6 +31,46 @@ net n() {
         Found(2, 12, "unknown element type 'float32'", "it is called 'f32' here"),
     ),
     Case(
+        "unsigned_dtype_of_elsewhere",
+        """\
+net n() {
+  input x: uint8[N, 3]
+  output y = x
+}
+""",
+        Found(2, 12, "unknown element type 'uint8'", "it is called 'u8' here"),
+    ),
+    Case(
+        "negative_number_beside_unsigned",
+        """\
+net n() {
+  input k: u16[N]
+  output y = k + -1
+}
+""",
+        Found(3, 14, "-1 does not fit into u16 elements"),
+    ),
+    Case(
+        "too_large_number_in_a_list",
+        """\
+net n() {
+  input k: u8[N, 2]
+  output y = k + tensor([255, 256], u8)
+}
+""",
+        Found(3, 18, "tensor has values that do not fit into u8 elements"),
+    ),
+    Case(
+        "padding_that_does_not_fit",
+        """\
+net n() {
+  input k: u8[N, 2, 8]
+  output y = k -> pad(1, value = -1)
+}
+""",
+        Found(3, 19, "pad: -1 does not fit into u8 elements"),
+    ),
+    Case(
         "dtype_mix",
         """\
 net n() {

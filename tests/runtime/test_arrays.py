@@ -63,7 +63,7 @@ def test_lists_and_numbers_take_the_wanted_type() -> None:
     ("array", "text"),
     [
         (np.ones((2, 3)), "input 'x': expected f32[N, 3], got f64[2, 3]"),
-        (np.ones((2, 3), np.uint8), "got uint8[2, 3]"),
+        (np.ones((2, 3), np.uint8), "got u8[2, 3]"),
         (np.ones((2, 3), ">f4"), "got >f4[2, 3]"),
         (np.array([None]), "got object[1]"),
         ([[1], [2, 3]], "got a list"),
@@ -117,6 +117,17 @@ def test_fractions_in_a_list_do_not_become_whole_numbers() -> None:
     assert as_array([1, 2], labels, "x").dtype == np.int64
     with pytest.raises(NetError, match=r"x: expected i64\[N\], got f64\[2\]"):
         as_array([1.0, 2.5], labels, "x")
+
+
+def test_whole_numbers_in_a_list_must_fit() -> None:
+    pixels = TensorType(DType.U8, (N,))
+    assert as_array([0, 255], pixels, "x").tolist() == [0, 255]
+    for wrong in (-1, 256):
+        with pytest.raises(NetError, match=rf"x: expected u8\[N\], got {wrong}$"):
+            as_array([1, wrong], pixels, "x")
+    with pytest.raises(NetError, match=r"got i64\[2\]") as fault:
+        as_array(np.array([1, 2]), pixels, "x")
+    assert "hint: convert it with .astype('uint8')" in str(fault.value)
 
 
 @pytest.mark.parametrize("wrong", [None, {"image": 1}, {1, 2}, object()])

@@ -18,8 +18,8 @@ from netlang.runtime.tensor_file import open_tensors, read_tensors, write_tensor
 
 DRAW = np.random.default_rng(0)
 ARRAYS = {
-    f"{name}.{kind}": DRAW.normal(0, 50, shape).astype(kind)
-    for kind in ("f4", "f8", "f2", "i8", "i4", "i1", "?", ml_dtypes.bfloat16)
+    f"{name}.{kind}": np.abs(DRAW.normal(0, 50, shape)).astype(kind)
+    for kind in ("f4", "f8", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?", ml_dtypes.bfloat16)
     for name, shape in (("b.ä", (3, 5)), ("a", ()), ("none", (0, 4)))
 }
 
@@ -52,7 +52,7 @@ def test_files_without_tensors_and_with_foreign_ones(tmp_path: Path) -> None:
     assert open_tensors(written(tmp_path / "none", {})).tensors == {}
     save_file({"u": np.zeros(3, np.uint16), "c": np.zeros((2, 2), np.complex64)}, tmp_path / "foreign")
     found = open_tensors(tmp_path / "foreign").tensors
-    assert {name: tensor.type for name, tensor in found.items()} == {"u": "U16[3]", "c": "C64[2, 2]"}
+    assert {name: tensor.type for name, tensor in found.items()} == {"u": "u16[3]", "c": "C64[2, 2]"}
 
 
 def file_of(path: Path, header: Any, data: bytes = b"") -> Path:

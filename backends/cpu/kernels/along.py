@@ -19,8 +19,7 @@ def _in_singles(context: LoweringContext, node: Node) -> bool:
 def take_along(context: LoweringContext, node: Node) -> list[Step]:
     (x, indices), axis = node.inputs, node.attrs["axis"]
     outer, inner = around(x, axis, axis + 1)
-    dtype = x.dtype.value if x.dtype.size == 2 else AS_MOVED[x.dtype.size]
-    kernel = native("along", "take", dtype, indices.dtype.value)
+    kernel = native("along", "take", AS_MOVED[x.dtype.size], indices.dtype.value)
     args = (x, indices, node.out, outer, x.shape[axis], inner, indices.shape[axis])
     return [Step(kernel, args, (node.out,), size(node.out.shape))]
 

@@ -9,8 +9,8 @@ from netlang.backends.cpu.lower import LoweringContext, lowering
 from netlang.ir.dims import size
 from netlang.ir.graph import Node, Value
 
-AS_MOVED = {1: "i8", 4: "i32", 8: "i64"}
-"""Under these names elements are copied by their width alone; halves go through float32, which is exact."""
+AS_MOVED = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
+"""Under these names elements are copied by their width alone."""
 
 
 def around(value: Value, axis: int, inner_from: int) -> tuple[Arg, Arg]:
@@ -30,8 +30,7 @@ def argmax(context: LoweringContext, node: Node) -> list[Step]:
 def gather(context: LoweringContext, node: Node) -> list[Step]:
     (x, indices), axis = node.inputs, node.attrs["axis"]
     outer, inner = around(x, axis, axis + 1)
-    dtype = x.dtype.value if x.dtype.size == 2 else AS_MOVED[x.dtype.size]
-    kernel = native("indexing", "gather", dtype, indices.dtype.value)
+    kernel = native("indexing", "gather", AS_MOVED[x.dtype.size], indices.dtype.value)
     args = (x, indices, node.out, outer, x.shape[axis], inner, size(indices.shape))
     return [Step(kernel, args, (node.out,), size(node.out.shape))]
 

@@ -29,8 +29,13 @@ typedef struct netlang_model netlang_model;
 /* What elements are. Of bfloat16 and float16 there is no type in C: they are uint16_t. */
 typedef enum {
   NETLANG_BOOL,  /* one byte, 0 or 1 */
+  NETLANG_UINT8,
   NETLANG_INT8,
+  NETLANG_UINT16,
+  NETLANG_INT16,
+  NETLANG_UINT32,
   NETLANG_INT32,
+  NETLANG_UINT64,
   NETLANG_INT64,
   NETLANG_FLOAT16,
   NETLANG_BFLOAT16,

@@ -12,12 +12,27 @@ static int check_address(const netlang_port *port, const void *address, int64_t 
   return 0;
 }
 
+/* An element of an integer type; of uint64_t the largest int64_t stands for all that are larger. */
+static int64_t whole_number(netlang_type type, const void *address, int64_t i) {
+  switch (type) {
+    case NETLANG_UINT8: return ((const uint8_t *)address)[i];
+    case NETLANG_INT8: return ((const int8_t *)address)[i];
+    case NETLANG_UINT16: return ((const uint16_t *)address)[i];
+    case NETLANG_INT16: return ((const int16_t *)address)[i];
+    case NETLANG_UINT32: return ((const uint32_t *)address)[i];
+    case NETLANG_INT32: return ((const int32_t *)address)[i];
+    case NETLANG_UINT64: {
+      uint64_t value = ((const uint64_t *)address)[i];
+      return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+    }
+    default: return ((const int64_t *)address)[i];
+  }
+}
+
 static int check_bound(const netlang_port *port, int64_t size, const void *address, int64_t bytes) {
   int width = element_bytes(port->type);
   for (int64_t i = 0; i < bytes / width; i++) {
-    int64_t value = width == 8   ? ((const int64_t *)address)[i]
-                    : width == 4 ? ((const int32_t *)address)[i]
-                                 : ((const int8_t *)address)[i];
+    int64_t value = whole_number(port->type, address, i);
     if (value < 0 || value >= size)
       return fail("'%s' has the value %lld; it must be between 0 and %lld", port->name, (long long)value,
                   (long long)size - 1);

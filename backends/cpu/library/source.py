@@ -19,8 +19,8 @@ from netlang.runtime.ports import Port
 WEIGHTS, CONSTANTS = "weights.bin", "constants.bin"
 """Files that are put into the library as they are."""
 _TYPES = {
-    "bool": "BOOL", "i8": "INT8", "i32": "INT32", "i64": "INT64", "f16": "FLOAT16", "bf16": "BFLOAT16",
-    "f32": "FLOAT32", "f64": "FLOAT64",
+    "bool": "BOOL", "u8": "UINT8", "i8": "INT8", "u16": "UINT16", "i16": "INT16", "u32": "UINT32", "i32": "INT32",
+    "u64": "UINT64", "i64": "INT64", "f16": "FLOAT16", "bf16": "BFLOAT16", "f32": "FLOAT32", "f64": "FLOAT64",
 }  # fmt: skip
 _ANY = 2**63 - 1
 _PLAIN = frozenset(ascii_letters + digits + " $()*+,-./:;<=>@[]^_{|}~")

@@ -76,7 +76,12 @@ void prepare_again(netlang_model *model) {
 }
 
 int element_bytes(netlang_type type) {
-  static const int bytes[] = {1, 1, 4, 8, 2, 2, 4, 8};
+  static const int bytes[] = {
+      [NETLANG_BOOL] = 1,    [NETLANG_UINT8] = 1,    [NETLANG_INT8] = 1,    [NETLANG_UINT16] = 2,
+      [NETLANG_INT16] = 2,   [NETLANG_UINT32] = 4,   [NETLANG_INT32] = 4,   [NETLANG_UINT64] = 8,
+      [NETLANG_INT64] = 8,   [NETLANG_FLOAT16] = 2,  [NETLANG_BFLOAT16] = 2, [NETLANG_FLOAT32] = 4,
+      [NETLANG_FLOAT64] = 8,
+  };
   return bytes[type];
 }
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netlang.backends.cpu.intrinsics import LOAD, STORE, ZERO, number, quotient
+from netlang.backends.cpu.intrinsics import INDEX, LOAD, STORE, ZERO, number, quotient
 from netlang.backends.cpu.native.geometry import inlined, share
 
 
 def take(dtype: str, index: str) -> Any:
     """Addresses x, indices, result; outer, axis, inner, indices of a line."""
-    load, store, read = LOAD[dtype], STORE[dtype], LOAD[index]
+    load, store, read = LOAD[dtype], STORE[dtype], INDEX[index]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         size, inner, count = number(args, 4), number(args, 5), number(args, 6)
@@ -31,7 +31,7 @@ def take(dtype: str, index: str) -> Any:
 
 def put(dtype: str, index: str) -> Any:
     """Addresses updates, indices, result; outer, axis, inner, indices of a line. Added in the order of the indices."""
-    load, store, zero, read = LOAD[dtype], STORE[dtype], ZERO[dtype], LOAD[index]
+    load, store, zero, read = LOAD[dtype], STORE[dtype], ZERO[dtype], INDEX[index]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         size, inner, count = number(args, 4), number(args, 5), number(args, 6)

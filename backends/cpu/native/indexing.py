@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlang.backends.cpu.intrinsics import LOAD, STORE, ZERO, number, quotient
+from netlang.backends.cpu.intrinsics import INDEX, LOAD, STORE, ZERO, number, quotient
 from netlang.backends.cpu.native.geometry import share
 
 
@@ -33,7 +33,7 @@ def argmax(dtype: str) -> Any:
 
 def gather(dtype: str, index: str) -> Any:
     """Addresses x, indices, result; outer, axis, inner, number of indices."""
-    load, store, read = LOAD[dtype], STORE[dtype], LOAD[index]
+    load, store, read = LOAD[dtype], STORE[dtype], INDEX[index]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         x, out, size, inner, count = (
@@ -59,7 +59,7 @@ def scatter_add(dtype: str, index: str) -> Any:
 
     Threads share the rows of the result; each looks at all indices and adds what falls into its rows, in their order.
     """
-    load, store, zero, read = LOAD[dtype], STORE[dtype], ZERO[dtype], LOAD[index]
+    load, store, zero, read = LOAD[dtype], STORE[dtype], ZERO[dtype], INDEX[index]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         updates, out, size, inner, count = (

@@ -6,10 +6,10 @@ each: input sizes, output sizes, kernel, stride, low padding, dilation, high pad
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import sqrt
 from typing import Any
 
-from netlang.backends.cpu.intrinsics import LOAD, STORE, ZERO, number, quotient
+from netlang.backends.cpu.intrinsics import INDEX, LEAST, LOAD, STORE, ZERO, number, quotient
 from netlang.backends.cpu.native.geometry import inlined, share
 
 _IN, _OUT, _KERNEL, _STRIDE, _LOW, _DILATION, _HIGH = 5, 8, 11, 14, 17, 20, 23
@@ -89,7 +89,7 @@ def maximum(dtype: str, switch: str) -> Any:
     """y, and the switch where its element type is given: addresses x, y, -, switch."""
     load, store, best = LOAD[dtype], STORE[dtype], _best_function(dtype)
     keep, keeps = STORE[switch or "i8"], bool(switch)
-    nothing = type(ZERO[dtype])(-inf)
+    nothing = LEAST[dtype]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         x, inside, outside = number(args, 0), _volume(args, _IN), _volume(args, _OUT)
@@ -110,7 +110,7 @@ def maximum(dtype: str, switch: str) -> Any:
 def maximum_grad(dtype: str, switch: str) -> Any:
     """dx: addresses x, dx, dy, switch. Without a switch's element type the maximum is looked for in x."""
     load, store, zero, best = LOAD[dtype], STORE[dtype], ZERO[dtype], _best_function(dtype)
-    kept, keeps = LOAD[switch or "i8"], bool(switch)
+    kept, keeps = INDEX[switch or "i8"], bool(switch)
 
     def kernel(args: int, tid: int, threads: int) -> None:
         dx, inside, outside = number(args, 1), _volume(args, _IN), _volume(args, _OUT)
@@ -133,7 +133,7 @@ def maximum_grad(dtype: str, switch: str) -> Any:
 
 def pick(dtype: str, switch: str) -> Any:
     """y, the elements of x that the switch points at: addresses x, y, -, switch."""
-    load, store, zero, kept = LOAD[dtype], STORE[dtype], ZERO[dtype], LOAD[switch]
+    load, store, zero, kept = LOAD[dtype], STORE[dtype], ZERO[dtype], INDEX[switch]
 
     def kernel(args: int, tid: int, threads: int) -> None:
         inside, outside = _volume(args, _IN), _volume(args, _OUT)

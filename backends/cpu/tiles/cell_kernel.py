@@ -14,9 +14,9 @@ from llvmlite import ir
 
 from netlang.backends.common.element import BYTES
 from netlang.backends.common.nest import Instruction
-from netlang.backends.cpu import emit
+from netlang.backends.cpu import emit, integers
 from netlang.backends.cpu.emit import REGISTER
-from netlang.backends.cpu.expressions import EXPRESSIONS, converted
+from netlang.backends.cpu.expressions import expression
 from netlang.backends.cpu.tiles.cell_table import CellStructure
 from netlang.backends.cpu.tiles.cell_table import CellTable as T
 from netlang.backends.cpu.tiles.emitter import FLOAT_BYTES, Emitter
@@ -173,8 +173,10 @@ class CellKernel:
             return self.values.constant(REGISTER[instruction.dtype], instruction.attr("value"))
         if instruction.op == "number":
             number = self.values.splat(self.f[T.COUNT + instruction.attr("number")].value)
-            return converted(self.values, number, REGISTER[instruction.dtype])
-        return EXPRESSIONS[instruction.op](self.values, dict(instruction.attrs), [found[i] for i in instruction.inputs])
+            return integers.converted(self.values, number, "i64", instruction.dtype)
+        inputs = [found[i] for i in instruction.inputs]
+        dtypes = [self.code.instructions[i].dtype for i in instruction.inputs]
+        return expression(self.values, instruction.op, dict(instruction.attrs), dtypes, inputs)
 
     def _place(self, operand: int, row: Number, unit: Number) -> Any:
         kinds = (*self.code.loads, *(o for o, _ in self.code.stores))

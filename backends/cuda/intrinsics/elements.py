@@ -3,10 +3,10 @@
 An address has 64 bits in device memory and 32 in shared memory; the offset behind it is in bytes. Elements are read as
 the type that kernels compute in and converted where they are stored:
 
-    f32 f64 i32 i64 u32    as they are
-    f16 bf16               as float32
-    i8 bool                as int32 and bool
-    raw1 raw2 raw4         bytes as an unsigned number of 32 bits; raw8 of 64, raw16 as four of 32
+    f32 f64 i32 i64 u32 u64    as they are
+    f16 bf16                   as float32
+    i8 i16 u8 u16 bool         as int32, uint32 and bool
+    raw1 raw2 raw4             bytes as an unsigned number of 32 bits; raw8 of 64, raw16 as four of 32
 
 Vectors of 8 and 16 bytes must be aligned so and are one instruction: they are LLVM loads, which it can schedule.
 `fixed` reads memory that nothing writes while the kernel runs (ld.global.nc).
@@ -47,6 +47,10 @@ def _zext(kind: Any) -> _Convert:
     return lambda e, value: e.builder.zext(value, kind)
 
 
+def _sext(kind: Any) -> _Convert:
+    return lambda e, value: e.builder.sext(value, kind)
+
+
 def _trunc(kind: Any) -> _Convert:
     return lambda e, value: e.builder.trunc(value, kind)
 
@@ -73,6 +77,7 @@ ELEMENTS: dict[str, Element] = {
     "i32": Element("i32", I32, counts=(1, 2, 4)),
     "u32": Element("u32", I32, counts=(1, 2, 4)),
     "i64": Element("i64", I64, counts=(1, 2)),
+    "u64": Element("u64", I64),
     "f16": Element("f32", F16, lambda e, v: e.builder.fpext(v, F32), lambda e, v: e.builder.fptrunc(v, F16)),
     "bf16": Element(
         "f32",
@@ -80,7 +85,10 @@ ELEMENTS: dict[str, Element] = {
         lambda e, v: to.emit_bf16_number(e, e.builder.zext(v, I32)),
         lambda e, v: e.builder.trunc(to.emit_bf16_bits(e, v), I16),
     ),
-    "i8": Element("i32", I8, lambda e, v: e.builder.sext(v, I32), _trunc(I8)),
+    "i8": Element("i32", I8, _sext(I32), _trunc(I8)),
+    "i16": Element("i32", I16, _sext(I32), _trunc(I16)),
+    "u8": Element("u32", I8, _zext(I32), _trunc(I8)),
+    "u16": Element("u32", I16, _zext(I32), _trunc(I16)),
     "bool": Element("bool", I8, lambda e, v: e.builder.icmp_unsigned("!=", v, I8(0)), _zext(I8)),
     "raw1": Element("u32", I8, _zext(I32), _trunc(I8)),
     "raw2": Element("u32", I16, _zext(I32), _trunc(I16)),

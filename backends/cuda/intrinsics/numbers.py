@@ -17,6 +17,8 @@ from netlang.backends.cuda.intrinsics.word import Word
 
 _FLOATS: dict[str, type[np.floating[Any]]] = {"f32": np.float32, "f64": np.float64}
 
+INTEGERS, UNSIGNED = ("i32", "i64", "u32", "u64"), ("u32", "u64")
+
 _UNARY: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "abs": ("fabs", np.abs),
     "floor": ("floor", np.floor),
@@ -64,7 +66,8 @@ def _extreme(name: str, type: str) -> Word:
 
     def emit(e: Emission, a: Any, b: Any) -> Any:
         if not floating:
-            return e.builder.select(e.builder.icmp_signed(sign, a, b), a, b)
+            compare = e.builder.icmp_unsigned if type in UNSIGNED else e.builder.icmp_signed
+            return e.builder.select(compare(sign, a, b), a, b)
         if type == "f32" and e.since("80"):
             return e.assembly(f"{name}.NaN.f32 $0, $1, $2;", "f32(f32,f32)", (a, b))
         first = e.builder.or_(e.builder.fcmp_unordered("uno", a, a), e.builder.fcmp_ordered(sign, a, b))
@@ -79,6 +82,28 @@ def _extreme(name: str, type: str) -> Word:
         return number(a if a < b or a != a else b)
 
     return Word(f"{name}_{type}", f"{type}({type},{type})", emit, larger if name == "max" else smaller)
+
+
+def _divided(type: str) -> Word:
+    """The quotient without its fraction; 0 by zero, and wrapped around where it is too large."""
+
+    def emit(e: Emission, a: Any, b: Any) -> Any:
+        build, zero, one = e.builder, a.type(0), a.type(1)
+        by_zero = build.icmp_unsigned("==", b, zero)
+        if type in UNSIGNED:
+            return build.select(by_zero, zero, build.udiv(a, build.select(by_zero, one, b)))
+        by_minus = build.icmp_signed("==", b, a.type(-1))
+        quotient = build.sdiv(a, build.select(build.or_(by_zero, by_minus), one, b))
+        return build.select(by_zero, zero, build.select(by_minus, build.sub(zero, a), quotient))
+
+    def meaning(a: int, b: int) -> int:
+        if b == 0:
+            return 0
+        quotient = abs(a) // abs(b)
+        most = (1 << int(type[1:]) - 1) - 1
+        return -quotient if (a < 0) != (b < 0) else -quotient if type not in UNSIGNED and quotient > most else quotient
+
+    return Word(f"quotient_of_{type}", f"{type}({type},{type})", emit, meaning)
 
 
 def _floats() -> Iterator[Word]:
@@ -122,7 +147,8 @@ def _quotient(e: Emission, n: Any, factor: Any, shift: Any) -> Any:
 
 WORDS = (
     *_floats(),
-    *(_extreme(name, type) for name in ("max", "min") for type in ("i32", "i64")),
+    *(_extreme(name, type) for name in ("max", "min") for type in INTEGERS),
+    *(_divided(type) for type in INTEGERS),
     # Numba would widen both sides to 64 bits, of which a division takes some 70 instructions.
     Word("div_u32", "u32(u32,u32)", lambda e, a, b: e.builder.udiv(a, b), lambda a, b: a // b),
     Word("rem_u32", "u32(u32,u32)", lambda e, a, b: e.builder.urem(a, b), lambda a, b: a % b),

@@ -28,7 +28,7 @@ def _shuffle(name: str, type: str) -> Word:
 
     def emit(e: Emission, value: Any, operand: Any) -> Any:
         b = e.builder
-        if type in ("f32", "i32"):
+        if type in ("f32", "i32", "u32"):
             return b.bitcast(once(e, b.bitcast(value, I32), operand), TYPES[type])
         bits = b.bitcast(value, I64)
         low, high = once(e, b.trunc(bits, I32), operand), once(e, b.trunc(b.lshr(bits, I64(32)), I32), operand)
@@ -51,7 +51,7 @@ def _emit_ballot(e: Emission, holds: Any) -> Any:
 
 
 WORDS = (
-    *(_shuffle(name, type) for name in _SOURCES for type in ("f32", "f64", "i32", "i64")),
+    *(_shuffle(name, type) for name in _SOURCES for type in ("f32", "f64", "i32", "i64", "u32", "u64")),
     # Bit l of the result: whether it holds in lane l.
     Word("ballot", "u32(bool)", _emit_ballot, _ballot, "warp"),
 )

@@ -18,9 +18,13 @@ _DTYPES: dict[str, DTypeLike] = {
     "i32": np.int32,
     "u32": np.uint32,
     "i64": np.int64,
+    "u64": np.uint64,
     "f16": np.float16,
     "bf16": np.uint16,
     "i8": np.int8,
+    "u8": np.uint8,
+    "i16": np.int16,
+    "u16": np.uint16,
     "bool": np.bool_,
     "raw1": np.uint8,
     "raw2": np.uint16,
@@ -30,7 +34,10 @@ _DTYPES: dict[str, DTypeLike] = {
 """How memory is looked at for a kind of element."""
 _KEPT = ("f32", "f64")
 """Kinds that kernels compute in as NumPy's scalars, which round as GPUs do. Integers are Python's."""
-_WRAPPED = {"i32": 32, "u32": 32, "i64": 64, "i8": 8, "raw1": 8, "raw2": 16, "raw4": 32, "raw8": 64}
+_WRAPPED = {
+    **{f"{sign}{bits}": bits for sign in "iu" for bits in (8, 16, 32, 64)},
+    **{f"raw{bytes}": 8 * bytes for bytes in (1, 2, 4, 8)},
+}
 """Kinds of integers by bits: a store keeps the low ones."""
 _LOADED: dict[str, Callable[[Any], Any]] = {
     "f16": np.float32,

@@ -18,11 +18,12 @@ from netlang.backends.cuda.tiles import sums_tile
 from netlang.backends.cuda.tiles.block_tile import BlockTile
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS
 from netlang.backends.cuda.tiles.gemm import multiply
+from netlang.backends.cuda.tiles.integers import wrapped
 from netlang.backends.cuda.tiles.lines import Lines
 from netlang.backends.cuda.tiles.matrix_copies import Kind, MatrixCopies, padded
 from netlang.backends.cuda.tiles.text import Text
 from netlang.backends.cuda.tiles.thin import Thin, read_sum, write_sums
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, literal, wrapped
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, literal
 
 SIZES = ("rows", "units", "groups")
 """int32 arguments: rows, units, and groups of units, each of which is a block for some rows."""

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netlang.backends.common.element import BYTES, register_name
+from netlang.backends.common.element import BYTES, INTEGERS, bounds, register_name
 from netlang.backends.common.nest import REDUCTIONS, Instruction
 from netlang.backends.cuda.kernel import WARP
 from netlang.backends.cuda.nest_shape import NestShape
 from netlang.backends.cuda.tiles.expressions import added, extreme
+from netlang.backends.cuda.tiles.integers import register
 from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
-
-_BITS = {"i8": 8, "i32": 32, "i64": 64}
 
 
 def identity(x: Instruction) -> str:
@@ -26,11 +25,8 @@ def identity(x: Instruction) -> str:
     kind = register_name(x.dtype)
     if x.op == "reduce_sum":
         return literal(kind, 0)
-    sign = -1 if x.op == "reduce_max" else 1
-    if kind in FLOATS:
-        return literal(kind, sign * float("inf"))
-    bound = 1 << (_BITS[kind] - 1)
-    return literal(kind, -bound if sign < 0 else bound - 1)
+    low, high = (float("-inf"), float("inf")) if kind in FLOATS else bounds(kind)
+    return literal(kind, low if x.op == "reduce_max" else high)
 
 
 def accumulated(x: Instruction, one: Term, other: Term) -> str:
@@ -151,4 +147,4 @@ def _width(x: Instruction) -> int:
 
 def _memory(dtype: str) -> str:
     """The type under which a value is exchanged."""
-    return "i32" if dtype == "i8" else dtype
+    return register(dtype) if dtype in INTEGERS else dtype

@@ -13,14 +13,13 @@ from typing import Any
 from netlang.backends.common.element import HALVES, register_name
 from netlang.backends.cuda.tiles import integers
 from netlang.backends.cuda.tiles.random_numbers import normal_number, philox_word, uniform_number
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal, wrapped
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
 
 Attributes = Mapping[str, Any]
 Expression = Callable[[Writer, Attributes, Sequence[Term]], str]
 EXPRESSIONS: dict[str, Expression] = {}
 
 _GELU_SCALE, _GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
-_BITS = {"i8": 8, "i32": 32, "i64": 64}
 
 
 def _define(*names: str) -> Callable[[Expression], Expression]:
@@ -32,18 +31,25 @@ def _define(*names: str) -> Callable[[Expression], Expression]:
 
 
 def added(x: Term, y: Term) -> str:
-    return wrapped(x.dtype, f"{x} + {y}")
+    return integers.arithmetic("+", x, y) if integers.is_whole(x) else f"{x} + {y}"
+
+
+def _product(x: Term, y: Term) -> str:
+    return integers.arithmetic("*", x, y) if integers.is_whole(x) else f"{x} * {y}"
 
 
 def extreme(name: str, x: Term, y: Term) -> str:
     """`max` or `min` of two; NaN where one is NaN."""
     if x.dtype == "bool":
         return f"({x} {'or' if name == 'max' else 'and'} {y})"
-    return f"{name}_{'i32' if x.dtype == 'i8' else x.dtype}({x}, {y})"
+    return f"{name}_{integers.register(x.dtype) if integers.is_whole(x) else x.dtype}({x}, {y})"
 
 
 def _arithmetic(name: str, operator: str) -> None:
-    EXPRESSIONS[name] = lambda w, attrs, v: wrapped(v[0].dtype, f"{v[0]} {operator} {v[1]}")
+    def expression(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
+        return integers.arithmetic(operator, *v) if integers.is_whole(v[0]) else f"{v[0]} {operator} {v[1]}"
+
+    EXPRESSIONS[name] = expression
 
 
 def _comparison(name: str, operator: str) -> None:
@@ -66,7 +72,7 @@ for _name, _operator in (
 ):  # fmt: skip
     _comparison(_name, _operator)
 for _name in (
-    "exp", "log", "sqrt", "floor", "ceil", "round", "erf", "tanh", "pow",
+    "exp", "log", "sqrt", "floor", "ceil", "round", "erf", "tanh",
     "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh",
 ):  # fmt: skip
     _function(_name)
@@ -74,7 +80,7 @@ for _name in (
 EXPRESSIONS["max"] = lambda w, attrs, v: extreme("max", *v)
 EXPRESSIONS["min"] = lambda w, attrs, v: extreme("min", *v)
 EXPRESSIONS["not"] = lambda w, attrs, v: f"(not {v[0]})"
-EXPRESSIONS["neg"] = lambda w, attrs, v: wrapped(v[0].dtype, f"-{v[0]}")
+EXPRESSIONS["neg"] = lambda w, attrs, v: integers.negated(v[0]) if integers.is_whole(v[0]) else f"-{v[0]}"
 EXPRESSIONS["where"] = lambda w, attrs, v: chosen(v[0].text, v[1].text, v[2].text)
 EXPRESSIONS["div"] = lambda w, attrs, v: divided(*v)
 
@@ -84,12 +90,17 @@ def chosen(condition: str, first: str, second: str) -> str:
 
 
 def divided(x: Term, y: Term) -> str:
-    """A quotient, rounded correctly; by zero it is infinite, in the simulator too."""
-    return f"div_rounded_{x.dtype}({x}, {y})"
+    """A quotient, of floats rounded correctly; by zero these are infinite, in the simulator too."""
+    return integers.divided(x, y) if integers.is_whole(x) else f"div_rounded_{x.dtype}({x}, {y})"
 
 
 def _like(x: Term, number: float) -> str:
     return literal(x.dtype, number)
+
+
+@_define("pow")
+def _power(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
+    return integers.raised(w, *v) if integers.is_whole(v[0]) else f"pow_{v[0].dtype}({v[0]}, {v[1]})"
 
 
 @_define("identity", "stop_gradient", "reshape", "broadcast", "transpose")
@@ -100,12 +111,14 @@ def _identity(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
 @_define("abs")
 def _abs(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
     x = v[0]
-    return f"abs_{x.dtype}({x})" if x.is_float else chosen(f"{x} < 0", wrapped(x.dtype, f"-{x}"), x.text)
+    return integers.absolute(x) if integers.is_whole(x) else f"abs_{x.dtype}({x})"
 
 
 @_define("sign")
 def _sign(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
     x = v[0]
+    if integers.is_whole(x):
+        return integers.sign(x)
     zero, one, minus = _like(x, 0), _like(x, 1), _like(x, -1)
     # x itself where neither holds: zero or NaN.
     return chosen(f"{x} > {zero}", one, chosen(f"{x} < {zero}", minus, x.text))
@@ -125,7 +138,7 @@ def _leaky_relu(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
 @_define("prelu")
 def _prelu(w: Writer, attrs: Attributes, v: Sequence[Term]) -> str:
     x, slope = v
-    return chosen(f"{x} > {_like(x, 0.0)}", x.text, f"{x} * {slope}")
+    return chosen(f"{x} > {_like(x, 0.0)}", x.text, _product(x, slope))
 
 
 @_define("elu")
@@ -200,15 +213,4 @@ def converted(w: Writer, x: Term, target: str) -> str:
         return chosen(x.text, literal(target, 1), literal(target, 0))
     if target in FLOATS:
         return f"{target}({x})"
-    if x.is_float:
-        return _saturated(x, target)
-    return wrapped(target, x.text)
-
-
-def _saturated(x: Term, target: str) -> str:
-    """A float without its fraction, within the bounds of an integer type; 0 for NaN."""
-    bound = 1 << (_BITS[target] - 1)
-    whole = f"{'i64' if target == 'i64' else 'i32'}({x})"
-    low = chosen(f"{x} == {x}", literal(target, -bound), literal(target, 0))
-    inside = chosen(f"{x} > {_like(x, -bound)}", whole, low)
-    return chosen(f"{x} >= {_like(x, bound)}", literal(target, bound - 1), inside)
+    return integers.saturated(x, target) if x.is_float else integers.wrapped(target, x.text)

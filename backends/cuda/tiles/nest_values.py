@@ -13,8 +13,9 @@ from netlang.backends.common.element import BYTES, register_name
 from netlang.backends.common.nest import Instruction
 from netlang.backends.cuda.nest_shape import VECTORS, NestShape
 from netlang.backends.cuda.tiles.expressions import EXPRESSIONS, random_from
+from netlang.backends.cuda.tiles.integers import wrapped
 from netlang.backends.cuda.tiles.random_numbers import philox_block
-from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal, wrapped
+from netlang.backends.cuda.tiles.writer import FLOATS, Term, Writer, literal
 
 ALL = -1
 """The lane under which values stand that are the same in all of them."""

@@ -13,7 +13,7 @@ from itertools import product
 
 from netlang.backends.cuda.kernel import Kernel
 from netlang.backends.cuda.tiles import rows
-from netlang.backends.cuda.tiles.numbers import computed, load, store
+from netlang.backends.cuda.tiles.numbers import computed, least, load, store
 from netlang.backends.cuda.tiles.text import Text, plus, times
 from netlang.backends.cuda.tiles.windows import (
     Geometry,
@@ -116,7 +116,7 @@ Take = Callable[[str, str, str], None]
 def _maximum(t: Text, pool: Pool) -> None:
     number, keeps = computed(pool.dtype), pool.kind == "switch"
     corner(t, pool.geometry)
-    t(f"best = {number}(-1e999)", "chosen = i32(-1)")
+    t(f"best = {least(pool.dtype)}", "chosen = i32(-1)")
 
     def take(tap: str, value: str, held: str) -> None:
         if not keeps:
@@ -207,7 +207,7 @@ def _gathered(t: Text, pool: Pool) -> None:
         if pool.kind == "unpool":
             _chosen(t, pool, place)
             with t.block(f"if tap == {tap}:"):
-                t(f"total = total + {value}")
+                t(f"total = {number}(total + {value})")
         else:
             t(f"total = total + {value}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from netlang.backends.cuda.kernel import WARP, Kernel
-from netlang.backends.cuda.tiles.numbers import computed, load, store
+from netlang.backends.cuda.tiles.numbers import computed, least, load, store
 from netlang.backends.cuda.tiles.text import Text
 from netlang.ir.types import DType
 
@@ -32,7 +32,7 @@ def _source(kind: str, dtype: str, sliced: bool, threads: int) -> str:
         t(f"out = out + u64(i64(image) * out_image + i64(channel) * i64({size}))")
     else:
         t(f"x = x + u64(i64(plane) * i64(count) * i64({size}))", f"out = out + u64(i64(plane) * i64({size}))")
-    t(f"total = {number}({'-1e999' if kind == 'max' else '0'})", "at = lane()")
+    t(f"total = {least(dtype) if kind == 'max' else f'{number}(0)'}", "at = lane()")
     with t.block("while at < count:"):
         t(
             f"value = {load('x', 'at', dtype)}",

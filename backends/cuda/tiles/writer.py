@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from netlang.backends.common.element import UNSIGNED
+
 FLOATS = frozenset({"f32", "f64"})
 
 
@@ -82,13 +84,5 @@ def _is_minus_zero(number: float) -> bool:
 def _integer(dtype: str, value: int) -> str:
     if value == -(1 << 63):  # its digits without the sign are no int64
         return "i64(-9223372036854775807 - 1)"
-    return f"{'i64' if dtype == 'i64' else 'i32'}({value})"
-
-
-def wrapped(dtype: str, text: str) -> str:
-    """An integer computed in 64 bits, in its own type again; floats as they are."""
-    if dtype in FLOATS:
-        return text
-    if dtype == "i8":
-        return f"i32(i32(({text}) << 24) >> 24)"
-    return f"{dtype}({text})"
+    kind = dtype if dtype in ("i64", "u64") else "u32" if dtype in UNSIGNED else "i32"
+    return f"{kind}({value})"

@@ -111,8 +111,11 @@ def _suited(data: Dataset, array: Array, value: Value, source: str) -> Array:
         raise _unsuited(data, array, value, source)
     if array.dtype == np.uint8 and value.dtype.is_float:
         return array
-    kinds = np.can_cast(array.dtype, value.dtype.numpy, "same_kind")
-    if not kinds and not (value.dtype.is_float and array.dtype.kind in "biuf"):
+    if value.dtype.is_int and array.dtype.kind in "iu":
+        _check_bounds(data, array, value, source)
+    elif not np.can_cast(array.dtype, value.dtype.numpy, "same_kind") and not (
+        value.dtype.is_float and array.dtype.kind in "biuf"
+    ):
         raise _unsuited(data, array, value, source)
     return np.ascontiguousarray(array, value.dtype.numpy)
 
@@ -170,6 +173,14 @@ def _one_hot(data: Dataset, labels: Array, value: Value, source: str) -> Array:
             f"{data.name}: '{source}'[{bad[0]}] is {labels[bad[0]]}; target '{value.node.name}' has {classes} classes"
         )
     return np.eye(classes, dtype=value.dtype.numpy)[labels]
+
+
+def _check_bounds(data: Dataset, array: Array, value: Value, source: str) -> None:
+    """Raise NetError where a whole number does not fit into the elements that are wanted."""
+    low, high = value.dtype.bounds
+    for number in (array.min(), array.max()) if not np.can_cast(array.dtype, value.dtype.numpy) else ():
+        if not low <= int(number) <= high:
+            raise NetError(f"{data.name}: '{source}' has {int(number)}, which does not fit into {value.dtype} elements")
 
 
 def _unsuited(data: Dataset, array: Array, value: Value, source: str) -> NetError:

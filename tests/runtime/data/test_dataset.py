@@ -102,6 +102,13 @@ def test_labels_as_one_hot_rows() -> None:
         fitted(GREY, value("image", 1, 8, 8), value("target", 2))
 
 
+def test_pixels_and_labels_as_whole_numbers() -> None:
+    found = fitted(GREY, value("image", 1, 8, 8, dtype=DType.U8), value("label", dtype=DType.U16))
+    batch = found.train.take(slice(0, 4))
+    assert (batch["image"].dtype, batch["label"].dtype) == (np.uint8, np.uint16)
+    assert np.array_equal(batch["image"], GREY[:, None]) and np.array_equal(batch["label"], LABELS)
+
+
 def test_an_autoencoder_gets_the_image_as_target() -> None:
     found = fitted(GREY, value("image", 1, 8, 8), value("target", 1, 8, 8)).train.take(slice(0, 4))
     assert np.array_equal(found["target"], found["image"])
@@ -130,9 +137,15 @@ def test_names_of_inputs_come_first() -> None:
             np.ones((4, 2, 8, 8), np.uint8),
             LABELS,
             (),
-            "each sample of 'image' is uint8[2, 8, 8], 'image' takes f32[1, 8, 8]",
+            "each sample of 'image' is u8[2, 8, 8], 'image' takes f32[1, 8, 8]",
         ),
         (np.float64(3), LABELS, (), "is a single number"),
+        (
+            GREY,
+            LABELS - 1,
+            (value("image", 1, 8, 8), value("label", dtype=DType.U16)),
+            "'label' has -1, which does not fit into u16 elements",
+        ),
     ],
 )
 def test_what_does_not_suit(images: Array, labels: Array, inputs: tuple[Value, ...], text: str) -> None:
