@@ -73,10 +73,12 @@ def pair(dtype: DType) -> tuple[Array, Array]:
 
 
 TAKEN = frozenset({
-    "abs", "add", "and", "argmax", "broadcast", "cast", "concat", "div", "eq", "gather", "ge", "gt", "iota", "le", "lt",
-    "max", "max_pool", "max_pool_pick", "max_pool_switch", "max_unpool", "min", "mul", "ne", "neg", "not", "one_hot",
-    "or", "pad", "pow", "prelu", "put_along", "reduce_max", "reduce_min", "reduce_sum", "reshape", "reverse",
-    "scatter_add", "sign", "slice", "slice_grad", "stop_gradient", "sub", "take_along", "topk", "transpose", "where",
+    "abs", "add", "and", "argmax", "bit_and", "bit_not", "bit_or", "bit_xor", "broadcast", "cast", "concat", "cumsum",
+    "div", "eq", "floor_div", "fmod", "gather", "ge", "gt", "iota", "le", "lt", "max", "max_pool", "max_pool_pick",
+    "max_pool_switch", "max_unpool", "min", "mul", "ne", "neg", "not", "one_hot", "or", "pad", "pow", "prelu",
+    "put_along", "reduce_max", "reduce_min", "reduce_sum", "reshape", "reverse", "scatter_add", "scatter_along",
+    "shift_left", "shift_right", "sign", "slice", "slice_grad", "stop_gradient", "sub", "take_along", "topk",
+    "transpose", "where",
 })  # fmt: skip
 """Ops that are known to take whole numbers: where one stops doing so, or another begins, a test says so."""
 

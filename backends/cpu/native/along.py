@@ -52,7 +52,7 @@ def put(dtype: str, index: str) -> Any:
 
 def scatter(dtype: str, index: str, reduction: str) -> Any:
     """Addresses x, indices, updates, result; outer, axis, inner, indices of a line. In the order of the indices."""
-    load, store, read, combined = LOAD[dtype], STORE[dtype], LOAD[index], inlined(_COMBINED[reduction])
+    load, store, read, combined = LOAD[dtype], STORE[dtype], INDEX[index], inlined(_COMBINED[reduction])
 
     def kernel(args: int, tid: int, threads: int) -> None:
         size, inner, count = number(args, 5), number(args, 6), number(args, 7)

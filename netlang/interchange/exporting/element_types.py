@@ -16,7 +16,10 @@ from netlang.ir.graph import Node, Value, frozen
 from netlang.ir.opdef import opdef
 from netlang.ir.types import DType, TensorType
 
-WIDER = {DType.BF16: DType.F32, DType.I8: DType.I32}
+WIDER = {
+    DType.BF16: DType.F32, DType.I8: DType.I32, DType.I16: DType.I32, DType.U8: DType.I32, DType.U16: DType.I32,
+    DType.U32: DType.I64,
+}  # fmt: skip
 """What is computed in instead."""
 _AS_IT_IS = frozenset({"cast", "const", "scan", "one_hot", "iota", "extent", "max_pool_switch", "max_unpool"})
 """Ops that take every element type, or see to it themselves."""

@@ -14,7 +14,9 @@ from netlang.runtime.tensor_file import CHECKPOINT_ENTRY, MOST_FAULTS, Wanted
 
 FLOATS = ("f16", "bf16", "f32", "f64")
 _WIDER = {
-    "f16": ("f32", "f64"), "bf16": ("f32", "f64"), "f32": ("f64",), "i8": ("i32", "i64"), "i32": ("i64",),
+    "f16": ("f32", "f64"), "bf16": ("f32", "f64"), "f32": ("f64",),
+    "i8": ("i16", "i32", "i64"), "i16": ("i32", "i64"), "i32": ("i64",),
+    "u8": ("u16", "i16", "u32", "i32", "u64", "i64"), "u16": ("u32", "i32", "u64", "i64"), "u32": ("u64", "i64"),
 }  # fmt: skip
 """Element types that have every number of another one."""
 COUNTER = "num_batches_tracked"

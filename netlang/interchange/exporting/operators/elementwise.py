@@ -21,7 +21,6 @@ simple(
         "add": "Add",
         "sub": "Sub",
         "mul": "Mul",
-        "div": "Div",
         "pow": "Pow",
         "max": "Max",
         "min": "Min",

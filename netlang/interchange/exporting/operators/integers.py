@@ -18,6 +18,17 @@ _HALF = 32
 """Bits that are moved at once at most, as a product with a power of two that i64 holds."""
 
 
+@exports("div")
+def _div(place: Place) -> str:
+    """Towards zero, as here; nothing is divided by zero."""
+    x, y = place.inputs
+    if place.node.out.dtype.is_float or not _may_be_zero(place.node.inputs[1]):
+        return place.op("Div", x, y)
+    zero, one = (place.like(n, place.node.out) for n in (0, 1))
+    nothing = place.op("Equal", y, zero)
+    return place.op("Where", nothing, zero, place.op("Div", x, place.op("Where", nothing, one, y)))
+
+
 @exports("floor_div")
 def _floor_div(place: Place) -> str:
     """What is over is taken off before; ONNX's Mod has the sign of the divisor, as what is over has."""

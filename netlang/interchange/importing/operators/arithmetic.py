@@ -5,35 +5,21 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operands import OLD, elementwise, operands, option, pair
 from netlang.interchange.importing.operator import Call, Result
 from netlang.interchange.importing.sheet import Tensor, dtype_of
 from netlang.ir.types import DType
 
-_SIGNS = {"Add": "+", "Sub": "-", "Mul": "*"}
-_UNSIGNED = "u"
+_SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 
 
-@elementwise("Add", "Sub", "Mul", **OLD)
+@elementwise("Add", "Sub", "Mul", "Div", **OLD)
 def infix(call: Call) -> Result:
     left, right = pair(call)
     return call.let(w.infix(left, _SIGNS[call.node.op], right))
-
-
-@elementwise("Div", **OLD)
-def divide(call: Call) -> Result:
-    """Of whole numbers, towards zero: what is left without the remainder is divided without one."""
-    left, right = pair(call)
-    if _dtype(left, right).is_float:
-        return call.let(w.infix(left, "/", right))
-    if _dtype(left, right).value.startswith(_UNSIGNED):
-        return call.let(w.infix(left, "//", right))
-    return call.let(w.infix(w.infix(left, "-", w.call("fmod", left, right)), "//", right))
-
-
-def _dtype(*given: Any) -> DType:
-    return next(v.dtype for v in given if isinstance(v, Tensor))
 
 
 @elementwise("Mod", fmod=0)
@@ -50,15 +36,24 @@ def power(call: Call) -> Result:
     dtype = first.dtype if isinstance(first, Tensor) else dtype_of(first.array)
     if not isinstance(base, Tensor) and exponent.dtype is not dtype:
         base = call.tensor(0)
-    if not dtype.is_float:
-        return call.let(w.call("cast", w.infix(_wide(base), "**", _wide(exponent)), dtype))
-    if isinstance(exponent, Tensor) and exponent.dtype is not dtype:
-        return call.let(w.infix(base, "**", w.call("cast", exponent, dtype)))
-    return call.let(w.infix(base, "**", exponent))
+    if not dtype.is_float and not _is_of(dtype, exponent):
+        between = DType.I64 if _is_whole(exponent) else DType.F64
+        wide = w.infix(_cast(base, between), "**", _cast(exponent, between))
+        return call.let(w.call("cast", wide, dtype))
+    return call.let(w.infix(base, "**", _cast(exponent, dtype)))
 
 
-def _wide(value: Any) -> Any:
-    return w.call("cast", value, DType.F64) if isinstance(value, Tensor) and value.dtype is not DType.F64 else value
+def _is_whole(value: Any) -> bool:
+    return value.dtype.is_int if isinstance(value, Tensor) else isinstance(value, int | np.integer)
+
+
+def _is_of(dtype: DType, exponent: Any) -> bool:
+    """Whether an exponent is a whole number of this type."""
+    return _is_whole(exponent) and (not isinstance(exponent, Tensor) or exponent.dtype is dtype)
+
+
+def _cast(value: Any, dtype: DType) -> Any:
+    return w.call("cast", value, dtype) if isinstance(value, Tensor) and value.dtype is not dtype else value
 
 
 @elementwise("Neg")
