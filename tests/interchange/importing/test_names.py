@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlang.interchange.importing.names import shortened
@@ -21,6 +21,7 @@ def test_ends_that_nobody_else_has() -> None:
     }
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.sets(PATHS, max_size=12))
 def test_short_names_differ(paths: set[str]) -> None:
     found = shortened(paths)
