@@ -65,6 +65,20 @@ net n {
   output bits = bit_xor(shift_left(whole, 3), whole // 7) + whole % 5 + bit_not(shift_right(whole, 1))
 }
 """,
+    "places": """
+net n {
+  input x: f32[N, 30]
+  input whole: i64[N, 30]
+  index = whole % 30
+  output sums = x -> cumsum(exclusive = true)
+  output product = x -> prod(1)
+  output put = scatter_along(x, index, x, reduction = "max")
+  output last = argmin(x, last = true)
+  v, i = x -> topk(3, smallest = true)
+  output smallest = v
+  output where = i
+}
+""",
     "sums, constants, copies": """
 net n {
   input x: f32[N, 300]
