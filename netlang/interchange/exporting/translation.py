@@ -15,13 +15,19 @@ from netlang.interchange.exporting.patterns import Match, Patterns
 from netlang.interchange.exporting.record import DOMAIN, Export, Place, Unsupported, element, record, tensor_array
 from netlang.interchange.exporting.sheet import Sheet
 from netlang.interchange.exporting.sizes import Sizes
+from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import Array
 from netlang.ir.reserved import RNG
+from netlang.ir.scan import copied
 from netlang.ir.types import TensorType
+from netlang.passes import cse, fold, simplify
+from netlang.passes.manager import PassManager
 
 SEED = "seed"
 """What the input is called by which random nodes draw: i64[2], the seed and the number of the call."""
+CLEANING = (fold.PASS, simplify.PASS, cse.PASS)
+"""What is done to the ops that take the place of one."""
 IR_VERSION = 9
 """Of the file: what the oldest opset that is written came with, so that other tools' older versions read it too."""
 
@@ -117,11 +123,16 @@ class Translation:
         return helper.make_tensor_value_info(name, element(type.dtype), shape)
 
     def composed(self, sheet: Sheet, called: Mapping[Value, str], made: Sequence[Value]) -> list[str]:
-        """What values are called that are made of those that are `called` something already."""
-        graph = Graph("", tuple(called), (), tuple((str(i), v) for i, v in enumerate(made)))
-        writer = Writer(self, sheet, dict(called), {}, Patterns(graph, ()))
-        writer.write(made)
-        return [writer.called[v] for v in made]
+        """What values are called that are made of those that are `called` something already.
+
+        What is constant in between, or does nothing, is gone then.
+        """
+        given = {v: Builder().input(f"given{i}", v.type) for i, v in enumerate(called)}
+        outputs = tuple((str(i), v) for i, v in enumerate(copied(made, given)))
+        graph = PassManager().run(Graph("", tuple(given.values()), (), outputs), CLEANING)
+        writer = Writer(self, sheet, {given[v]: name for v, name in called.items()}, {}, Patterns(graph, ()))
+        writer.write([v for _, v in graph.outputs])
+        return [writer.called[v] for _, v in graph.outputs]
 
     def function(self, name: str, make: Callable[[], Graph]) -> str:
         """The name of a function of the model, which carries out the graph that `make` gives."""
