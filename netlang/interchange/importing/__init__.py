@@ -137,7 +137,7 @@ def _outputs(sheet: Sheet, results: Mapping[str, object]) -> dict[str, str]:
 def _text(sheet: Sheet, flat: bool) -> tuple[str, dict[str, Array]]:
     """The file and its weights: the i-th parameter that the file creates is the i-th of the lines."""
     lines = living(sheet.lines)
-    file = flat_file(sheet.net, lines)
+    file = flat_file(sheet.net, lines, sheet.blocks)
     text = text_of_file(file)
     return text, named_weights(load(text, f"{sheet.net}.net"), lines)
 

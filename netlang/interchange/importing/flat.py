@@ -11,18 +11,30 @@ from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.sheet import Line
 
 
-def flat_file(net: str, lines: Sequence[Line]) -> ast.File:
-    """A file with this net alone."""
-    return ast.File(w.SPAN, (ast.Net(w.SPAN, w.word(net), None, tuple(line.statement for line in lines)),))
+def flat_file(net: str, lines: Sequence[Line], blocks: Sequence[ast.Block] = ()) -> ast.File:
+    """A file with this net alone, and the blocks that it applies."""
+    body = tuple(line.statement for line in lines)
+    return ast.File(w.SPAN, (*living_blocks(blocks, body), ast.Net(w.SPAN, w.word(net), None, body)))
+
+
+def living_blocks(blocks: Sequence[ast.Block], body: Sequence[ast.Statement]) -> list[ast.Block]:
+    """The blocks that a body applies, directly or by others, which come before it."""
+    needed = {name for statement in body for name in read(statement)}
+    kept: list[ast.Block] = []
+    for block in reversed(blocks):
+        if block.name.text in needed:
+            needed.update(name for statement in block.body for name in read(statement))
+            kept.append(block)
+    return kept[::-1]
 
 
 def living(lines: Sequence[Line]) -> list[Line]:
-    """The lines that an output depends on, and all inputs."""
+    """The lines that an output (of a net) or what is returned (by a block) depends on, and all inputs."""
     needed: set[str] = set()
     kept: list[Line] = []
     for line in reversed(lines):
         statement = line.statement
-        if not isinstance(statement, ast.Input | ast.Output) and not needed & {*bound(statement)}:
+        if not isinstance(statement, ast.Input | ast.Output | ast.Return) and not needed & {*bound(statement)}:
             continue
         needed.update(read(statement))
         if isinstance(statement, ast.Output) and statement.value is None:

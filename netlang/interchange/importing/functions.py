@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from netlang.interchange.importing.items import Anything, Items, Nothing
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.node import Node, OnnxGraph, graph_of
-from netlang.interchange.importing.operator import Result
 from netlang.interchange.importing.sheet import Refused
 from netlang.interchange.proto import onnx_package
 
@@ -23,7 +23,7 @@ def has_body(node: Node, version: int) -> bool:
     return schema is not None and bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def body_of(node: Node, values: Sequence[Result | None], version: int) -> tuple[OnnxGraph, Mapping[str, int]]:
+def body_of(node: Node, values: Sequence[Anything | None], version: int) -> tuple[OnnxGraph, Mapping[str, int]]:
     """The body of a node as a graph of the inputs that it has, and the versions of the domains that it is written in.
 
     Raises Refused where there is none for these inputs.
@@ -53,7 +53,7 @@ def _schema(node: Node, version: int) -> Any:
     return defs.get_schema(node.op, version, node.domain) if defs.has(node.op, version, node.domain) else None
 
 
-def _function(onnx: Any, schema: Any, node: Node, values: Sequence[Result | None], version: int) -> Any:
+def _function(onnx: Any, schema: Any, node: Node, values: Sequence[Anything | None], version: int) -> Any:
     """The FunctionProto; None where the onnx package (before 1.16) cannot make it."""
     if not hasattr(schema, "get_context_dependent_function_with_opset_version"):
         return None
@@ -71,10 +71,13 @@ def _function(onnx: Any, schema: Any, node: Node, values: Sequence[Result | None
     return function if made else None
 
 
-def _type(onnx: Any, value: Result | None) -> Any:
+def _type(onnx: Any, value: Anything | None) -> Any:
     """The TypeProto of an input; one without a name for every size that is known only later."""
-    if value is None:
+    if value is None or isinstance(value, Nothing):
         return onnx.TypeProto()
+    if isinstance(value, Items):
+        first = value.items[0] if value.items else None
+        return onnx.helper.make_sequence_type_proto(_type(onnx, first))
     if isinstance(value, Known):
         dtype = np.dtype(np.int64) if value.symbolic else value.array.dtype
     else:

@@ -9,11 +9,13 @@ import numpy as np
 
 from netlang.diagnostics import NetError
 from netlang.interchange.importing import operators  # noqa: F401  # fills the registry
+from netlang.interchange.importing.cell import Draft
 from netlang.interchange.importing.evaluate import evaluated
 from netlang.interchange.importing.functions import body_of, has_body
+from netlang.interchange.importing.items import Anything
 from netlang.interchange.importing.known import Known, fold, sizes
 from netlang.interchange.importing.names import names_in, shortened
-from netlang.interchange.importing.node import Node, OnnxGraph, Port
+from netlang.interchange.importing.node import Node, OnnxGraph, Port, free
 from netlang.interchange.importing.operator import (
     REQUIRED,
     Call,
@@ -28,6 +30,7 @@ from netlang.interchange.importing.schema import check_node
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
 from netlang.ir.dims import Dim
 from netlang.ir.graph import topological
+from netlang.ir.types import TensorType
 from netlang.runtime.ports import Array
 
 _IDLE = ("consumed_inputs",)
@@ -47,7 +50,7 @@ class Importer:
         self, sheet: Sheet, opsets: Mapping[str, int], sizes: Mapping[str, int], values: Mapping[str, Array]
     ) -> None:
         self.sheet, self.opsets, self.sizes, self.given = sheet, opsets, sizes, values
-        self.found: dict[str, Result] = {}
+        self.found: dict[str, Anything] = {}
         self.folded = 0
         self.needed: list[str] = []
         self.inputs: dict[str, str] = {}
@@ -64,7 +67,13 @@ class Importer:
         for port in graph.inputs:
             self._input(port)
         self._carry_out(graph)
-        return {port.name: self.found[port.name] for port in graph.outputs}
+        return {port.name: self._output(port) for port in graph.outputs}
+
+    def _output(self, port: Port) -> Result:
+        found = self.found[port.name]
+        if not isinstance(found, Tensor | Known):
+            raise NetError(f"the output '{port.name}' is no tensor but a sequence or optional, which netlang has not")
+        return found
 
     def _input(self, port: Port) -> None:
         if port.name in self.given:
@@ -97,7 +106,7 @@ class Importer:
             self._size_names[dim] = name
         return self._size_names[dim]
 
-    def inner(self, graph: OnnxGraph, values: Sequence[Result]) -> list[Result]:
+    def inner(self, graph: OnnxGraph, values: Sequence[Anything]) -> list[Anything]:
         """The outputs of a graph inside, for these inputs. It sees what is around it."""
         around = dict(self.found)
         self.found.update({port.name: value for port, value in zip(graph.inputs, values, strict=False)})
@@ -105,6 +114,19 @@ class Importer:
         results = [self.found[port.name] for port in graph.outputs]
         self.found = around
         return results
+
+    def cell(self, graph: OnnxGraph, inputs: Sequence[TensorType | Known]) -> Draft:
+        """A graph inside as a block of the file. What it reads around it becomes arguments of the block."""
+        inside = Draft(self.sheet, graph.name or "cell")
+        importer = Importer(inside.sheet, self.opsets, self.sizes, {})
+        for name in free(graph):
+            importer.found[name] = inside.outside(self.found[name], name)
+        for port, given in zip(graph.inputs, inputs, strict=True):
+            importer.found[port.name] = given if isinstance(given, Known) else inside.argument(port.name, given)
+        importer._carry_out(graph)
+        self.folded += importer.folded
+        inside.results = [importer.found[port.name] for port in graph.outputs]
+        return inside
 
     def _carry_out(self, graph: OnnxGraph) -> None:
         for name, array in graph.constants.items():
@@ -133,7 +155,7 @@ class Importer:
         inputs.sort(key=lambda value: not value.dtype.is_int)
         return theirs[inputs[0].node.name] if inputs else name
 
-    def _node(self, node: Node) -> Sequence[Result | None]:
+    def _node(self, node: Node) -> Sequence[Anything | None]:
         record = find(node.domain, node.op)
         values = [self.found[name] if name else None for name in node.inputs]
         if record is None:
@@ -144,18 +166,18 @@ class Importer:
         if node.op in ("Shape", "Size") and not node.domain:
             self.folded += 1
             return [_shape(node.op, values[0], attributes)]
-        inputs = [v for v in values if not isinstance(v, Tensor)]
+        inputs = [v for v in values if v is None or isinstance(v, Known)]
         if len(inputs) == len(values) and not record.control and values:
             known = fold(node.op, inputs, node.attributes) if not node.domain else None
             if known is not None:
                 self.folded += 1
                 return [known]
-        results = _listed(self._call(node, record, values, attributes, self.sheet))
+        results = _listed(self._call(node, record, values, attributes))
         if len(inputs) == len(values) and values and not record.control:
             return self._computed(results)
         return results
 
-    def _explained(self, node: Node, values: Sequence[Result | None]) -> Sequence[Result | None]:
+    def _explained(self, node: Node, values: Sequence[Anything | None]) -> Sequence[Anything | None]:
         """What the body of an operator makes that ONNX defines by others."""
         body, versions = body_of(node, values, self.opsets.get(node.domain, 1))
         around, self.opsets = self.opsets, {**self.opsets, **versions}
@@ -164,14 +186,14 @@ class Importer:
         return [next(found) if name in node.read else None for name in node.outputs]
 
     def _call(
-        self, node: Node, record: Operator, values: Sequence[Result | None], attributes: Mapping[str, Any], sheet: Sheet
+        self, node: Node, record: Operator, values: Sequence[Anything | None], attributes: Mapping[str, Any]
     ) -> Results:
         version = self.opsets.get(node.domain, 1)
-        return record.translate(Call(node, values, attributes, version, sheet, self.inner))
+        return record.translate(Call(node, values, attributes, version, self.sheet, self.inner, self.cell))
 
-    def _computed(self, results: Sequence[Result | None]) -> Sequence[Result | None]:
+    def _computed(self, results: Sequence[Anything | None]) -> Sequence[Anything | None]:
         """What follows from constants alone, computed; its lines become dead. Large results stay computations."""
-        found: list[Result | None] = []
+        found: list[Anything | None] = []
         for result in results:
             array = evaluated(result.value, self.sheet) if isinstance(result, Tensor) else None
             self.folded += array is not None
@@ -206,9 +228,9 @@ def check_supported(graph: OnnxGraph, opsets: Mapping[str, int]) -> None:
     raise NetError(f"operators that are not supported: {', '.join(kinds)}; at " + ", ".join(told))
 
 
-def _shape(op: str, value: Result | None, attributes: Mapping[str, Any]) -> Known:
-    if value is None:
-        raise Refused("the input is missing")
+def _shape(op: str, value: Anything | None, attributes: Mapping[str, Any]) -> Known:
+    if not isinstance(value, Tensor | Known):
+        raise Refused("the input is missing" if value is None else "a sequence or optional has no shape")
     shape: Sequence[Dim] = value.shape
     if op == "Size":
         total: Dim = 1
@@ -220,5 +242,5 @@ def _shape(op: str, value: Result | None, attributes: Mapping[str, Any]) -> Know
     return sizes(list(shape)[start:end])
 
 
-def _listed(results: Results) -> Sequence[Result | None]:
-    return [results] if isinstance(results, Tensor | Known) else results
+def _listed(results: Results) -> Sequence[Anything | None]:
+    return [results] if isinstance(results, Anything) else results

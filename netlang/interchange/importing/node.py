@@ -70,19 +70,22 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
     if proto.sparse_initializer:
         raise NetError("the ONNX file has sparse initialisers", hint="make them dense before exporting the model")
     constants = {t.name: array_of(t, folder) for t in proto.initializer}
-    inputs = tuple(_port(i) for i in proto.input if i.name not in constants)
+    inputs = tuple(_port(i, level) for i in proto.input if i.name not in constants)
     known = around | {*constants, *(i.name for i in inputs)}
     made = {o for n in proto.node for o in n.output if o}
     nodes = [_node(n, number, folder, known | made, level) for number, n in enumerate(proto.node)]
     reads = {name for node in nodes for name in _names(node)} | {o.name for o in proto.output}
     nodes = [replace(node, read=frozenset(o for o in node.outputs if o in reads)) for node in nodes]
-    outputs = tuple(_port(o) for o in proto.output)
+    outputs = tuple(_port(o, level) for o in proto.output)
     return OnnxGraph(proto.name, inputs, outputs, _ordered(nodes, proto.output, known), constants, proto)
 
 
-def _port(info: Any) -> Port:
+def _port(info: Any, level: int) -> Port:
+    """An input or output; those of graphs inside may be sequences, of which nothing is said."""
     tensor = info.type.tensor_type
     if info.type.WhichOneof("value") not in (None, "tensor_type"):
+        if level:
+            return Port(info.name, 0, None)
         raise NetError(f"'{info.name}' is no tensor but {info.type.WhichOneof('value')}, which netlang has not")
     if not tensor.HasField("shape"):
         return Port(info.name, tensor.elem_type, None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.items import Anything
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, Results, operator
 from netlang.interchange.importing.sheet import Tensor
@@ -35,9 +36,9 @@ def elementwise(
     return register
 
 
-def _without_elements(values: Sequence[Result | None]) -> tuple[int, ...] | None:
+def _without_elements(values: Sequence[Anything | None]) -> tuple[int, ...] | None:
     """The shape of a result without elements; None where there are some. Sizes known only later count as 1."""
-    given = [v for v in values if v is not None]
+    given = [v for v in values if isinstance(v, Tensor | Known)]
     if not any(isinstance(v, Known) and v.array.size == 0 for v in given):
         return None
     return np.broadcast_shapes(*([d if isinstance(d, int) else 1 for d in v.shape] for v in given))

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.cell import Draft
+from netlang.interchange.importing.items import Anything, Items
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.node import Node, OnnxGraph
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor, Weight
-from netlang.ir.types import DType
+from netlang.ir.types import DType, TensorType
 
 Result = Tensor | Known
-Results = Result | Sequence[Result | None]
+Results = Anything | Sequence[Anything | None]
 REQUIRED: Any = object()
 
 
@@ -84,14 +86,16 @@ class Call:
     attrs     all attributes of the record, with defaults filled in
     version   the opset of the operator's domain
     graph     translates a graph inside (If, Loop, Scan) on the same sheet: (graph, values of its inputs) -> its outputs
+    cell      translates one as a block: (graph, what its inputs are)
     """
 
     node: Node
-    values: Sequence[Result | None]
+    values: Sequence[Anything | None]
     attrs: Mapping[str, Any]
     version: int
     sheet: Sheet
-    graph: Callable[[OnnxGraph, Sequence[Result]], list[Result]]
+    graph: Callable[[OnnxGraph, Sequence[Anything]], list[Anything]]
+    cell: Callable[[OnnxGraph, Sequence[TensorType | Known]], Draft]
 
     # ---- inputs
 
@@ -99,13 +103,29 @@ class Call:
         """Whether the input was given."""
         return place < len(self.values) and self.values[place] is not None
 
-    def value(self, place: int) -> Result:
-        """An input that must be there, as it is."""
-        if not self.has(place):
+    def anything(self, place: int) -> Anything:
+        """An input that must be there, as it is, a sequence too."""
+        found = self.values[place] if self.has(place) else None
+        if found is None:
             raise Refused(f"input {place} is missing")
-        found = self.values[place]
-        assert found is not None
         return found
+
+    def value(self, place: int) -> Result:
+        """An input that must be there, a tensor or what is known of it."""
+        return self.result(self.anything(place))
+
+    def result(self, found: Anything) -> Result:
+        """Anything as a tensor or what is known of it. Raises Refused for what is none."""
+        if not isinstance(found, Tensor | Known):
+            raise Refused("a sequence stands where a tensor should" if isinstance(found, Items) else "nothing is there")
+        return found
+
+    def items(self, place: int) -> list[Anything]:
+        """The tensors of an input that is a sequence."""
+        found = self.anything(place)
+        if not isinstance(found, Items):
+            raise Refused(f"input {place} is no sequence")
+        return list(found.items)
 
     def tensor(self, place: int) -> Tensor:
         """An input as a tensor of the net."""

@@ -22,10 +22,11 @@ from netlang.frontend.faults import Reporter
 from netlang.frontend.limits import deep_evaluation
 from netlang.frontend.scope import Frame, Naming, Scope, Usage
 from netlang.frontend.statements import run, run_block
-from netlang.frontend.values import Instance
+from netlang.frontend.values import BlockFunction, Instance
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
-from netlang.ir.dims import Dim, Shape, Sym
+from netlang.ir.build import Builder
+from netlang.ir.dims import Dim, Shape, Sym, sym
 from netlang.ir.graph import Value
 from netlang.ir.types import DType, TensorType
 from netlang.runtime.ports import Array
@@ -88,8 +89,9 @@ class Line:
 
 @dataclass(eq=False)
 class Sheet:
-    """A net as it is written. `lines` are its statements so far, `types` those of the names in it; `short` has names
-    in the place of those of the file."""
+    """A net as it is written, or a block. `lines` are its statements so far, `types` those of the names in it; `short`
+    has names in the place of those of the file. `blocks` are those of the file; `outer` is the sheet of what a block
+    stands in."""
 
     net: str
     lines: list[Line] = field(default_factory=list)
@@ -97,12 +99,14 @@ class Sheet:
     constants: dict[int, Tensor] = field(default_factory=dict)
     on_line: Callable[[Line], None] | None = None
     short: Mapping[str, str] = field(default_factory=dict)
+    blocks: list[ast.Block] = field(default_factory=list)
+    outer: Sheet | None = None
 
     def __post_init__(self) -> None:
         self._reporter = Reporter()
         self._frames = ExitStack()
-        self._scope = Scope(library())
-        self._taken: set[str] = {*library().names(), *_KEYWORDS, *keyword.kwlist}
+        self._scope: Scope = Scope(library()) if self.outer is None else self.outer._scope
+        self._taken: set[str] = {*self._scope.names(), *_KEYWORDS, *keyword.kwlist}
         self.context = Context(False, self._reporter, Usage(), run_block)
         self._frames.enter_context(self.context.inside(Frame("file", "", self._scope, self.context.naming)))
         frame = Frame("net", self.net, Scope(self._scope), Naming(Instance()))
@@ -110,6 +114,41 @@ class Sheet:
         self._known: list[Known] = []
         self._weights: dict[Value, Array] = {}
         self._names: dict[Value, str] = {}
+
+    # ---- blocks
+
+    def inner(self, name: str) -> Sheet:
+        """A sheet for a block of the same file."""
+        return Sheet(name, short=self.short, blocks=self.blocks, outer=self)
+
+    def block_name(self, hint: str) -> str:
+        """An identifier for a block, that nothing has here or around."""
+        name = self.fresh(hint)
+        if self.outer is None:
+            return name
+        around = self.outer.block_name(name)
+        self._taken.add(around)
+        return name if around == name else self.block_name(around)
+
+    def declare(self, block: ast.Block) -> None:
+        """Add a block to the file; its name must be a `block_name`."""
+        self._scope.bind(block.name.text, BlockFunction(block, self._scope, std=False))
+        self.blocks.append(block)
+
+    def stand_in(self, hint: str, type: TensorType) -> Tensor:
+        """A tensor that this block is given."""
+        name = self.fresh(hint)
+        self.context.frame.scope.bind(name, Builder().input(name, type))
+        return self._bound(name)
+
+    def bind_size(self, name: str) -> None:
+        """Let a name be a size that is known only later."""
+        self._taken.add(name)
+        self.context.frame.scope.bind(name, sym(name))
+
+    def parameter_names(self) -> list[str]:
+        """How the parameters so far are called, in the order of the lines."""
+        return list(self.context.params)
 
     # ---- names
 
