@@ -95,8 +95,9 @@ def _proto(onnx: Any, node: Node) -> Any:
 def _attribute(onnx: Any, key: str, value: Any) -> Any:
     if isinstance(value, OnnxGraph):
         value = value.proto
-    tensor = isinstance(value, np.ndarray)
-    return onnx.helper.make_attribute(key, onnx.numpy_helper.from_array(value) if tensor else value)
+    if isinstance(value, np.ndarray):
+        value = onnx.numpy_helper.from_array(value)
+    return onnx.helper.make_attribute(key, value, attr_type=onnx.AttributeProto.INTS if value == () else None)
 
 
 def _attributes(onnx: Any, schema: Any, node: Node) -> dict[str, Any]:

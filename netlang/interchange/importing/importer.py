@@ -70,7 +70,7 @@ class Importer:
         return {port.name: self._output(port) for port in graph.outputs}
 
     def _output(self, port: Port) -> Result:
-        found = self.found[port.name]
+        found = self._made(port.name)
         if not isinstance(found, Tensor | Known):
             raise NetError(f"the output '{port.name}' is no tensor but a sequence or optional, which netlang has not")
         return found
@@ -111,7 +111,7 @@ class Importer:
         around = dict(self.found)
         self.found.update({port.name: value for port, value in zip(graph.inputs, values, strict=False)})
         self._carry_out(graph)
-        results = [self.found[port.name] for port in graph.outputs]
+        results = [self._made(port.name) for port in graph.outputs]
         self.found = around
         return results
 
@@ -125,8 +125,14 @@ class Importer:
             importer.found[port.name] = given if isinstance(given, Known) else inside.argument(port.name, given)
         importer._carry_out(graph)
         self.folded += importer.folded
-        inside.results = [importer.found[port.name] for port in graph.outputs]
+        inside.results = [importer._made(port.name) for port in graph.outputs]
         return inside
+
+    def _made(self, name: str) -> Anything:
+        """A value by its name. Raises NetError for an output that its node does not have in this form."""
+        if name not in self.found:
+            raise NetError(f"'{name}' is an output that its node does not have")
+        return self.found[name]
 
     def _carry_out(self, graph: OnnxGraph) -> None:
         for name, array in graph.constants.items():
@@ -156,12 +162,11 @@ class Importer:
         return theirs[inputs[0].node.name] if inputs else name
 
     def _node(self, node: Node) -> Sequence[Anything | None]:
-        record = find(node.domain, node.op)
-        values = [self.found[name] if name else None for name in node.inputs]
+        record, version = find(node.domain, node.op), self.opsets.get(node.domain, 1)
+        check_node(node, version)
+        values = [self._made(name) if name else None for name in node.inputs]
         if record is None:
             return self._explained(node, values)
-        version = self.opsets.get(node.domain, 1)
-        check_node(node, version)
         attributes = completed(node, record, version)
         if node.op in ("Shape", "Size") and not node.domain:
             self.folded += 1

@@ -1,4 +1,4 @@
-"""What ONNX itself says of an operator: the kinds of its attributes, and how many inputs it has."""
+"""What ONNX itself says of an operator: the kinds of its attributes, and its inputs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _KINDS: dict[str, tuple[type, str]] = {
 
 
 def check_node(node: Node, version: int) -> None:
-    """Raise Refused where a node has attributes of the wrong kind, or too few or too many inputs. Operators of which
-    the package knows nothing pass, and so do attributes of other versions."""
+    """Raise Refused where a node has attributes of the wrong kind, lacks an input or has too many.
+
+    Operators of which the package knows nothing pass, and so do attributes of other versions.
+    """
     defs = onnx_package().defs
     try:
         schema = defs.get_schema(node.op, version, node.domain)
@@ -33,6 +35,10 @@ def check_node(node: Node, version: int) -> None:
     count, least, most = len(node.inputs), schema.min_input, schema.max_input
     if not least <= count <= most:
         raise Refused(f"there are {count} inputs, where there must be at least {least} and at most {most}")
+    for place, name in enumerate(node.inputs):
+        port = schema.inputs[min(place, len(schema.inputs) - 1)]
+        if not name and port.option == defs.OpSchema.FormalParameterOption.Single:
+            raise Refused(f"the input '{port.name}' is missing")
     for key, value in node.attributes.items():
         kind = schema.attributes[key].type.name if key in schema.attributes else ""
         if kind in _KINDS and not _is(value, kind):

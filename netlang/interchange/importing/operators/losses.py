@@ -30,6 +30,8 @@ def _reduced(call: Call, logs: Tensor) -> Tensor:
     if reduction not in ("none", "sum", "mean"):
         raise call.refuse(f"reduction '{reduction}' is not one of none, sum, mean")
     weights, labels = _weights(call, logs)
+    if labels.rank != logs.rank - 1:
+        raise call.refuse(f"there must be a label for each place of {list(logs.shape)}, not {list(labels.shape)}")
     raised = call.let(w.call("reshape", labels, [labels.shape[0], 1, *labels.shape[1:]]), "labels")
     picked = call.let(w.call("reshape", w.call("take_along", logs, raised), list(labels.shape)), "picked")
     if weights is None:

@@ -58,5 +58,7 @@ def _centred(call: Call, place: int, zero: int, along: list[int]) -> Tensor:
 @operator("Einsum", equation=REQUIRED)
 def einsum(call: Call) -> Result:
     given = call.tensors()
+    if not given:
+        raise call.refuse("there is nothing to multiply")
     layer = w.call("einsum", w.text(call.attrs["equation"].replace(" ", "")))
     return call.let(w.pipe(given if len(given) > 1 else given[0], layer))
