@@ -86,6 +86,8 @@ def short_transforms(call: Call) -> Result:
     samples = x.shape[1]
     if not isinstance(samples, int) or not isinstance(length, int):
         raise call.refuse(f"{samples} samples in frames of {length}: both must be numbers", "give sizes: --size")
+    if not 1 <= length <= samples or step < 1:
+        raise call.refuse(f"there are no frames of {length} every {step} of {samples} samples")
     starts = np.arange(0, samples - length + 1, step)
     places = call.sheet.tensor(Known(starts[:, None] + np.arange(length)), f"{call.hint}_places")
     frames = call.sheet.let(w.call("gather", x, places, axis=1), f"{call.hint}_frames")

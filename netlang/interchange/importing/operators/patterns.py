@@ -109,6 +109,7 @@ def nonzero(call: Call) -> Known:
 def unique(call: Call) -> Results:
     """Values, where each is first, which of them each element is, and how often each is there."""
     array, axis = call.known(0, "the tensor").array, call.attrs["axis"]
+    axis = None if axis is None else axis_of(call, axis, array.ndim)
     array = array if axis is not None else array.reshape(-1)
     values, first, which, counts = np.unique(array, True, True, True, axis=axis or 0)
     which = which.reshape(-1)

@@ -22,6 +22,8 @@ def _reduction(call: Call) -> dict[str, Any]:
 def scatter_elements(call: Call) -> Result:
     x, updates, reduction = call.tensor(0), call.value(2), _reduction(call)
     axis = axis_of(call, call.attrs["axis"], x.rank)
+    if len(updates.shape) != x.rank:
+        raise call.refuse(f"updates {list(updates.shape)} are not for {list(x.shape)}")
     if 0 in updates.shape:
         return x
     wanted = list(x.shape)
