@@ -58,7 +58,7 @@ def test_a_case_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_no_importer_could_pass_says_why() -> None:
     outcomes = [carried_out(case("test_training_dropout", "Relu", [X], y), "reference") for y in (X, np.maximum(X, 0))]
     texts = [table([outcome]) for outcome in outcomes]
-    assert "differ, by up to 2: the mask of the answer was drawn by" in texts[0] and "drawn by" not in texts[1]
+    assert "differ, by up to 2: the answer was drawn by" in texts[0] and "drawn by" not in texts[1]
 
 
 def test_every_case_is_accounted_for() -> None:
