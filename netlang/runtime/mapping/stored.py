@@ -24,8 +24,6 @@ from netlang.runtime.mapping.shards import open_shards
 from netlang.runtime.ports import Array, dtype_name, dtype_of
 from netlang.runtime.tensor_file import LONGEST_HEADER, TensorFile, open_tensors, read_tensors, writable
 
-_FOREIGN = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64, "I16": np.int16}
-"""Element types that netlang has not, and NumPy has."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = b"\x80"
 
@@ -56,11 +54,7 @@ class Stored:
 
     def readable(self, name: str) -> bool:
         """Whether its elements are of a type that is read: complex numbers and some of 8 bits are not."""
-        return self.kind not in ("safetensors", "shards") or _is_read(self.entries[name].dtype)
-
-
-def _is_read(dtype: str) -> bool:
-    return dtype in _FOREIGN or writable(dtype)
+        return self.kind not in ("safetensors", "shards") or writable(self.entries[name].dtype)
 
 
 def open_stored(path: str | os.PathLike[str]) -> Stored:
@@ -102,9 +96,7 @@ def _safetensors(path: str, kind: str, files: Mapping[str, TensorFile], metadata
 
 
 def _numpy(what: str, dtype: str) -> np.dtype[Any]:
-    if dtype in _FOREIGN:
-        return np.dtype(_FOREIGN[dtype])
-    if not _is_read(dtype):
+    if not writable(dtype):
         raise NetError(f"{what} has elements of type {dtype}, which are not read")
     return dtype_of(dtype)
 
