@@ -18,6 +18,7 @@ from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.node import graph_of
 from netlang.interchange.importing.operator import Needed
 from netlang.interchange.importing.sheet import Line, Refused, Sheet, identifier
+from netlang.interchange.importing.structure import structured
 from netlang.interchange.proto import opsets, read_model
 from netlang.ir.module import Module
 from netlang.runtime.files import replacing
@@ -137,7 +138,10 @@ def _outputs(sheet: Sheet, results: Mapping[str, object]) -> dict[str, str]:
 def _text(sheet: Sheet, flat: bool) -> tuple[str, dict[str, Array]]:
     """The file and its weights: the i-th parameter that the file creates is the i-th of the lines."""
     lines = living(sheet.lines)
-    file = flat_file(sheet.net, lines, sheet.blocks)
+    if flat:
+        file = flat_file(sheet.net, lines, sheet.blocks)
+    else:
+        file, lines = structured(sheet, lines)
     text = text_of_file(file)
     return text, named_weights(load(text, f"{sheet.net}.net"), lines)
 

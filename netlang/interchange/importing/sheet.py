@@ -112,6 +112,8 @@ class Sheet:
         frame = Frame("net", self.net, Scope(self._scope), Naming(Instance()))
         self._frames.enter_context(self.context.inside(frame))
         self._known: list[Known] = []
+        self.unnamed: set[str] = set()
+        """Names that say where something is in the file, as `layer1/conv/Conv` does, not what it is."""
         self._weights: dict[Value, Array] = {}
         self._names: dict[Value, str] = {}
 
@@ -160,6 +162,8 @@ class Sheet:
             count += 1
             found = f"{plain}_{count}"
         self._taken.add(found)
+        if "/" in hint:
+            self.unnamed.add(found)
         return found
 
     # ---- lines

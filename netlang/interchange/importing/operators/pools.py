@@ -8,8 +8,10 @@ from typing import Any
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
 from netlang.interchange.importing.sheet import Tensor, known_shape
-from netlang.interchange.importing.windows import GEOMETRY, per_axis, window_options
+from netlang.interchange.importing.windows import GEOMETRY, padding, per_axis, window_options
 from netlang.ir.dims import size
+from netlang.ir.opdef import ShapeError
+from netlang.ops.windows import Windows
 
 _POOL = {**GEOMETRY, "kernel_shape": REQUIRED, "ceil_mode": 0}
 
@@ -28,12 +30,39 @@ def maxpool(call: Call) -> Result | list[Result | None]:
     x = call.tensor(0)
     kernel, options = _options(call, x)
     if len(call.outputs) < 2 or not call.outputs[1]:
-        return call.through(x, "maxpool", kernel, **options)
+        return call.through(x, "maxpool", kernel, **_plainest(call, x, options))
     if call.attrs["storage_order"]:
         options["columns_first"] = True
     layer = w.call("maxpool_with_places", kernel, **options)
     names = [name or f"_{call.hint}" for name in call.node.outputs]
     return list(call.sheet.several(w.pipe(x, layer), names))
+
+
+def _plainest(call: Call, x: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    """Options that give the same maxima, with as much padding after the map as before it: padding that no window
+    reaches makes no difference, and a last window that is not whole is what rounding up means."""
+    sizes, kernel = known_shape(x.shape[2:]), tuple(call.attrs["kernel_shape"])
+    if sizes is None:
+        return options
+    count = len(kernel)
+    strides, dilations = per_axis(call, "strides", count), per_axis(call, "dilations", count)
+    low, high = padding(call, x.shape, kernel, strides, dilations)
+
+    def outputs(after: list[int], rounded_up: bool) -> Any:
+        pads = tuple(zip(low, after, strict=True))
+        return Windows("MaxPool", kernel, tuple(strides), pads, tuple(dilations), rounded_up).output(sizes)
+
+    try:
+        wanted = outputs(high, bool(call.attrs["ceil_mode"]))
+        rounded_up = next((up for up in (False, True) if outputs(low, up) == wanted), None)
+    except ShapeError as fault:
+        raise call.refuse(str(fault)) from None
+    if rounded_up is None:
+        return options
+    found = {key: value for key, value in options.items() if key not in ("pad", "ceil_mode")}
+    if any(low):
+        found["pad"] = w.compact(low)
+    return {**found, **w.besides({"ceil_mode": False}, ceil_mode=rounded_up)}
 
 
 @operator("AveragePool", **_POOL, count_include_pad=0)
