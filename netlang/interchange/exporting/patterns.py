@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from netlang.interchange.exporting.element_types import wider
 from netlang.interchange.exporting.record import Export, Place
+from netlang.ir.dims import Dim
 from netlang.ir.graph import Graph, Node, Value
 
 Finder = Callable[["Patterns", Node], "Match | None"]
@@ -61,7 +63,7 @@ def _bias(patterns: Patterns, node: Node) -> Match | None:
     """conv(x, w) + reshape(bias, [C, 1, 1]), and matmul(x, w) + bias: the operator has a third input."""
     for product, bias in (node.inputs, node.inputs[::-1]):
         made = patterns.hidden(product, "conv", "conv_data_grad", "matmul")
-        if made is None or product.shape != node.out.shape:
+        if made is None or product.shape != node.out.shape or product.dtype in wider(made.op):
             continue
         vector = bias if made.op == "matmul" else _channels(bias, product.rank)
         if vector is None or not _is_vector(vector, product.shape[-1 if made.op == "matmul" else 1]):
@@ -93,6 +95,30 @@ def _as(node: Node) -> Export:
         return place.translation.record_of(node)(Place(place.translation, place.sheet, node, place.inputs))
 
     return export
+
+
+@pattern("gather", "take_along")
+def _from_the_end(patterns: Patterns, node: Node) -> Match | None:
+    """where(i < 0, i + size, i): indices that may be counted from the end, as ONNX's own are."""
+    x, chosen = node.inputs
+    where = patterns.hidden(chosen, "where")
+    if where is None:
+        return None
+    condition, moved, plain = where.inputs
+    below, added = condition.node, moved.node
+    size = x.shape[node.attrs["axis"]]
+    fits = below.op == "lt" and added.op == "add" and below.inputs[0] == added.inputs[0] == plain
+    if not fits or not _is_number(below.inputs[1], 0) or not _is_number(added.inputs[1], size):
+        return None
+    return Match((x, plain), node.results, _as(node), node.op)
+
+
+def _is_number(value: Value, number: Dim) -> bool:
+    """Whether a value is a size or a single number."""
+    node = value.node
+    if node.op == "const":
+        return bool(node.attrs["value"].size == 1 and node.attrs["value"].item() == number)
+    return bool(node.op == "extent" and node.attrs["dim"] == number)
 
 
 @pattern("slice")

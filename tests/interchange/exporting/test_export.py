@@ -144,3 +144,49 @@ def test_the_command_writes_a_net_with_its_weights(tmp_path: Path, capsys: pytes
     assert "small as ONNX, opset 19" in capsys.readouterr().out
     assert main([*command, "--net", "large"]) == 2
     assert onnx.load(path).opset_import[0].version == 19
+
+
+def test_indices_from_the_end_are_those_of_onnx() -> None:
+    text = "net n {\n  input i: i64[N]\n  input x: f32[N, 6]\n  output a = i -> from_end(5) -> embedding(5, 3)\n"
+    text += "  output b = take_along(x, reshape(i -> from_end(6), [i.shape[0], 1]))\n"
+    module = load(text + "  output c = take_along(x, from_end(reshape(i, [i.shape[0], 1]), 6))\n}\n")
+    params = dict(initial_params(module.net))
+    model = onnx_model(module, "n", params)
+    assert kinds(model).count("Where") == 1  # that of b, which is reshaped before it is used
+    inputs = {"i": np.array([-5, 4, 0, -1]), "x": np.arange(24, dtype=np.float32).reshape(4, 6)}
+    got = carried_out(model, inputs)
+    for name, wanted in evaluate(module.net, inputs, params)[0].items():
+        close(got[name], wanted, name)
+
+
+def test_sizes_that_are_known_only_in_a_call() -> None:
+    text = """
+net n {
+  input x: f32[N, 4, H, W]
+  input y: f32[N, T]
+  output a = x -> maxpool(3, stride = 2, pad = 1, ceil_mode = true)
+  output b = x -> avgpool(3, stride = 2, ceil_mode = true)
+  output c = x -> sumpool(3, stride = 2, pad = 1, ceil_mode = true)
+  output d = x -> l2pool(2, ceil_mode = true)
+  output e = x -> avgpool(3, stride = 2, pad = 1, ceil_mode = true, count_include_pad = false)
+  output rows = reshape(transpose(x, [0, 2, 3, 1]), [x.shape[0] * x.shape[2], x.shape[3], 4])
+  output ends = slice(x, 2, 0, x.shape[2] // 2) -> slice(3, 1, (x.shape[3] - 3) // 2 + 2)
+  output wide = pad(y, [[0, 0], [1, 2]], axes = [0, 1]) * x.shape[3] + arange(y.shape[1] + 3, f32)
+  output near = x -> upsample(2)
+  output smooth = x -> upsample(size = [7, 9], mode = bilinear)
+  output odd = x -> upsample(size = [7, 9])
+  output back = convolve_transposed(x, tensor([[[[1, 2]]], [[[3, 4]]], [[[5, 6]]], [[[7, 8]]]]), stride = 2)
+}
+"""
+    module = load(text)
+    model = onnx_model(module, "n", {})
+    onnx.checker.check_model(model, full_check=True)
+    for sizes in (
+        {"N": 2, "H": 7, "W": 8, "T": 3},
+        {"N": 1, "H": 6, "W": 5, "T": 1},
+        {"N": 3, "H": 8, "W": 11, "T": 2},
+    ):
+        inputs = random_inputs(module.net, sizes)
+        got = carried_out(model, inputs)
+        for name, wanted in evaluate(module.net, inputs, {})[0].items():
+            close(got[name], wanted, f"{name} with {sizes}")

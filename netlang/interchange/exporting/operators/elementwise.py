@@ -7,6 +7,7 @@ import math
 from netlang.interchange.exporting.record import Place, element, exports, simple
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
+from netlang.ir.types import DType
 
 simple(
     {
@@ -32,7 +33,6 @@ simple(
         "and": "And",
         "or": "Or",
         "not": "Not",
-        "where": "Where",
         "relu": "Relu",
         "sigmoid": "Sigmoid",
         "tanh": "Tanh",
@@ -63,9 +63,21 @@ def _elu(place: Place) -> str:
     return place.op("Elu", *place.inputs, alpha=float(place.attrs["alpha"]))
 
 
+@exports("where")
+def _where(place: Place) -> str:
+    """onnxruntime chooses between numbers; between truth values it is (condition and x) or (not condition and y)."""
+    condition, x, y = place.inputs
+    if place.node.out.dtype is not DType.BOOL:
+        return place.op("Where", condition, x, y)
+    return place.op("Or", place.op("And", condition, x), place.op("And", place.op("Not", condition), y))
+
+
 @exports("prelu")
 def _prelu(place: Place) -> str:
-    """ONNX broadcasts the slope to x, but not x to the slope."""
+    """ONNX broadcasts the slope to x, but not x to the slope, and onnxruntime takes floats alone."""
+    if not place.node.out.dtype.is_float:
+        x, slope = place.node.inputs
+        return place.composed(lambda b: b.op("where", b.op("gt", x, b.scalar(0, x)), x, b.mul(x, slope)))[0]
     name = place.inputs[0]
     if place.node.inputs[0].shape != place.node.out.shape:
         name = place.op("Expand", name, place.shape(place.node.out.shape))

@@ -12,6 +12,7 @@ from netlang.interchange.exporting.operators.movement import sliced
 from netlang.interchange.exporting.operators.products import pads
 from netlang.interchange.exporting.record import Place, Unsupported, exports
 from netlang.ir.dims import Dim, Shape
+from netlang.ir.types import DType
 from netlang.ops.windows import Windows
 
 DILATED_MEANS = 19
@@ -53,8 +54,12 @@ def _max_pool(place: Place) -> str:
 
 def maximal(place: Place, x: str, windows: Windows) -> tuple[str, dict[str, Any]]:
     """The input and the attributes of a MaxPool."""
+    dtype = place.node.inputs[0].dtype
+    if dtype in (DType.I64, DType.U64):
+        raise Unsupported(f"ONNX has no maxima of windows of {dtype} elements")
     given = geometry(windows, place)
-    return surrounded(place, x, given, place.like(-np.inf, place.node.out)) if is_wide(given) else (x, given)
+    smallest = dtype.bounds[0] if dtype.is_int else -np.inf
+    return surrounded(place, x, given, place.constant(smallest, dtype)) if is_wide(given) else (x, given)
 
 
 def is_wide(given: dict[str, Any]) -> bool:
