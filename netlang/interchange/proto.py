@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from netlang.diagnostics import NetError
+from netlang.interchange.texts import broken_text
 from netlang.runtime.ports import Array
 
 _LARGEST_FILE = 2**31 - 1
@@ -52,6 +53,8 @@ def read_model(path: str | os.PathLike[str]) -> Any:
         model.ParseFromString(data)
     except Exception as fault:  # protobuf's own class differs between its implementations
         raise NetError(f"{place} is no ONNX file: {_first_line(fault)}", hint="it may be damaged or cut off") from None
+    if (text := broken_text(model)) is not None:
+        raise NetError(f"{place} is no ONNX file: {text[:60]!r} in it is no text in UTF-8", hint="it may be damaged")
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise NetError(f"{place} is no ONNX file: there is no graph in it")
     return model
