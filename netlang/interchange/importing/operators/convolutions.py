@@ -20,18 +20,18 @@ from netlang.ir.types import DType
 @operator("Conv", **GEOMETRY, group=1)
 def conv(call: Call) -> Result:
     x = call.tensor(0)
-    options = window_options(call, x.shape, _kernel(call))
+    options = window_options(call, x.shape, kernel_of(call))
     if call.attrs["group"] != 1:
         options["groups"] = call.attrs["group"]
     return _applied(call, x, "conv", "convolve", call.value(1).shape[0], options)
 
 
-def _kernel(call: Call) -> list[int]:
+def kernel_of(call: Call, place: int = 1) -> list[int]:
     """The window of a convolution, from the shape of its weights."""
-    found = known_shape(call.value(1).shape[2:])
+    found = known_shape(call.value(place).shape[2:])
     given = call.attrs.get("kernel_shape")
     if found is None or (given is not None and list(given) != list(found)):
-        raise call.refuse(f"the weights {list(call.value(1).shape)} do not have the kernel {given}")
+        raise call.refuse(f"the weights {list(call.value(place).shape)} do not have the kernel {given}")
     return list(found)
 
 
@@ -61,7 +61,7 @@ def _biased(call: Call, y: Tensor) -> Tensor:
 @operator("ConvTranspose", **GEOMETRY, group=1, output_padding=None, output_shape=None)
 def conv_transpose(call: Call) -> Result:
     """What is to be added at the end is part of the layer below the stride; beyond that it is padding of its own."""
-    x, kernel, groups = call.tensor(0), _kernel(call), call.attrs["group"]
+    x, kernel, groups = call.tensor(0), kernel_of(call), call.attrs["group"]
     count = len(kernel)
     if x.rank != count + 2:
         raise call.refuse(f"a kernel of {count} axes does not go over {list(x.shape)}")
@@ -121,13 +121,17 @@ def _transposed_padding(
 def conv_integer(call: Call) -> Result:
     """In floats that hold every sum exactly, and from there to i32."""
     shape = call.value(1).shape
-    taps = prod(d for d in shape[1:] if isinstance(d, int))
-    exact = DType.F32 if taps * 255 * 255 < 1 << 24 else DType.F64
+    exact = exact_sums(prod(d for d in shape[1:] if isinstance(d, int)))
     x, weight = _centred(call, 0, 2, exact), _centred(call, 1, 3, exact)
-    options = window_options(call, x.shape, _kernel(call))
+    options = window_options(call, x.shape, kernel_of(call))
     if call.attrs["group"] != 1:
         options["groups"] = call.attrs["group"]
     return call.let(w.call("cast", call.apply("convolve", x, weight, **options), DType.I32))
+
+
+def exact_sums(count: int) -> DType:
+    """A float type that holds sums of so many products of bytes exactly."""
+    return DType.F32 if count * 255 * 255 < 1 << 24 else DType.F64
 
 
 def _centred(call: Call, place: int, zero: int, dtype: DType) -> Tensor:
@@ -150,7 +154,7 @@ def causal_conv(call: Call) -> list[Result | None]:
     x, activation = call.tensor(0), call.attrs["activation"]
     if activation not in ("none", "silu", "swish"):
         raise call.refuse(f"the activation '{activation}' is not one of ONNX's")
-    kernel = _kernel(call)
+    kernel = kernel_of(call)
     if len(kernel) != 1 or x.rank != 3:
         raise call.refuse(f"sequences are [N, channels, length], weights [channels, 1, taps], not {list(x.shape)}")
     past = kernel[0] - 1
