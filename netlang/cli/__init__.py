@@ -100,5 +100,7 @@ def _internal(fault: Exception) -> int:
     else:
         told = f"{type(fault).__name__}: {fault}".splitlines()[0]
         print(f"netc: internal error: {told}", file=sys.stderr)
+        for note in getattr(fault, "__notes__", ()):
+            print(f"  {note}", file=sys.stderr)
         print("  This is a fault of netlang. Please report it with what NETLANG_TRACEBACK=1 shows.", file=sys.stderr)
     return INTERNAL

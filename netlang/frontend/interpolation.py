@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netlang.frontend.faults import Fault
+
 Array = NDArray[Any]
 
 MODES = ("nearest", "linear", "cubic")
@@ -32,6 +34,8 @@ COORDINATES = (
 )  # fmt: skip
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 _RADIUS = {"linear": 1, "cubic": 2}
+_MOST = 1 << 22
+"""Entries of the lists that say what an axis is made of."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,23 @@ class Stencil:
 
     def alike(self, first: Array, second: Array, share: Array) -> bool:
         """Whether this makes y[i] = (1 - share[i]) x[first[i]] + share[i] x[second[i]]."""
-        size = int(max(self.places.max(), second.max())) + 1
-        own, other = (np.zeros((len(share), size)) for _ in range(2))
-        rows = np.arange(len(share))
-        for tap in range(self.places.shape[1]):
-            np.add.at(own, (rows, self.places[:, tap]), self.weights[:, tap])
-        np.add.at(other, (rows, first), 1 - share)
-        np.add.at(other, (rows, second), share)
-        return bool(np.allclose(own, other, rtol=0, atol=1e-12)) and not bool(self.outside.any())
+        if self.outside.any():
+            return False
+        # Both in one list, one of them subtracted: up to the end of every place, the sum must be nothing.
+        places = np.column_stack([self.places, first, second])
+        weights = np.column_stack([self.weights, share - 1, -share])
+        order = np.argsort(places, axis=1)
+        places, weights = (np.take_along_axis(a, order, axis=1) for a in (places, weights))
+        ends = np.column_stack([places[:, 1:] != places[:, :-1], np.ones(len(places), np.bool_)])
+        return not bool((ends & (np.abs(np.cumsum(weights, axis=1)) > 1e-12)).any())
 
 
 def stencil(n: int, m: int, scale: float | None, how: Interpolation) -> Stencil:
-    """What m elements are made of, of n."""
+    """What m elements are made of, of n. Raises Fault where that is more than can be listed."""
+    shrunk = min(1.0, m / n if scale is None else scale) if how.antialias else 1.0
+    half = ceil(_RADIUS.get(how.mode, 1) / shrunk)
+    if 2 * half * m > _MOST:
+        raise Fault(f"resize: {n} elements to {m} are too many for an axis that is interpolated")
     x = _positions(n, m, scale, how)
     outside = (x < 0) | (x > n - 1) if how.coordinates == "tf_crop_and_resize" else np.zeros(m, np.bool_)
     base = np.ceil(x).astype(np.int64) - 1
@@ -81,8 +90,6 @@ def stencil(n: int, m: int, scale: float | None, how: Interpolation) -> Stencil:
     if how.mode == "nearest":
         places = base + _upper(part, how.rounding)
         return Stencil(np.clip(places, 0, n - 1)[:, None], np.ones((m, 1)), outside)
-    shrunk = min(1.0, m / n if scale is None else scale) if how.antialias else 1.0
-    half = ceil(_RADIUS[how.mode] / shrunk)
     steps = np.arange(1 - half, half + 1)
     weights = _kernel((steps - part[:, None]) * shrunk, how)
     places = base[:, None] + steps

@@ -14,6 +14,7 @@ from netlang.frontend import load
 from netlang.frontend.printing import text_of_file
 from netlang.interchange.importing.flat import flat_file, living
 from netlang.interchange.importing.importer import Importer
+from netlang.interchange.importing.inlining import inlined
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.node import graph_of
 from netlang.interchange.importing.operator import Needed
@@ -24,8 +25,6 @@ from netlang.ir.module import Module
 from netlang.runtime.files import replacing
 from netlang.runtime.ports import Array
 from netlang.runtime.weights import save
-
-MOST_NODES = 100_000
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,6 @@ def import_onnx(
     versions = opsets(model, path)
     try:
         graph = graph_of(inlined(model), Path(path).parent)
-        if len(graph.nodes) > MOST_NODES:
-            raise NetError(f"there are {len(graph.nodes):,} nodes; at most {MOST_NODES:,} are read")
         sheet = Sheet(net_name(name or graph.name, path))
         importer = Importer(sheet, versions, sizes or {}, values or {})
         results = importer.whole(graph)
@@ -101,21 +98,6 @@ class NeededValue(NetError):
         told = fault.diagnostics[0]
         super().__init__(f"{path}: {told.message}", hint=told.hint)
         self.name = name
-
-
-def inlined(model: object) -> object:
-    """The graph of a model, with the functions that the file defines written out where they are called."""
-    from netlang.interchange.proto import onnx_package
-
-    onnx = onnx_package()
-    if not model.functions:  # type: ignore[attr-defined]
-        return model.graph  # type: ignore[attr-defined]
-    try:
-        import onnx.inliner
-
-        return onnx.inliner.inline_local_functions(model).graph
-    except Exception as fault:  # the package's own classes of errors, from C++
-        raise NetError(f"the functions of the file cannot be written out: {str(fault).splitlines()[0]}") from None
 
 
 def net_name(name: str, path: str | os.PathLike[str]) -> str:

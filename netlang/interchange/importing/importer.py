@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from netlang.diagnostics import NetError
 from netlang.interchange.importing import operators  # noqa: F401  # fills the registry
 from netlang.interchange.importing.cell import Draft
-from netlang.interchange.importing.evaluate import evaluated
+from netlang.interchange.importing.evaluate import Allowance, evaluated
 from netlang.interchange.importing.functions import body_of, has_body
 from netlang.interchange.importing.items import Anything
+from netlang.interchange.importing.judging import complaint
 from netlang.interchange.importing.known import Known, fold, sizes
 from netlang.interchange.importing.names import names_in, shortened
 from netlang.interchange.importing.node import Node, OnnxGraph, Port, free
@@ -26,16 +28,19 @@ from netlang.interchange.importing.operator import (
     element_type,
     find,
 )
-from netlang.interchange.importing.schema import check_node
-from netlang.interchange.importing.sheet import Refused, Sheet, Tensor
+from netlang.interchange.importing.schema import check
+from netlang.interchange.importing.sheet import Refused, Sheet, Tensor, known_shape
+from netlang.interchange.proto import brief
 from netlang.ir.dims import Dim
-from netlang.ir.graph import topological
+from netlang.ir.graph import Value, topological
 from netlang.ir.types import TensorType
 from netlang.runtime.ports import Array
 
 _IDLE = ("consumed_inputs",)
 """Attributes of the first versions of operators that said where results may be put, not what they are."""
 _IDLE_UNTIL = 5
+MOST_CONSTANT = 1 << 28
+"""Elements of a tensor that depends on no input."""
 
 
 class Importer:
@@ -52,6 +57,8 @@ class Importer:
         self.sheet, self.opsets, self.sizes, self.given = sheet, opsets, sizes, values
         self.found: dict[str, Anything] = {}
         self.folded = 0
+        self._allowance = Allowance()
+        self._settled: set[Value] = set()
         self.needed: list[str] = []
         self.inputs: dict[str, str] = {}
         self._size_names: dict[str, str] = {}
@@ -63,7 +70,7 @@ class Importer:
         for name in self.given:
             if name not in {p.name for p in graph.inputs}:
                 known = ", ".join(p.name for p in graph.inputs)
-                raise NetError(f"the network has no input '{name}' to give a value", hint=f"it has {known}")
+                raise NetError(f"the network has no input '{brief(name)}' to give a value", hint=f"it has {known}")
         for port in graph.inputs:
             self._input(port)
         self._carry_out(graph)
@@ -80,7 +87,9 @@ class Importer:
             self.found[port.name] = Known(np.asarray(self.given[port.name]))
             return
         if port.dims is None:
-            raise NetError(f"the input '{port.name}' has no shape", hint="give the model one before exporting it")
+            raise NetError(
+                f"the input '{brief(port.name)}' has no shape", hint="give the model one before exporting it"
+            )
         dims = [self._dim(d) for d in port.dims]
         try:
             dtype = element_type(port.dtype)
@@ -89,7 +98,7 @@ class Importer:
                 return
             tensor = self.sheet.input(port.name, dtype, dims)
         except Refused as fault:
-            raise NetError(f"input '{port.name}': {fault}", hint=fault.hint) from None
+            raise NetError(f"input '{brief(port.name)}': {fault}", hint=fault.hint) from None
         self.found[port.name] = tensor
         self.inputs[port.name] = tensor.name
 
@@ -108,17 +117,24 @@ class Importer:
 
     def inner(self, graph: OnnxGraph, values: Sequence[Anything]) -> list[Anything]:
         """The outputs of a graph inside, for these inputs. It sees what is around it."""
-        around = dict(self.found)
-        self.found.update({port.name: value for port, value in zip(graph.inputs, values, strict=False)})
-        self._carry_out(graph)
-        results = [self._made(port.name) for port in graph.outputs]
-        self.found = around
-        return results
+        own = [port.name for port in graph.inputs]
+        around = {name: self.found.get(name) for name in [*own, *graph.made()]}
+        self.found.update(zip(own, values, strict=False))
+        try:
+            self._carry_out(graph)
+            return [self._made(port.name) for port in graph.outputs]
+        finally:
+            for name, before in around.items():
+                if before is None:
+                    self.found.pop(name, None)
+                else:
+                    self.found[name] = before
 
     def cell(self, graph: OnnxGraph, inputs: Sequence[TensorType | Known]) -> Draft:
         """A graph inside as a block of the file. What it reads around it becomes arguments of the block."""
         inside = Draft(self.sheet, graph.name or "cell")
         importer = Importer(inside.sheet, self.opsets, self.sizes, {})
+        importer._allowance = self._allowance
         for name in free(graph):
             importer.found[name] = inside.outside(self.found[name], name)
         for port, given in zip(graph.inputs, inputs, strict=True):
@@ -138,6 +154,9 @@ class Importer:
         for name, array in graph.constants.items():
             self.found[name] = Known(array, name, trained=True)
         for node in graph.nodes:
+            self._allowance.turns -= 1
+            if self._allowance.turns < 0:
+                raise NetError(f"{node}: too many operators are carried out: a loop without end?")
             try:
                 results = self._node(node)
             except Needed as fault:
@@ -146,6 +165,11 @@ class Importer:
                 raise NetError(f"{node}: {fault}", hint=fault.hint) from fault
             except Refused as fault:
                 raise NetError(f"{node}: {fault}", hint=fault.hint) from fault
+            except NetError:
+                raise
+            except Exception as fault:
+                self._judge(node, fault)
+                raise
             for name, result in zip(node.outputs, results, strict=False):
                 if name and result is not None:
                     self.found[name] = result
@@ -161,10 +185,19 @@ class Importer:
         inputs.sort(key=lambda value: not value.dtype.is_int)
         return theirs[inputs[0].node.name] if inputs else name
 
+    def _judge(self, node: Node, fault: Exception) -> None:
+        """Something unforeseen came of a node. Raises NetError where the node is at fault; otherwise netlang is, and
+        the fault goes on with its place."""
+        values = [self.found.get(name) for name in node.inputs]
+        told = complaint(node, values, self.opsets.get(node.domain, 1))
+        if told:
+            raise NetError(f"{node}: {told}") from fault
+        fault.add_note(f"while importing {node}")
+
     def _node(self, node: Node) -> Sequence[Anything | None]:
         record, version = find(node.domain, node.op), self.opsets.get(node.domain, 1)
-        check_node(node, version)
         values = [self._made(name) if name else None for name in node.inputs]
+        check(node, record, values, version)
         if record is None:
             return self._explained(node, values)
         attributes = completed(node, record, version)
@@ -178,6 +211,8 @@ class Importer:
                 self.folded += 1
                 return [known]
         results = _listed(self._call(node, record, values, attributes))
+        if all(v.value in self._settled for v in values if isinstance(v, Tensor)) and not record.control:
+            self._settle(results)
         if len(inputs) == len(values) and values and not record.control:
             return self._computed(results)
         return results
@@ -190,6 +225,16 @@ class Importer:
         self.opsets = around
         return [next(found) if name in node.read else None for name in node.outputs]
 
+    def _settle(self, results: Sequence[Anything | None]) -> None:
+        """Note tensors that depend on no input. Raises Refused for one that is too large: nobody needs the same numbers
+        by the billion."""
+        for result in results:
+            if isinstance(result, Tensor):
+                count = math.prod(known_shape(result.shape) or ())
+                if count > MOST_CONSTANT:
+                    raise Refused(f"it makes a constant of {count:,} elements; the most is {MOST_CONSTANT:,}")
+                self._settled.add(result.value)
+
     def _call(
         self, node: Node, record: Operator, values: Sequence[Anything | None], attributes: Mapping[str, Any]
     ) -> Results:
@@ -200,7 +245,7 @@ class Importer:
         """What follows from constants alone, computed; its lines become dead. Large results stay computations."""
         found: list[Anything | None] = []
         for result in results:
-            array = evaluated(result.value, self.sheet) if isinstance(result, Tensor) else None
+            array = evaluated(result.value, self.sheet, self._allowance) if isinstance(result, Tensor) else None
             self.folded += array is not None
             found.append(result if array is None else Known(array))
         return found
@@ -211,7 +256,7 @@ def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:
     idle = _IDLE if version <= _IDLE_UNTIL else ()
     unknown = [key for key in node.attributes if key not in record.attributes and key not in idle]
     if unknown:
-        raise Refused(f"there is no attribute '{unknown[0]}'" if len(unknown) == 1 else f"unknown attributes {unknown}")
+        raise Refused("there is no attribute " + ", ".join(f"'{brief(key)}'" for key in unknown[:20]))
     full = {**record.attributes, **node.attributes}
     missing = [key for key, value in full.items() if value is REQUIRED]
     if missing:
@@ -228,7 +273,8 @@ def check_supported(graph: OnnxGraph, opsets: Mapping[str, int]) -> None:
     ]
     if not missing:
         return
-    kinds = dict.fromkeys(f"{n.domain + '.' if n.domain else ''}{n.op}" for n in missing)
+    kinds = [brief(kind) for kind in dict.fromkeys(node.operator for node in missing)]
+    kinds = [*kinds[:50], *["..."] * (len(kinds) > 50)]
     told = [str(node) for node in missing[:20]] + (["..."] if len(missing) > 20 else [])
     raise NetError(f"operators that are not supported: {', '.join(kinds)}; at " + ", ".join(told))
 

@@ -6,6 +6,7 @@ is a size known only later is a polynomial (`netlang.ir.dims`), so that `Reshape
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ from netlang.runtime.ports import Array
 
 LARGEST = 1 << 16
 """Elements of what is computed here rather than by the net."""
+LARGEST_SYMBOLIC = 1 << 8
+"""Likewise where sizes are among them, each of which is as much work as hundreds of numbers."""
+LONGEST = 200
+"""Letters of a size that is reckoned with, such as `(N-4)//2`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +86,32 @@ def fold(op: str, inputs: Sequence[Known | None], attributes: Mapping[str, Any])
     """What an operator makes of known inputs; None where no rule covers it."""
     if op not in RULES or any(k is not None and k.array.dtype.kind not in "biuO" for k in inputs):
         return None
-    if any(k is not None and k.array.size > LARGEST for k in inputs):
+    if any(k is not None and not _small(k.array) for k in inputs):
         return None
     try:
         arrays: list[Any] = [None if k is None else k.array for k in inputs]
         with np.errstate(all="ignore"):
-            result = np.asarray(RULES[op](arrays, attributes))
-    except (Unfoldable, IndexError, ValueError, TypeError, OverflowError, ZeroDivisionError):
+            result = tidied(np.asarray(RULES[op](arrays, attributes)))
+    except (Unfoldable, IndexError, KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
         return None
-    return tidied(result) if result.size <= LARGEST else None
+    return result if _small(result.array) else None
+
+
+def _small(array: Array) -> bool:
+    if array.dtype != object:
+        return array.size <= LARGEST
+    return array.size <= LARGEST_SYMBOLIC and all(len(str(v)) <= LONGEST for v in array.reshape(-1))
+
+
+def _room(count: int) -> None:
+    """Raise Unfoldable where a result of so many elements is too large to begin with."""
+    if count > LARGEST:
+        raise Unfoldable
+
+
+def _together(*arrays: Array) -> None:
+    """Likewise for what arrays make element by element."""
+    _room(math.prod(np.broadcast_shapes(*(a.shape for a in arrays))))
 
 
 def axis_numbers(arrays: Sequence[Any], attributes: Mapping[str, Any]) -> list[int] | None:
@@ -107,11 +129,13 @@ def _identity(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 
 @rule("Gather")
 def _gather(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _room(a[0].size * a[1].size)
     return np.take(a[0], a[1].astype(np.int64), axis=attributes.get("axis", 0))
 
 
 @rule("Concat")
 def _concat(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _room(sum(part.size for part in a))
     return np.concatenate(list(a), axis=attributes["axis"])
 
 
@@ -148,16 +172,19 @@ def _slice(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 
 @rule("Add")
 def _add(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _together(*a)
     return a[0] + a[1]
 
 
 @rule("Sub")
 def _sub(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _together(*a)
     return a[0] - a[1]
 
 
 @rule("Mul")
 def _mul(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _together(*a)
     return a[0] * a[1]
 
 
@@ -169,6 +196,7 @@ def _neg(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 @rule("Div")
 def _div(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Whole numbers are divided towards zero, as ONNX does; sizes are never below zero."""
+    _together(*a)
     symbolic = object in (a[0].dtype, a[1].dtype)
     return np.asarray(np.frompyfunc(_quotient, 2, 1)(a[0], a[1])) if symbolic else _whole(a[0], a[1])
 
@@ -188,7 +216,18 @@ def _quotient(a: Dim, b: Dim) -> Dim:
 
 @rule("ReduceProd")
 def _product(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    return _reduced(np.multiply, a, attributes)
+    return _reduced(_PRODUCT if a[0].dtype == object else np.multiply, a, attributes)
+
+
+def _times(a: Dim, b: Dim) -> Dim:
+    product = a * b
+    if isinstance(product, Sym) and len(product.terms) > _MOST_TERMS:
+        raise Unfoldable
+    return product
+
+
+_MOST_TERMS = 100
+_PRODUCT = np.frompyfunc(_times, 2, 1, identity=1)
 
 
 @rule("ReduceSum")
@@ -205,6 +244,7 @@ def _reduced(function: Any, a: Sequence[Array], attributes: Mapping[str, Any]) -
 @rule("Equal")
 def _equal(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Sizes are equal where they are whatever the named sizes are; otherwise -1 and the like are not sizes."""
+    _together(*a)
     left, right = np.broadcast_arrays(a[0], a[1])
     return np.array([_same(x, y) for x, y in zip(left.reshape(-1), right.reshape(-1), strict=True)]).reshape(left.shape)
 
@@ -221,12 +261,12 @@ def _same(a: Dim, b: Dim) -> bool:
 
 @rule("Where")
 def _where(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    _together(*a)
     return np.where(a[0], a[1], a[2])
 
 
 @rule("Expand")
 def _expand(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     shape = np.broadcast_shapes(a[0].shape, tuple(int(v) for v in a[1]))
-    if np.prod(shape, dtype=float) > LARGEST:
-        raise Unfoldable
+    _room(math.prod(shape))
     return np.broadcast_to(a[0], shape).copy()

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from netlang.interchange.importing.node import OnnxGraph
 
 _STEPS = re.compile(r"/|::")
+_LONGEST = 200
+"""Letters of the end of a path that are looked at."""
 
 
 def shortened(names: Iterable[str]) -> dict[str, str]:
     """The shortest end of each path that no other one has; names that are no paths stay as they are."""
-    parts = {name: [part for part in _STEPS.split(name) if part] for name in names}
+    parts = {name: [part for part in _STEPS.split(name[-_LONGEST:]) if part] for name in names}
     ends = Counter(tuple(path[-count:]) for path in parts.values() for count in range(1, len(path) + 1))
     return {name: "/".join(_own_end(path, ends)) for name, path in parts.items() if path}
 

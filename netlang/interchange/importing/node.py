@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netlang.diagnostics import NetError
-from netlang.interchange.proto import array_of, onnx_package
+from netlang.interchange.proto import array_of, brief, onnx_package
 from netlang.runtime.ports import Array
 
 _DEEPEST = 20
@@ -40,7 +41,12 @@ class Node:
 
     def __str__(self) -> str:
         called = self.name or next((o for o in self.outputs if o), "")
-        return f"node {self.number} '{called}' ({self.domain + '.' if self.domain else ''}{self.op})"
+        return f"node {self.number} '{brief(called)}' ({brief(self.operator)})"
+
+    @property
+    def operator(self) -> str:
+        """The operator with its domain."""
+        return f"{self.domain}.{self.op}" if self.domain else self.op
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,12 @@ class OnnxGraph:
     nodes: tuple[Node, ...]
     constants: Mapping[str, Array] = field(default_factory=dict)
     proto: Any = None
+
+    def made(self) -> Iterator[str]:
+        """The names of its constants and of what its nodes make."""
+        yield from self.constants
+        for node in self.nodes:
+            yield from filter(None, node.outputs)
 
     def everything(self) -> Iterator[Node]:
         """All nodes, also those of graphs inside."""
@@ -71,9 +83,15 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
         raise NetError("the ONNX file has sparse initialisers", hint="make them dense before exporting the model")
     constants = {t.name: array_of(t, folder) for t in proto.initializer}
     inputs = tuple(_port(i, level) for i in proto.input if i.name not in constants)
-    known = around | {*constants, *(i.name for i in inputs)}
-    made = {o for n in proto.node for o in n.output if o}
-    nodes = [_node(n, number, folder, known | made, level) for number, n in enumerate(proto.node)]
+    own = [*(t.name for t in proto.initializer), *(i.name for i in inputs)]
+    known = around | {*own}
+    if "" in known:
+        raise NetError("an input or initialiser has no name")
+    if len({*own}) != len(own):
+        name, _ = Counter(own).most_common(1)[0]
+        raise NetError(f"two inputs or initialisers are called '{brief(name)}'")
+    visible = known.union(o for n in proto.node for o in n.output if o)
+    nodes = [_node(n, number, folder, visible, level) for number, n in enumerate(proto.node)]
     reads = {name for node in nodes for name in _names(node)} | {o.name for o in proto.output}
     nodes = [replace(node, read=frozenset(o for o in node.outputs if o in reads)) for node in nodes]
     outputs = tuple(_port(o, level) for o in proto.output)
@@ -83,10 +101,11 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
 def _port(info: Any, level: int) -> Port:
     """An input or output; those of graphs inside may be sequences, of which nothing is said."""
     tensor = info.type.tensor_type
-    if info.type.WhichOneof("value") not in (None, "tensor_type"):
+    kind = info.type.WhichOneof("value")
+    if kind not in (None, "tensor_type"):
         if level:
             return Port(info.name, 0, None)
-        raise NetError(f"'{info.name}' is no tensor but {info.type.WhichOneof('value')}, which netlang has not")
+        raise NetError(f"'{brief(info.name)}' is no tensor but {kind}, which netlang has not")
     if not tensor.HasField("shape"):
         return Port(info.name, tensor.elem_type, None)
     sizes = [d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim]
@@ -98,7 +117,10 @@ def _node(proto: Any, number: int, folder: Path | None, visible: frozenset[str],
     attributes = {}
     for a in proto.attribute:
         if a.name in attributes:
-            raise NetError(f"node {number} '{proto.name}' ({proto.op_type}) has the attribute '{a.name}' twice")
+            place = f"node {number} '{brief(proto.name)}' ({brief(proto.op_type)})"
+            raise NetError(f"{place} has the attribute '{brief(a.name)}' twice")
+        if a.ref_attr_name:
+            raise NetError(f"the attribute '{brief(a.name)}' is one of a function, which is not around it")
         attributes[a.name] = _attribute(a, folder, visible, level)
     return Node(proto.op_type, domain, proto.name, tuple(proto.input), tuple(proto.output), attributes, number)
 
@@ -124,7 +146,7 @@ def _attribute(proto: Any, folder: Path | None, visible: frozenset[str], level: 
         case kinds.GRAPH:
             return graph_of(proto.g, folder, visible, level + 1)
     name = kinds.AttributeType.Name(proto.type) if proto.type in kinds.AttributeType.values() else proto.type
-    raise NetError(f"the attribute '{proto.name}' is of a kind that netlang has not: {name}")
+    raise NetError(f"the attribute '{brief(proto.name)}' is of a kind that netlang has not: {name}")
 
 
 def _ordered(nodes: Sequence[Node], outputs: Any, known: frozenset[str]) -> tuple[Node, ...]:
@@ -133,11 +155,11 @@ def _ordered(nodes: Sequence[Node], outputs: Any, known: frozenset[str]) -> tupl
     for node in nodes:
         for name in filter(None, node.outputs):
             if name in maker or name in known:
-                raise NetError(f"{node}: there is a value '{name}' already")
+                raise NetError(f"{node}: there is a value '{brief(name)}' already")
             maker[name] = node
     for output in outputs:
         if output.name not in maker and output.name not in known:
-            raise NetError(f"nothing makes the output '{output.name}'")
+            raise NetError(f"nothing makes the output '{brief(output.name)}'")
     done: set[int] = set()
     order: list[Node] = []
     for start in nodes:
@@ -156,7 +178,7 @@ def _visit(start: Node, maker: Mapping[str, Node], known: frozenset[str], done: 
         for name in rest:
             before = maker.get(name)
             if before is None:
-                raise NetError(f"{node} reads '{name}', which nothing makes")
+                raise NetError(f"{node} reads '{brief(name)}', which nothing makes")
             if before.number in open_now:
                 ring = [str(n) for n, _ in path if n.number in open_now]
                 raise NetError("the graph has a cycle: " + " -> ".join([*ring[-6:], str(before)]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from netlang.frontend import ast
 from netlang.frontend.builtins import library
 from netlang.frontend.context import Context
-from netlang.frontend.faults import Reporter
+from netlang.frontend.faults import Reporter, Stop
 from netlang.frontend.limits import deep_evaluation
 from netlang.frontend.scope import Frame, Naming, Scope, Usage
 from netlang.frontend.statements import run, run_block
@@ -111,6 +111,7 @@ class Sheet:
         self._frames.enter_context(self.context.inside(Frame("file", "", self._scope, self.context.naming)))
         frame = Frame("net", self.net, Scope(self._scope), Naming(Instance()))
         self._frames.enter_context(self.context.inside(frame))
+        self._counts: dict[str, int] = {}
         self._known: list[Known] = []
         self.unnamed: set[str] = set()
         """Names that say where something is in the file, as `layer1/conv/Conv` does, not what it is."""
@@ -157,10 +158,11 @@ class Sheet:
     def fresh(self, hint: str) -> str:
         """An identifier like `hint`, or like what is short for it, that nothing else has."""
         plain = identifier(self.short.get(hint, hint))
-        found, count = plain, 1
+        found, count = plain, self._counts.get(plain, 1)
         while found in self._taken:
             count += 1
             found = f"{plain}_{count}"
+        self._counts[plain] = count
         self._taken.add(found)
         if "/" in hint:
             self.unnamed.add(found)
@@ -172,7 +174,7 @@ class Sheet:
         """Add a statement and carry it out. `weights`: of the parameters that it creates, by the last parts of their
         names. Raises Refused with the frontend's own words."""
         before = len(self.context.params)
-        with deep_evaluation():
+        with deep_evaluation(), suppress(Stop):  # a limit that was passed is among the errors
             run(self.context, (statement,))
         if self._reporter.errors:
             fault = self._reporter.errors[0]
@@ -250,15 +252,9 @@ class Sheet:
             return self.let(self._sizes(array), hint)
         if known.trained and array.ndim > 0 and array.dtype.kind in "fV":
             return self.parameter(hint, Weight(array, known.source), True)
-        exact = np.isfinite(np.asarray(array, np.float64)).all() and array.dtype != bool
         if array.ndim == 0 and (array.dtype == bool or not np.isnan(np.float64(array[()]))):
             return self.let(w.call("scalar", plain(array[()]), dtype_of(array)), hint)
-        if (
-            exact
-            and array.size
-            and array.size <= _WRITTEN_OUT
-            and (np.abs(np.asarray(array, np.float64)) < 2**53).all()
-        ):
+        if 0 < array.size <= _WRITTEN_OUT and array.dtype != bool and _is_plain(array):
             return self.let(w.call("tensor", _nested(array), **_dtype(dtype_of(array))), hint)
         return self.parameter(hint, Weight(array, known.source), False)
 
@@ -315,6 +311,11 @@ def identifier(text: str) -> str:
 def plain(value: Any) -> Any:
     """A NumPy number as one that can be written; float32 keeps few digits."""
     return bool(value) if isinstance(value, np.bool_) else value
+
+
+def _is_plain(array: Array) -> bool:
+    """Whether all elements can be written as numbers."""
+    return bool((np.abs(np.asarray(array, np.float64)) < 2**53).all())
 
 
 def _nested(array: Array) -> Any:

@@ -100,7 +100,7 @@ def with_shape(call: Call, value: Result, shape: Sequence[Dim], hint: str = "") 
     if isinstance(value, Known):
         if known is None:
             return call.let(w.call("reshape", call.sheet.tensor(value, hint), list(shape)), hint)
-        if prod(known) != value.array.size:
+        if any(d < 0 for d in known) or prod(known) != value.array.size:
             raise call.refuse(f"{list(value.shape)} cannot become {list(known)}")
         return Known(value.array.reshape(known), value.source, value.trained)
     if tuple(value.shape) == tuple(shape):
