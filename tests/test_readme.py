@@ -59,6 +59,7 @@ def test_every_command_is_there() -> None:
         "eval",
         "run",
         "weights",
+        "export",
         "env",
     }
     known = parser().format_help()
