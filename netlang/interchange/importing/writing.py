@@ -13,6 +13,8 @@ from netlang.frontend import ast
 from netlang.ir.dims import Floor, Sym
 from netlang.ir.types import DType, TensorType
 
+_WHOLE = 1 << 20
+"""Up to here floats that are whole numbers are written as such."""
 SPAN = Span(Source("<import>"), 1, 1, 1, 1)
 """The place of whatever nobody has written."""
 
@@ -65,10 +67,13 @@ def expression(value: Any) -> ast.Expression:
 
 
 def number(value: Any) -> ast.Expression:
-    """A number; those of few digits (float32, float16) with no more than they have."""
-    plain = (
-        float(str(value)) if isinstance(value, np.floating) else value.item() if isinstance(value, np.number) else value
-    )
+    """A number; those of few digits (float32, float16) with no more than they have, whole ones without a point, since
+    numbers take the element type of the tensor beside them."""
+    plain = value.item() if isinstance(value, np.number) else value
+    if isinstance(value, np.floating):
+        plain = float(str(value))
+    if isinstance(plain, float) and plain and plain.is_integer() and abs(plain) < _WHOLE:
+        plain = int(plain)
     literal = name("inf") if plain in (inf, -inf) else ast.Number(SPAN, word(repr(abs(plain))))
     negative = plain < 0 or (isinstance(plain, float) and np.signbit(plain))
     return ast.Unary(SPAN, word("-"), literal) if negative else literal
