@@ -122,7 +122,10 @@ def _node(proto: Any, number: int, folder: Path | None, visible: frozenset[str],
         if a.ref_attr_name:
             raise NetError(f"the attribute '{brief(a.name)}' is one of a function, which is not around it")
         attributes[a.name] = _attribute(a, folder, visible, level)
-    return Node(proto.op_type, domain, proto.name, tuple(proto.input), tuple(proto.output), attributes, number)
+    inputs = [*proto.input]
+    if (domain, proto.op_type) == ("ai.onnx.preview.training", "Gradient"):
+        inputs.append(str(attributes.get("y", "")))  # named by an attribute, but read like any other
+    return Node(proto.op_type, domain, proto.name, tuple(inputs), tuple(proto.output), attributes, number)
 
 
 def _attribute(proto: Any, folder: Path | None, visible: frozenset[str], level: int) -> Any:

@@ -12,7 +12,7 @@ from benchmarks.trained.models import TRAINED
 pytest.importorskip("onnx")
 
 
-@pytest.mark.parametrize("net", ["lenet", "squeezenet"])
+@pytest.mark.parametrize("net", ["lenet", "squeezenet", "voice"])
 def test_figures(net: str, models: Path, tmp_path: Path) -> None:
     call, _ = own(TRAINED[net], tmp_path, 1)
     reached = TRAINED[net].examine(call)

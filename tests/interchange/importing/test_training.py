@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from netlang.diagnostics import NetError
-from tests.interchange.importing.oracle import Array, answers, check, one_node
+from tests.interchange.importing.oracle import Array, answers, check, model, one_node
 
 _DOMAIN = "ai.onnx.preview.training"
 ALPHA: dict[str, dict[str, float]] = {"Adam": {"alpha": 1.0, "beta": 0.5}, "Adagrad": {}}
@@ -84,6 +85,19 @@ def test_tensors_must_be_of_every_kind(tmp_path: Path) -> None:
     proto = one_node("Adagrad", given, {}, list(given), ["X_new", "H_new"], 1, _DOMAIN)
     with pytest.raises(NetError, match="there must be 3 inputs for each tensor"):
         answers(proto, given, tmp_path)
+
+
+def test_gradients(tmp_path: Path) -> None:
+    """The node may stand before what it is the gradient of."""
+    given = {"a": normal(2, 3), "b": normal(2, 3)}
+    nodes = [
+        helper.make_node("Gradient", ["a", "b"], ["da", "db"], domain=_DOMAIN, xs=["a", "b"], y="c"),
+        helper.make_node("Mul", ["a", "b"], ["ab"]),
+        helper.make_node("Mul", ["ab", "a"], ["c"]),
+    ]
+    _, got = answers(model(nodes, given, {}, ["c", "da", "db"], {"": 14, _DOMAIN: 1}), given, tmp_path)
+    np.testing.assert_allclose(got["da"], 2 * given["a"] * given["b"], rtol=1e-5)
+    np.testing.assert_allclose(got["db"], given["a"] ** 2, rtol=1e-5)
 
 
 # ---- losses, held to onnxruntime

@@ -1,4 +1,4 @@
-"""Steps of optimisers (ai.onnx.preview.training): Adagrad, Adam, Momentum, for any number of tensors at once."""
+"""Training (ai.onnx.preview.training): gradients, and steps of optimisers for any number of tensors at once."""
 
 from __future__ import annotations
 
@@ -63,6 +63,20 @@ def _mixed(old: Tensor, new: Any, keep: float) -> Any:
     """`keep * old + (1 - keep) * new`"""
     kept = np.float32(keep)
     return w.infix(w.infix(kept, "*", old), "+", w.infix(w.infix(1, "-", kept), "*", new))
+
+
+@operator("Gradient", domain=_DOMAIN, xs=REQUIRED, y=REQUIRED, zs=())
+def gradient(call: Call) -> list[Result | None]:
+    """The gradient of the last input, which the attribute `y` names, with respect to the first ones."""
+    *given, _ = call.node.inputs
+    if given != [*call.attrs["xs"], *call.attrs["zs"]]:
+        raise call.refuse("a gradient at other tensors than those that it is taken with respect to is not supported")
+    if not all(isinstance(call.value(place), Tensor) for place in (*range(len(call.attrs["xs"])), len(given))):
+        raise call.refuse("a gradient with respect to what is known when the network is imported is not supported")
+    y: Any = call.sheet.tensor(call.value(len(given)))
+    total = call.let(w.call("sum", y), "total") if y.rank else y
+    xs = [call.tensor(place) for place in range(len(call.attrs["xs"]))]
+    return [call.let(w.call("grad", total, x), name) for x, name in zip(xs, call.node.outputs, strict=False)]
 
 
 @operator("Adagrad", domain=_DOMAIN, decay_factor=0.0, epsilon=1e-6, norm_coefficient=0.0)
