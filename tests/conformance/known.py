@@ -7,6 +7,8 @@ _DRAWN = ("bernoulli", "bernoulli_double", "bernoulli_seed", "training_dropout",
           "training_dropout_default_mask", "training_dropout_mask")  # fmt: skip
 
 REASONS = {
-    "test_adam_multiple": "the answer was computed with epsilon = 0.01, not the default, 1e-6",
+    "test_adam_multiple": "the model lacks the epsilon of the answer, 0.01; later versions of the suite have it",
+    "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True": "the answer counts what lies beyond "
+    "the padding; in later versions of the suite, as in onnxruntime, that does not count",
     **{f"test_{name}{form}": _TWISTER for name in _DRAWN for form in ("", "_expanded")},
 }
