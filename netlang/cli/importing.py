@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+
+import numpy as np
 
 from netlang.cli.arguments import Verbs, natural
 from netlang.diagnostics import NetError
+from netlang.runtime.data.npz import read_npy
+from netlang.runtime.ports import Array
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -19,6 +24,14 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("--name", metavar="NAME", default="", help="of the net (default: the graph's own)")
     new.add_argument("--flat", action="store_true", help="a line for each operation, no blocks")
     new.add_argument(
+        "--value",
+        type=_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what an input always is, such as shape=1,3,-1 or k=5 or x=FILE.npy, where an operator must know it",
+    )
+    new.add_argument(
         "--size", type=_size, action="append", default=[], metavar="NAME=N", help="a number for a named size of inputs"
     )
 
@@ -28,12 +41,29 @@ def _import(args: argparse.Namespace) -> None:
 
     source = Path(args.file)
     target = Path(args.output) if args.output else source.with_suffix(".net")
-    found = import_onnx(source, name=args.name, sizes=dict(args.size), flat=args.flat)
+    found = import_onnx(source, name=args.name, sizes=dict(args.size), values=dict(args.value), flat=args.flat)
     if not found.outputs:
         raise NetError(f"{source}: nothing is left to compute", hint="all outputs are empty")
     found.write(target, args.weights)
     count = sum(array.size for array in found.weights.values())
     print(f"{target}: {len(found.text.splitlines())} lines, {count:,} parameters, from {found.nodes} nodes")
+
+
+def _value(text: str) -> tuple[str, Array]:
+    """A number, numbers with commas between them, lists of lists of them, or the array of a file."""
+    name, equals, told = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a name and a value, such as shape=1,3,-1")
+    if told.endswith(".npy"):
+        return name, read_npy(Path(told))
+    try:
+        found = json.loads(told if told.startswith("[") or "," not in told else f"[{told}]")
+        array = np.array(found)
+    except (ValueError, RecursionError):
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        raise argparse.ArgumentTypeError(f"'{told}' is no number, no list of numbers, and no .npy file")
+    return name, array
 
 
 def _size(text: str) -> tuple[str, int]:

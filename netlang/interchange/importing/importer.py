@@ -13,6 +13,7 @@ from netlang.interchange.importing import operators  # noqa: F401  # fills the r
 from netlang.interchange.importing.cell import Draft
 from netlang.interchange.importing.evaluate import Allowance, evaluated
 from netlang.interchange.importing.functions import body_of, has_body
+from netlang.interchange.importing.given import as_declared
 from netlang.interchange.importing.items import Anything
 from netlang.interchange.importing.judging import complaint
 from netlang.interchange.importing.known import Known, fold, sizes
@@ -84,7 +85,7 @@ class Importer:
 
     def _input(self, port: Port) -> None:
         if port.name in self.given:
-            self.found[port.name] = Known(np.asarray(self.given[port.name]))
+            self.found[port.name] = Known(as_declared(port, np.asarray(self.given[port.name])))
             return
         if port.dims is None:
             raise NetError(
