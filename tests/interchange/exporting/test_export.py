@@ -190,3 +190,13 @@ net n {
         got = carried_out(model, inputs)
         for name, wanted in evaluate(module.net, inputs, {})[0].items():
             close(got[name], wanted, f"{name} with {sizes}")
+
+
+def test_what_picks_by_small_integers_picks_by_those_of_onnx() -> None:
+    """Places of maxima are looked up by the numbers of windows' taps, which are bytes."""
+    body = "  y, s = x -> maxpool_with_places(3, 2)\n  output y\n  output s\n"
+    module = load("net n() {\n  input x: f32[N, 2, 7, 6]\n" + body + "}\n")
+    inputs = random_inputs(module.net, {"N": 2})
+    got = carried_out(onnx_model(module, "n", {}), inputs)
+    for name, wanted in evaluate(module.net, inputs, {})[0].items():
+        np.testing.assert_array_equal(got[name], wanted)

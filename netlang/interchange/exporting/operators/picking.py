@@ -15,19 +15,29 @@ _HOT = frozenset({DType.I32, DType.I64, DType.F32})
 """What onnxruntime's OneHot makes."""
 
 
+_INDICES = frozenset({DType.I32, DType.I64})
+"""What ONNX picks by."""
+
+
+def _index(place: Place, number: int) -> str:
+    """An input that is indices, of elements by which ONNX picks."""
+    given = place.inputs[number]
+    return given if place.node.inputs[number].dtype in _INDICES else place.cast(given, DType.I64)
+
+
 @exports("gather")
 def _gather(place: Place) -> str:
-    return place.op("Gather", *place.inputs, axis=place.attrs["axis"])
+    return place.op("Gather", place.inputs[0], _index(place, 1), axis=place.attrs["axis"])
 
 
 @exports("take_along")
 def _take_along(place: Place) -> str:
-    return place.op("GatherElements", *place.inputs, axis=place.attrs["axis"])
+    return place.op("GatherElements", place.inputs[0], _index(place, 1), axis=place.attrs["axis"])
 
 
 @exports("put_along")
 def _put_along(place: Place) -> str:
-    updates, indices = place.inputs
+    updates, indices = place.inputs[0], _index(place, 1)
     blank = zeros(place, place.node.out.shape, place.node.out.dtype)
     return place.op("ScatterElements", blank, indices, updates, axis=place.attrs["axis"], reduction="add")
 
@@ -36,7 +46,8 @@ def _put_along(place: Place) -> str:
 def _scatter_along(place: Place) -> str:
     reduction = place.attrs["reduction"]
     given = None if reduction == "set" else reduction
-    return place.op("ScatterElements", *place.inputs, axis=place.attrs["axis"], reduction=given)
+    x, _, updates = place.inputs
+    return place.op("ScatterElements", x, _index(place, 1), updates, axis=place.attrs["axis"], reduction=given)
 
 
 @exports("scatter_add")
@@ -45,7 +56,7 @@ def _scatter_add(place: Place) -> str:
     (updates, indices), axis = place.node.inputs, place.attrs["axis"]
     before, after = updates.shape[:axis], updates.shape[axis + indices.rank :]
     count = size(indices.shape)
-    rows, numbers = place.inputs
+    rows, numbers = place.inputs[0], _index(place, 1)
     if indices.rank != 1:
         rows = place.op("Reshape", rows, place.shape((*before, count, *after)))
         numbers = place.op("Reshape", numbers, place.shape((count,)))
