@@ -16,7 +16,7 @@ from netlang.frontend.faults import Fault
 from netlang.frontend.interpolation import COORDINATES, MODES, ROUNDINGS, Interpolation, Stencil, stencil
 from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive, describe, is_number
-from netlang.ir.dims import Dim
+from netlang.ir.dims import Dim, exact_quotient
 from netlang.ir.graph import Value
 from netlang.ir.types import DType
 from netlang.ops.resample import sources
@@ -147,7 +147,7 @@ def _along(
     if n == size and scale is None and how.coordinates != "tf_crop_and_resize" and not how.antialias:
         return x, None
     if not isinstance(n, int) or not isinstance(size, int):
-        return site.emit("resample", x, axis=axis, size=size, mode=_later(n, size, how)), None
+        return resampled(site, x, axis, size, _later(n, size, how)), None
     found = stencil(n, size, scale, how)
     for mode in ("nearest", "linear"):
         if x.dtype.is_float and found.alike(*sources(n, size, mode)):
@@ -159,6 +159,24 @@ def _along(
     weights = found.weights.reshape(*found.weights.shape, *(1,) * (x.rank - axis - 1))
     weighted = site.emit("mul", picked, site.builder.const(weights, x.dtype))
     return site.emit("reduce_sum", weighted, axes=(axis + 1,), keepdims=False), found
+
+
+def resampled(site: Site, x: Value, axis: int, size: Dim, mode: str) -> Value:
+    """An axis resized as the op `resample` does it; also of what is no float, if it is chosen and not mixed."""
+    if x.dtype.is_float:
+        return site.emit("resample", x, axis=axis, size=size, mode=mode)
+    if mode != "nearest":
+        raise Fault(f"{x.dtype} elements have no means", hint="convert with cast(x, f32)")
+    n = x.shape[axis]
+    if isinstance(n, int) and isinstance(size, int):
+        return site.emit("gather", x, site.builder.const(sources(n, size, mode)[0], DType.I64), axis=axis)
+    factor = exact_quotient(size, n)
+    if factor is None:
+        raise Fault(f"{x.dtype} elements cannot be resized from {n} to {size}", hint="convert with cast(x, f32)")
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    raised = site.emit("reshape", x, shape=(*before, n, 1, *after))
+    repeated = site.emit("broadcast", raised, shape=(*before, n, factor, *after))
+    return site.emit("reshape", repeated, shape=(*before, size, *after))
 
 
 def _later(n: Dim, size: Dim, how: Interpolation) -> str:

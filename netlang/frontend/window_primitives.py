@@ -9,6 +9,7 @@ from netlang.frontend import geometry
 from netlang.frontend.arguments import Arguments, flag, number, one, spatial, whole, word
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault
+from netlang.frontend.resizing import resampled
 from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive
 from netlang.ir.dims import Dim
@@ -202,7 +203,7 @@ def _upsample(site: Site, arguments: Arguments) -> Value:
         size = tuple(d * f for d, f in zip(x.shape[2:], factors, strict=True))
     for axis in reversed(range(2, x.rank)):
         if size[axis - 2] != x.shape[axis]:
-            x = site.emit("resample", x, axis=axis, size=size[axis - 2], mode=mode)
+            x = resampled(site, x, axis, size[axis - 2], mode)
     return x
 
 

@@ -123,9 +123,18 @@ net n() {
 
 
 def test_what_is_next_to_it_of_whole_numbers() -> None:
-    text = "net n() {\n  input x: i32[1, 1, 3]\n  output y = resize(x, size = 5)\n}\n"
+    text = """\
+net n() {
+  input x: i32[N, 1, H, 3]
+  output y = resize(x, size = [2 * H, 5])
+  output z = x -> upsample([2, 3])
+}
+"""
+    x = np.arange(6, dtype=np.int32).reshape(1, 1, 2, 3)
     for target in ("reference", "cpu"):
-        assert netlang.compile(text, target=target)(np.array([[[1, 2, 3]]], np.int32)).tolist() == [[[1, 1, 2, 3, 3]]]
+        found = netlang.compile(text, target=target)(x)
+        np.testing.assert_array_equal(found["y"], x.repeat(2, 2)[..., [0, 0, 1, 2, 2]])
+        np.testing.assert_array_equal(found["z"], x.repeat(2, 2).repeat(3, 3))
 
 
 def test_faults() -> None:
@@ -136,6 +145,8 @@ def test_faults() -> None:
         ("resize(x, scale = 2, antialias = true)", "antialias has no meaning"),
         ('resize(x, scale = 2, coordinates = "tf_crop_and_resize")', "needs a roi"),
         ("resize(x, size = [3, 4, 5])", "size has 3 entries for 2 axes"),
+        ('resize(x > 0, size = 3, mode = "linear")', "bool elements have no means"),
+        ("(x > 0) -> upsample(2, mode = bilinear)", "bool elements have no means"),
         ('resize(x, size = 3, mode = "area")', "mode is nearest or linear or cubic, not the word area"),
     ):
         with pytest.raises(NetError, match=message):
