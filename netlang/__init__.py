@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netlang.diagnostics import NetError as NetError
     from netlang.driver import compile as compile
     from netlang.interchange.exporting.api import export_onnx as export_onnx
+    from netlang.interchange.importing import import_onnx as import_onnx
     from netlang.runtime.artifact.loading import load as load
     from netlang.runtime.course import train as train
     from netlang.runtime.data.dataset import Dataset as Dataset
@@ -41,6 +42,7 @@ __all__ = [
     "compile",
     "data",
     "export_onnx",
+    "import_onnx",
     "load",
     "train",
 ]
@@ -55,6 +57,7 @@ _PLACES = {
     "compile": ("netlang.driver", "compile"),
     "data": ("netlang.runtime.data.sources", "load"),
     "export_onnx": ("netlang.interchange.exporting.api", "export_onnx"),
+    "import_onnx": ("netlang.interchange.importing", "import_onnx"),
     "Dataset": ("netlang.runtime.data.dataset", "Dataset"),
     "load": ("netlang.runtime.artifact.loading", "load"),
     "Model": ("netlang.runtime.model", "Model"),

@@ -39,7 +39,7 @@ def test_numba_waits_for_the_first_kernel() -> None:
 def test_the_public_names() -> None:
     assert set(netlang.__all__) == {
         *("Dataset", "Model", "NetError", "Options", "Progress", "Trainer"),
-        *("__version__", "compile", "data", "export_onnx", "load", "train"),
+        *("__version__", "compile", "data", "export_onnx", "import_onnx", "load", "train"),
     }
     for name in netlang.__all__:
         assert getattr(netlang, name)

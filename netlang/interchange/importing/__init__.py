@@ -60,6 +60,7 @@ def import_onnx(
     *,
     name: str = "",
     sizes: Mapping[str, int] | None = None,
+    batch: int | None = None,
     values: Mapping[str, Array] | None = None,
     flat: bool = False,
 ) -> Imported:
@@ -67,6 +68,7 @@ def import_onnx(
 
     name    of the net; default: the graph's own, or the file's
     sizes   numbers for named sizes of its inputs
+    batch   a number for the first size of every input
     values  inputs that are given their value now, as an operator may need it to know a shape
     flat    a line for each operation, no blocks
 
@@ -76,6 +78,7 @@ def import_onnx(
     versions = opsets(model, path)
     try:
         graph = graph_of(inlined(model), Path(path).parent)
+        graph = graph if batch is None else graph.with_batch(batch)
         sheet = Sheet(net_name(name or graph.name, path))
         importer = Importer(sheet, versions, sizes or {}, values or {})
         results = importer.whole(graph)

@@ -72,6 +72,11 @@ class Importer:
             if name not in {p.name for p in graph.inputs}:
                 known = ", ".join(p.name for p in graph.inputs)
                 raise NetError(f"the network has no input '{brief(name)}' to give a value", hint=f"it has {known}")
+        named = {d for p in graph.inputs for d in p.dims or () if isinstance(d, str) and d}
+        for name in self.sizes:
+            if name not in named:
+                known = f"it has {', '.join(sorted(named))}" if named else "all sizes of its inputs are numbers"
+                raise NetError(f"the inputs have no size '{name}'", hint=known)
         for port in graph.inputs:
             self._input(port)
         self._carry_out(graph)

@@ -74,6 +74,11 @@ class OnnxGraph:
                 if isinstance(value, OnnxGraph):
                     yield from value.everything()
 
+    def with_batch(self, size: int) -> OnnxGraph:
+        """The same graph, with a number as the first size of every input."""
+        inputs = (p if not p.dims else replace(p, dims=(size, *p.dims[1:])) for p in self.inputs)
+        return replace(self, inputs=tuple(inputs))
+
 
 def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset(), level: int = 0) -> OnnxGraph:
     """A GraphProto as a graph; `around` are names of values that it can see besides its own. Raises NetError."""

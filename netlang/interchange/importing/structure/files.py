@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netlang.frontend import ast
 from netlang.interchange.importing import writing as w
@@ -85,10 +85,11 @@ class FileWriter:
         outputs = {value: name for name, value in reversed(self.reading.outputs)}
         free = {s.name.text for s in self.reading.inputs} | {v.name for i in body.items for v in i.results}
         namer = _Namer(free | set(outputs.values()) | {b.name for b in self.blocks})
+        readers = body.readers()
         writer = BodyWriter(
             body,
             names,
-            lambda v: outputs.get(v) or v.name or namer.local(),
+            lambda v: self._name(v, outputs, readers, namer),
             self._constants,
             lambda i: self._called(i, None),
             lambda i: namer.fresh(f"{i.callee.name if i.callee else 'shared'}_layer"),
@@ -98,6 +99,13 @@ class FileWriter:
         self.followers |= writer.followers
         statements = [*self.reading.inputs, *shortened_chains(writer.statements, self._known())]
         return ast.Net(w.SPAN, w.word(self.net), None, tuple(statements))
+
+    @staticmethod
+    def _name(value: Value, outputs: dict[Value, str], readers: Collection[Value], namer: _Namer) -> str:
+        """What a tensor of the net is called: as the output that it is, as in the file, or a letter."""
+        if value not in readers:
+            return namer.fresh("_unused")
+        return outputs.get(value) or value.name or namer.local()
 
     def _constants(self, item: Item) -> list[ast.Expression]:
         return [vector[0].expression for vector in item.holes]
