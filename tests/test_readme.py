@@ -60,6 +60,7 @@ def test_every_command_is_there() -> None:
         "run",
         "weights",
         "export",
+        "import",
         "env",
     }
     known = parser().format_help()
