@@ -1,8 +1,10 @@
-"""Loops: a scan is ONNX's Scan, whose body is written like the net. What it reads from outside it reads by name."""
+"""Loops: a scan that is no layer of ONNX's is its Scan, whose body is written like the net. What it reads from
+outside it reads by name."""
 
 from __future__ import annotations
 
 from netlang.interchange.exporting.operators.leaves import counted
+from netlang.interchange.exporting.operators.recurrent import recognised
 from netlang.interchange.exporting.record import Place, exports
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
@@ -12,7 +14,11 @@ from netlang.ir.types import DType, TensorType
 
 @exports("scan")
 def _scan(place: Place) -> list[str]:
-    """The states come first, then the sequences. A loop without any is given the numbers of its steps as one."""
+    """A layer that ONNX has, or a Scan: the states come first, then the sequences. A loop without any is given the
+    numbers of its steps as one."""
+    known = recognised(place)
+    if known is not None:
+        return known
     loop, node = Loop.of(place.node), place.node
     first = len(loop.initial)
     second = first + len(loop.sequences)

@@ -1,0 +1,196 @@
+"""Scans that ONNX has operators for: RNN, GRU and LSTM.
+
+A scan is one of these if its body is, node for node, that of the standard library's layer of the same sizes. That layer
+is elaborated and the two are compared, so nothing here says again what a cell computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from netlang.frontend import load
+from netlang.interchange.exporting.record import Place
+from netlang.ir.dims import Dim, sym
+from netlang.ir.graph import Node, Value
+from netlang.ir.scan import SCAN, Loop
+from netlang.ir.types import DType
+
+_GATES = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
+"""Where ONNX's gates stand in ours: update, reset, candidate of ours that begin with reset; input, output, forget,
+candidate of ours whose output comes last."""
+_FORGET = 2
+"""The forget gate's place among ONNX's."""
+_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the standard library: its kind, an RNN's activation, whether sequences have lengths of their own."""
+
+    kind: str
+    activation: str
+    lengths: bool
+
+
+LAYERS = tuple(
+    Layer(kind, activation, lengths)
+    for lengths in (False, True)
+    for kind, activations in (("lstm", ("tanh",)), ("gru", ("tanh",)), ("rnn", tuple(_ACTIVATIONS)))
+    for activation in activations
+)
+
+
+def recognised(place: Place) -> list[str] | None:
+    """What the results are called of a scan that is one of ONNX's layers; None where it is not."""
+    loop = Loop.of(place.node)
+    for layer, model in _candidates(loop):
+        found = _matched(layer, model, loop)
+        if found is not None:
+            return _written(place, loop, layer, found)
+    return None
+
+
+def _candidates(loop: Loop) -> Iterator[tuple[Layer, Loop]]:
+    """Layers of the sizes of a scan, as loops."""
+    if not loop.slices or not loop.states or len(loop.emitted) != 1:
+        return
+    x, h = loop.slices[0], loop.states[0]
+    sizes = (*x.shape, *h.shape[1:], loop.length)
+    if x.rank != 2 or h.rank != 2 or {x.dtype, h.dtype} != {DType.F32} or not all(map(_is_named, sizes)):
+        return
+    for layer in LAYERS:
+        if len(loop.states) == (2 if layer.kind == "lstm" else 1):
+            yield layer, _standard(layer, loop.reverse, *map(str, sizes))
+
+
+def _is_named(dim: Dim) -> bool:
+    """Whether a size can be written as that of an input."""
+    return isinstance(dim, int) or (str(dim).isidentifier() and dim == sym(str(dim)))
+
+
+@lru_cache(maxsize=64)
+def _standard(layer: Layer, reverse: bool, batch: str, features: str, units: str, length: str) -> Loop:
+    """A layer of the standard library as a loop; an LSTM that adds 1 to its forget gate, so that there is a number."""
+    given = [units]
+    given += [f"activation = {layer.activation}"] if layer.kind == "rnn" else []
+    given += ["forget_bias = 1"] if layer.kind == "lstm" else []
+    given += ["lengths = ends"] if layer.lengths else []
+    given += ["reverse = true"] if reverse else []
+    lines = [f"input x: f32[{batch}, {length}, {features}]", f"input ends: i64[{batch}]"]
+    lines.append(f"output hs = x -> {layer.kind}({', '.join(given)})")
+    lines.append("output read = ends")
+    body = "\n".join(f"  {line}" for line in lines)
+    net = load(f"net layer {{\n{body}\n}}\n").net
+    return Loop.of(next(node for node in net.nodes if node.op == SCAN))
+
+
+Found = Mapping[str, Value]
+"""What of a scan is the `weight`, ... and the `lengths` of the layer; `forget` is what is added to its forget gate."""
+
+
+def _matched(layer: Layer, model: Loop, loop: Loop) -> Found | None:
+    pairs: dict[Value, Value] = dict(zip(model.states, loop.states, strict=True))
+    numbers: dict[Value, Value] = {}
+    if len(model.slices) != len(loop.slices) or not all(
+        _same(a, b, pairs, numbers) for a, b in zip(model.made, loop.made, strict=True)
+    ):
+        return None
+    if not all(pairs.get(a, b) is b for a, b in zip(model.slices, loop.slices, strict=True)):
+        return None
+    outside = dict(zip(loop.shared, loop.constants, strict=True))
+    found: dict[str, Value] = {}
+    for inner, outer in zip(model.shared, model.constants, strict=True):
+        name = outer.node.name.rsplit(".", 1)[-1] if outer.node.op == "param" else "lengths"
+        found[name] = outside[pairs[inner]]
+    return found if _numbers_fit(layer, numbers, found) and _steps_fit(model, loop) else None
+
+
+def _same(a: Value, b: Value, pairs: dict[Value, Value], numbers: dict[Value, Value]) -> bool:
+    """Whether two values are computed the same way; inputs are paired, and so are constants."""
+    if a in pairs:
+        return pairs[a] is b
+    x, y = a.node, b.node
+    if (x.op, a.type, a.index, len(x.inputs)) != (y.op, b.type, b.index, len(y.inputs)):
+        return False
+    pairs[a] = b
+    if x.op == "const":
+        numbers[a] = b
+        return True
+    if x.op == "input" or x.body is not None:
+        return x.op == "input" and list(pairs.values()).count(b) == 1
+    same = all(_same(p, q, pairs, numbers) for p, q in zip(x.inputs, y.inputs, strict=True))
+    return same and dict(x.attrs) == dict(y.attrs)
+
+
+def _numbers_fit(layer: Layer, numbers: Mapping[Value, Value], found: dict[str, Value]) -> bool:
+    """Constants are equal, but for that of the forget gate: the only sum with a number in an LSTM."""
+    for a, b in numbers.items():
+        wanted, given = a.node.attrs["value"], b.node.attrs["value"]
+        if layer.kind == "lstm" and wanted.item() == 1:
+            found["forget"] = b
+        elif not np.array_equal(wanted, given):
+            return False
+    return True
+
+
+def _steps_fit(model: Loop, loop: Loop) -> bool:
+    """A second sequence is the numbers of the steps."""
+    return all(
+        a.node.op == b.node.op and dict(a.node.attrs) == dict(b.node.attrs)
+        for a, b in zip(model.sequences[1:], loop.sequences[1:], strict=True)
+    )
+
+
+def _written(place: Place, loop: Loop, layer: Layer, found: Found) -> list[str]:
+    called = dict(zip(place.node.inputs, place.inputs, strict=True))
+    units = loop.states[0].shape[1]
+    assert isinstance(units, int)
+    order = _GATES[layer.kind]
+    lengths = place.cast(called[found["lengths"]], DType.I32) if "lengths" in found else ""
+    weights = [_gates(place, called[found[name]], order) for name in ("input_weight", "state_weight")]
+    given = [called[loop.sequences[0]], *weights, _biases(place, called, layer, found, units), lengths]
+    given += ["" if _is_zero(v) else place.op("Unsqueeze", called[v], place.numbers([0])) for v in loop.initial]
+    while not given[-1]:
+        given.pop()
+    made = place.ops(
+        layer.kind.upper(),
+        *given,
+        outputs=1 + len(loop.states),
+        hidden_size=units,
+        direction="reverse" if loop.reverse else None,
+        linear_before_reset=1 if layer.kind == "gru" else None,
+        activations=[_ACTIVATIONS[layer.activation]] if layer.activation != "tanh" else None,
+    )
+    states = [place.op("Squeeze", name, place.numbers([0])) for name in made[1:]]
+    return [*states, place.op("Squeeze", made[0], place.numbers([1]))]
+
+
+def _gates(place: Place, weight: str, order: Sequence[int]) -> str:
+    """A matrix or vector of all gates in ONNX's order, for the only direction."""
+    if len(order) > 1:
+        parts = place.ops("Split", weight, outputs=len(order), axis=0, num_outputs=len(order))
+        weight = place.op("Concat", *(parts[i] for i in order), axis=0)
+    return place.op("Unsqueeze", weight, place.numbers([0]))
+
+
+def _biases(place: Place, called: Mapping[Value, str], layer: Layer, found: Found, units: int) -> str:
+    """Those of the input and of the state, one after the other; what is added to the forget gate besides."""
+    order = _GATES[layer.kind]
+    names = [found[name] for name in ("input_bias", "state_bias", "bias") if name in found]
+    parts = [_gates(place, called[v], order) for v in names]
+    if len(parts) == 1:
+        more = np.zeros((1, len(order) * units), np.float32)
+        if "forget" in found:
+            more[:, _FORGET * units : (_FORGET + 1) * units] = found["forget"].node.attrs["value"]
+        parts.append(place.constant(more, np.float32))
+    return place.op("Concat", *parts, axis=1)
+
+
+def _is_zero(value: Value) -> bool:
+    """Whether a state begins at zeros."""
+    node: Node = value.node.inputs[0].node if value.node.op == "broadcast" else value.node
+    return node.op == "const" and not np.any(node.attrs["value"])
