@@ -10,6 +10,7 @@ from netlang.interchange.exporting.operators import picking as picking
 from netlang.interchange.exporting.operators import pools as pools
 from netlang.interchange.exporting.operators import products as products
 from netlang.interchange.exporting.operators import random as random
+from netlang.interchange.exporting.operators import recurrent as recurrent
 from netlang.interchange.exporting.operators import reductions as reductions
 from netlang.interchange.exporting.operators import resizing as resizing
 from netlang.interchange.exporting.operators import switches as switches

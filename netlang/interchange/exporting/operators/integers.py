@@ -33,8 +33,6 @@ def _div(place: Place) -> str:
 def _floor_div(place: Place) -> str:
     """What is over is taken off before; ONNX's Mod has the sign of the divisor, as what is over has."""
     x, y = place.inputs
-    if all(map(is_natural, place.node.inputs)) and not _may_be_zero(place.node.inputs[1]):
-        return place.op("Div", x, y)
     if not _may_be_zero(place.node.inputs[1]):
         return _quotient(place, x, y)
     zero, one = (place.like(n, place.node.out) for n in (0, 1))
@@ -45,19 +43,6 @@ def _floor_div(place: Place) -> str:
 
 def _quotient(place: Place, x: str, y: str) -> str:
     return place.op("Div", place.op("Sub", x, place.op("Mod", x, y)), y)
-
-
-def is_natural(value: Value) -> bool:
-    """Whether a tensor of integers certainly has no negative numbers."""
-    node = value.node
-    if node.op == "const":
-        return bool(np.all(node.attrs["value"] >= 0))
-    if node.op in ("iota", "extent", "argmax"):
-        return True
-    if node.op in ("bit_and", "max"):
-        return any(map(is_natural, node.inputs))
-    kept = ("reshape", "broadcast", "transpose", "slice", "gather", "add", "mul", "min", "floor_div", "fmod")
-    return node.op in kept and all(map(is_natural, node.inputs[:1] if node.op == "gather" else node.inputs))
 
 
 def _may_be_zero(divisor: Value) -> bool:

@@ -4,7 +4,6 @@ outside it reads by name."""
 from __future__ import annotations
 
 from netlang.interchange.exporting.operators.leaves import counted
-from netlang.interchange.exporting.operators.recurrent import recognised
 from netlang.interchange.exporting.record import Place, exports
 from netlang.ir.build import Builder
 from netlang.ir.graph import Value
@@ -14,11 +13,7 @@ from netlang.ir.types import DType, TensorType
 
 @exports("scan")
 def _scan(place: Place) -> list[str]:
-    """A layer that ONNX has, or a Scan: the states come first, then the sequences. A loop without any is given the
-    numbers of its steps as one."""
-    known = recognised(place)
-    if known is not None:
-        return known
+    """The states come first, then the sequences. A loop without any is given the numbers of its steps as one."""
     loop, node = Loop.of(place.node), place.node
     first = len(loop.initial)
     second = first + len(loop.sequences)

@@ -30,7 +30,8 @@ def _low(b: Builder, x: Value, bits: int = 32) -> Value:
 
 
 def _high(b: Builder, x: Value, bits: int = 32) -> Value:
-    return b.op("floor_div", x, _int(b, 1 << bits))
+    """What is above the lowest bits of a number that is not negative."""
+    return b.div(x, _int(b, 1 << bits))
 
 
 def _product(b: Builder, x: Value, factor: int) -> tuple[Value, Value]:
@@ -46,7 +47,7 @@ def _words(b: Builder, key: Value, stream: Value, block: Value) -> Value:
     shared = [b.broadcast(_low(b, v), block.shape) for v in (step, stream)]
     counter = (_low(b, block), _high(b, block), *shared)
     number = b.op("iota", size=ROUNDS, dtype=DType.I64)
-    halves = (_low(b, seed), _low(b, _high(b, seed)))
+    halves = (_low(b, seed), _low(b, b.op("floor_div", seed, _int(b, 1 << 32))))
     keys = tuple(_low(b, b.add(k, b.mul(number, _int(b, w)))) for k, w in zip(halves, WEYL, strict=True))
     c = tuple(b.input(f"c{i}", block.type) for i in range(4))
     k = tuple(b.input(f"k{i}", TensorType(DType.I64, ())) for i in range(2))

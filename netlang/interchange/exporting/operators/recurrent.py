@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from netlang.frontend import load
+from netlang.interchange.exporting.patterns import Match, Patterns, pattern
 from netlang.interchange.exporting.record import Place
 from netlang.ir.dims import Dim, sym
 from netlang.ir.graph import Node, Value
@@ -44,14 +45,29 @@ LAYERS = tuple(
 )
 
 
-def recognised(place: Place) -> list[str] | None:
-    """What the results are called of a scan that is one of ONNX's layers; None where it is not."""
-    loop = Loop.of(place.node)
+Found = Mapping[str, Value]
+"""What of a scan is the `weight`, ... and the `lengths` of the layer; `forget` is what is added to its forget gate."""
+
+
+@pattern("scan")
+def _layer(patterns: Patterns, node: Node) -> Match | None:
+    """A scan that is one of ONNX's layers. First states of zeros are left out, and lengths are taken as they came."""
+    loop = Loop.of(node)
     for layer, model in _candidates(loop):
         found = _matched(layer, model, loop)
         if found is not None:
-            return _written(place, loop, layer, found)
+            return _match(node, loop, layer, found)
     return None
+
+
+def _match(node: Node, loop: Loop, layer: Layer, found: Found) -> Match:
+    return Match(_inputs(loop, found), node.results, lambda place: _written(place, loop, layer, found), layer.kind)
+
+
+def _inputs(loop: Loop, found: Found) -> tuple[Value, ...]:
+    """What is read: the sequence, first states that are not zero, weights, lengths."""
+    first = (v for v in loop.initial if not _is_zero(v))
+    return (loop.sequences[0], *first, *(v for name, v in found.items() if name != "forget"))
 
 
 def _candidates(loop: Loop) -> Iterator[tuple[Layer, Loop]]:
@@ -88,10 +104,6 @@ def _standard(layer: Layer, reverse: bool, batch: str, features: str, units: str
     return Loop.of(next(node for node in net.nodes if node.op == SCAN))
 
 
-Found = Mapping[str, Value]
-"""What of a scan is the `weight`, ... and the `lengths` of the layer; `forget` is what is added to its forget gate."""
-
-
 def _matched(layer: Layer, model: Loop, loop: Loop) -> Found | None:
     pairs: dict[Value, Value] = dict(zip(model.states, loop.states, strict=True))
     numbers: dict[Value, Value] = {}
@@ -106,6 +118,8 @@ def _matched(layer: Layer, model: Loop, loop: Loop) -> Found | None:
     for inner, outer in zip(model.shared, model.constants, strict=True):
         name = outer.node.name.rsplit(".", 1)[-1] if outer.node.op == "param" else "lengths"
         found[name] = outside[pairs[inner]]
+    if "lengths" in found and found["lengths"].node.op == "cast":
+        found["lengths"] = found["lengths"].node.inputs[0]
     return found if _numbers_fit(layer, numbers, found) and _steps_fit(model, loop) else None
 
 
@@ -146,14 +160,17 @@ def _steps_fit(model: Loop, loop: Loop) -> bool:
 
 
 def _written(place: Place, loop: Loop, layer: Layer, found: Found) -> list[str]:
-    called = dict(zip(place.node.inputs, place.inputs, strict=True))
+    called = dict(zip(_inputs(loop, found), place.inputs, strict=True))
     units = loop.states[0].shape[1]
     assert isinstance(units, int)
     order = _GATES[layer.kind]
-    lengths = place.cast(called[found["lengths"]], DType.I32) if "lengths" in found else ""
+    lengths = ""
+    if "lengths" in found:
+        lengths = called[found["lengths"]]
+        lengths = lengths if found["lengths"].dtype is DType.I32 else place.cast(lengths, DType.I32)
     weights = [_gates(place, called[found[name]], order) for name in ("input_weight", "state_weight")]
     given = [called[loop.sequences[0]], *weights, _biases(place, called, layer, found, units), lengths]
-    given += ["" if _is_zero(v) else place.op("Unsqueeze", called[v], place.numbers([0])) for v in loop.initial]
+    given += ["" if v not in called else place.op("Unsqueeze", called[v], place.numbers([0])) for v in loop.initial]
     while not given[-1]:
         given.pop()
     made = place.ops(

@@ -70,12 +70,12 @@ def _sources(b: Builder, n: Dim, m: Dim, mode: str, dtype: DType) -> tuple[Value
     before, after = (_number(b, dim) for dim in (n, m))
     i = b.op("iota", size=m, dtype=DType.I64)
     if mode == "nearest":
-        first = b.op("floor_div", b.mul(i, before), after)
+        first = b.div(b.mul(i, before), after)
         return first, first, None
     position = b.sub(b.mul(b.add(b.mul(i, two), one), before), after)
     position = b.op("max", position, b.const(0, DType.I64))
     whole = b.mul(after, two)
-    first = b.op("floor_div", position, whole)
+    first = b.div(position, whole)
     over = b.op("cast", b.sub(position, b.mul(first, whole)), dtype=dtype)
     weight = b.div(over, b.op("cast", whole, dtype=dtype))
     return first, b.op("min", b.add(first, one), b.sub(before, one)), weight

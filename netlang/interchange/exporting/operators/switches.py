@@ -31,10 +31,10 @@ def _max_pool_switch(place: Place) -> list[str]:
         total, rest = b.const(0, DType.I64), _modulo(b, found, size(shape))
         for axis, (step, apart) in enumerate(zip(windows.stride, windows.dilation, strict=True)):
             behind = size(shape[axis + 1 :])
-            position = b.op("floor_div", rest, _number(b, behind))
+            position = b.div(rest, _number(b, behind))
             rest = _modulo(b, rest, behind)
             start = _along(b, axis, x.rank, place.node.out.shape[axis + 2], step, low[axis])
-            inside = b.op("floor_div", b.sub(position, start), b.const(apart, DType.I64))
+            inside = b.div(b.sub(position, start), b.const(apart, DType.I64))
             total = b.add(total, b.mul(inside, b.const(prod(windows.kernel[axis + 1 :]), DType.I64)))
         return b.op("cast", total, dtype=place.node.results[1].dtype)
 
