@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from netlang.interchange.importing.operator import (
 )
 from netlang.interchange.importing.schema import check
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor, known_shape
-from netlang.interchange.proto import brief
+from netlang.interchange.proto import brief, onnx_package
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Value, topological
 from netlang.ir.types import TensorType
@@ -260,7 +261,8 @@ class Importer:
 def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:
     """The attributes of a node with defaults filled in. Raises Refused for unknown and missing ones."""
     idle = _IDLE if version <= _IDLE_UNTIL else ()
-    unknown = [key for key in node.attributes if key not in record.attributes and key not in idle]
+    there = attributes_of(node.domain, node.op, version)
+    unknown = [key for key in node.attributes if (key not in record.attributes and key not in idle) or key not in there]
     if unknown:
         raise Refused("there is no attribute " + ", ".join(f"'{brief(key)}'" for key in unknown[:20]))
     full = {**record.attributes, **node.attributes}
@@ -268,6 +270,20 @@ def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:
     if missing:
         raise Refused(f"the attribute '{missing[0]}' is missing")
     return full
+
+
+@cache
+def attributes_of(domain: str, op: str, version: int) -> Container[str]:
+    """The attributes that an operator has in a version of its domain; any where the onnx package does not know it."""
+    defs = onnx_package().defs
+    if not defs.has(op, version, domain):
+        return _Any()
+    return frozenset(defs.get_schema(op, version, domain).attributes)
+
+
+class _Any:
+    def __contains__(self, key: object) -> bool:
+        return True
 
 
 def check_supported(graph: OnnxGraph, opsets: Mapping[str, int]) -> None:

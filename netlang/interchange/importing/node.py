@@ -151,6 +151,8 @@ def _attribute(proto: Any, folder: Path | None, visible: frozenset[str], level: 
             return tuple(s.decode("utf-8", "replace") for s in proto.strings)
         case kinds.TENSOR:
             return array_of(proto.t, folder)
+        case kinds.TYPE_PROTO:
+            return proto.tp
         case kinds.GRAPH:
             return graph_of(proto.g, folder, visible, level + 1)
     name = kinds.AttributeType.Name(proto.type) if proto.type in kinds.AttributeType.values() else proto.type

@@ -47,6 +47,7 @@ def test_a_body_with_a_graph_of_the_call(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
     )
     proto = one_node("FlexAttention", given, {}, list(given), ["y"], 1, "ai.onnx.preview", score_mod=double)
+    next(o for o in proto.opset_import if not o.domain).version = onnx.defs.onnx_opset_version()
     _, got = answers(proto, given, tmp_path)
     scores = np.exp(given["q"] @ given["k"].swapaxes(2, 3))  # 2 / sqrt(4) is 1
     np.testing.assert_allclose(got["y"], scores / scores.sum(-1, keepdims=True) @ given["v"], rtol=1e-4)
@@ -58,3 +59,13 @@ def test_unknown_attributes_of_such_operators(tmp_path: Path) -> None:
     proto = one_node("RotaryEmbedding", given, {}, list(given), ["y"], 23, turns=3)
     with pytest.raises(NetError, match=r"node 0 'y' \(RotaryEmbedding\): there is no attribute 'turns'"):
         answers(proto, given, tmp_path)
+
+
+def test_attributes_of_another_version(tmp_path: Path) -> None:
+    """Dropout's rate has been an input since opset 12, its seed an attribute."""
+    given = {"x": normal(2, 3)}
+    answers(one_node("Dropout", given, {}, ["x"], ["y"], 12, seed=3), given, tmp_path)
+    with pytest.raises(NetError, match="there is no attribute 'ratio'"):
+        answers(one_node("Dropout", given, {}, ["x"], ["y"], 12, ratio=0.3), given, tmp_path)
+    with pytest.raises(NetError, match="there is no attribute 'seed'"):
+        answers(one_node("Dropout", given, {}, ["x"], ["y"], 10, seed=3), given, tmp_path)
