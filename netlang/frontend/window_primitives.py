@@ -9,7 +9,7 @@ from netlang.frontend import geometry
 from netlang.frontend.arguments import Arguments, flag, number, one, spatial, whole, word
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault
-from netlang.frontend.resizing import resampled
+from netlang.frontend.resampling import resampled
 from netlang.frontend.signature import Signature
 from netlang.frontend.values import Primitive
 from netlang.ir.dims import Dim

@@ -1,4 +1,4 @@
-"""Normalisations: layers where scale and shift are known, operations on tensors where they are not."""
+"""Normalisations of single samples: layers where scale and shift are known, otherwise operations on tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netlang.interchange.importing.operators.movement import axes_of, axis_of
 from netlang.interchange.importing.sheet import Tensor, Weight
 
 
-def _eps(call: Call, usual: float = 1e-5) -> dict[str, Any]:
+def eps_option(call: Call, usual: float = 1e-5) -> dict[str, Any]:
     """`eps`, where it is not that of the layer."""
     eps = np.float32(call.attrs["epsilon"])
     return {} if eps == np.float32(usual) else {"eps": eps}
@@ -27,57 +27,10 @@ def _per_channel(call: Call, place: int, x: Tensor) -> Any:
     )
 
 
-def _scaled(call: Call, y: Any, scale: Any, shift: Any = None) -> Tensor:
+def scaled(call: Call, y: Any, scale: Any, shift: Any = None) -> Tensor:
     """y * scale + shift"""
     product = w.infix(y, "*", scale)
     return call.let(product if shift is None else w.infix(product, "+", shift))
-
-
-# ---- over the batch
-
-_STATISTICS = ("weight", "bias", "running_mean", "running_var")
-
-
-@operator("BatchNormalization", epsilon=1e-5, momentum=0.9, spatial=1, training_mode=0)
-def batchnorm(call: Call) -> Result | list[Result | None]:
-    """Before opset 14 a network was to be trained if it asked for more than the result."""
-    x = call.tensor(0)
-    if call.attrs["training_mode"] or (call.version < 14 and any(call.outputs[1:])):
-        return _trained(call, x)
-    known = [call.maybe_known(place) for place in range(1, 5)]
-    if not call.attrs["spatial"] and x.rank > 2:
-        return _by_position(call, x)
-    if any(k is None for k in known):
-        given = [call.tensor(place) for place in range(1, 5)]
-        return call.apply("batchnorm_inference", x, *given, **_eps(call))
-    weights = {key: weight_of(k) for key, k in zip(_STATISTICS, known, strict=True) if k is not None}
-    return call.through(x, "batchnorm", weights=weights, **_eps(call))
-
-
-def _trained(call: Call, x: Tensor) -> list[Result | None]:
-    """By the batch's own statistics; and the running ones, moved towards them."""
-    if not call.attrs["spatial"] and x.rank > 2:
-        raise call.refuse("statistics for every position are not made in training")
-    names = [f"{call.hint}_{end}" for end in ("normalised", "mean", "variance")]
-    layer = w.call("batchnorm_train", x, call.tensor(1), call.tensor(2), **_eps(call))
-    found = call.sheet.several(layer, names)
-    kept, results = np.float32(call.attrs["momentum"]), list[Result | None](found[:1])
-    for place, now in zip((3, 4), found[1:], strict=True):
-        before = w.infix(call.tensor(place), "*", kept)
-        results.append(call.let(w.infix(before, "+", w.infix(now, "*", np.float32(1) - kept))))
-    return [*results, *found[1:]][: len(call.node.outputs)]
-
-
-def _by_position(call: Call, x: Tensor) -> Tensor:
-    """Statistics for every position of a sample, as opsets 7 and 8 could have them."""
-    scale, shift, mean, variance = (call.tensor(place) for place in range(1, 5))
-    eps = np.float32(call.attrs["epsilon"])
-    centred = call.let(w.infix(x, "-", mean))
-    deviation = call.apply("sqrt", w.infix(variance, "+", eps))
-    return _scaled(call, w.infix(centred, "/", deviation), scale, shift)
-
-
-# ---- over parts of a sample
 
 
 @operator("InstanceNormalization", epsilon=1e-5)
@@ -85,9 +38,9 @@ def instancenorm(call: Call) -> Result:
     x, scale, shift = call.tensor(0), call.maybe_known(1), call.maybe_known(2)
     if scale is not None and shift is not None:
         weights = {"weight": weight_of(scale), "bias": weight_of(shift)}
-        return call.through(x, "instancenorm", weights=weights, **_eps(call))
-    y = w.call("standardise", x, list(range(2, x.rank)), **_eps(call))
-    return _scaled(call, y, _per_channel(call, 1, x), _per_channel(call, 2, x))
+        return call.through(x, "instancenorm", weights=weights, **eps_option(call))
+    y = w.call("standardise", x, list(range(2, x.rank)), **eps_option(call))
+    return scaled(call, y, _per_channel(call, 1, x), _per_channel(call, 2, x))
 
 
 @operator("GroupNormalization", epsilon=1e-5, num_groups=REQUIRED, stash_type=1)
@@ -101,12 +54,12 @@ def groupnorm(call: Call) -> Result:
     scale, shift = call.maybe_known(1), call.maybe_known(2)
     if scale is not None and shift is not None:
         weights = {"weight": _repeated(scale, each), "bias": _repeated(shift, each)}
-        return call.through(x, "groupnorm", groups, weights=weights, **_eps(call))
+        return call.through(x, "groupnorm", groups, weights=weights, **eps_option(call))
     grouped = call.apply("reshape", x, [x.shape[0], groups, channels // groups, *x.shape[2:]])
-    y = call.apply("standardise", grouped, list(range(2, grouped.rank)), **_eps(call))
+    y = call.apply("standardise", grouped, list(range(2, grouped.rank)), **eps_option(call))
     shape = [groups, channels // groups if each == 1 else 1, *[1] * (x.rank - 2)]
     factors = [w.call("reshape", call.tensor(place), shape) for place in (1, 2)]
-    return call.apply("reshape", _scaled(call, y, *factors), list(x.shape))
+    return call.apply("reshape", scaled(call, y, *factors), list(x.shape))
 
 
 def _repeated(known: Known, times: int) -> Weight:
@@ -125,9 +78,9 @@ def layernorm(call: Call) -> Result | list[Result | None]:
         assert scale is not None
         weights = {"weight": weight_of(scale)} | ({"bias": weight_of(shift)} if shift is not None else {})
         more = {} if shift is not None else {"bias": False}
-        return call.through(x, "layernorm", *_dims(x, axis), weights=weights, **_eps(call), **more)
-    y = w.call("standardise", x, list(range(axis, x.rank)), **_eps(call))
-    return _scaled(call, y, call.tensor(1), call.tensor(2) if call.has(2) else None)
+        return call.through(x, "layernorm", *_dims(x, axis), weights=weights, **eps_option(call), **more)
+    y = w.call("standardise", x, list(range(axis, x.rank)), **eps_option(call))
+    return scaled(call, y, call.tensor(1), call.tensor(2) if call.has(2) else None)
 
 
 def _fits(known: Known | None, x: Tensor, axis: int) -> bool:
@@ -146,7 +99,7 @@ def _told(call: Call, x: Tensor, axis: int) -> list[Result | None]:
     variance = w.call("mean", w.infix(centred, "**", 2), **along)
     deviation = w.call("sqrt", w.infix(variance, "+", np.float32(call.attrs["epsilon"])))
     inverse = call.let(w.infix(1, "/", deviation), f"{call.hint}_inverse")
-    y = _scaled(call, w.infix(centred, "*", inverse), call.tensor(1), call.tensor(2) if call.has(2) else None)
+    y = scaled(call, w.infix(centred, "*", inverse), call.tensor(1), call.tensor(2) if call.has(2) else None)
     return [y, mean, inverse]
 
 
@@ -157,10 +110,10 @@ def rmsnorm(call: Call) -> Result:
     if axis > 0 and _fits(scale, x, axis):
         assert scale is not None
         dims: dict[str, Any] = w.besides({"dims": 1}, dims=x.rank - axis)
-        return call.through(x, "rmsnorm", weights={"weight": weight_of(scale)}, **_eps(call, 1e-6), **dims)
+        return call.through(x, "rmsnorm", weights={"weight": weight_of(scale)}, **eps_option(call, 1e-6), **dims)
     squares = w.call("mean", w.infix(x, "**", 2), axis=list(range(axis, x.rank)), keepdims=True)
     root = call.apply("sqrt", w.infix(squares, "+", np.float32(call.attrs["epsilon"])))
-    return _scaled(call, w.infix(x, "/", root), call.tensor(1))
+    return scaled(call, w.infix(x, "/", root), call.tensor(1))
 
 
 @operator("MeanVarianceNormalization", axes=(0, 2, 3))
