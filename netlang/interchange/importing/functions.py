@@ -79,7 +79,7 @@ def _type(onnx: Any, value: Anything | None) -> Any:
         first = value.items[0] if value.items else None
         return onnx.helper.make_sequence_type_proto(_type(onnx, first))
     if isinstance(value, Known):
-        dtype = np.dtype(np.int64) if value.symbolic else value.array.dtype
+        dtype = value.numpy
     else:
         dtype = np.dtype(value.dtype.numpy)
     element = onnx.helper.np_dtype_to_tensor_dtype(dtype)

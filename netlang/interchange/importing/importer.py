@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netlang.diagnostics import NetError
-from netlang.interchange.importing import operators  # noqa: F401  # fills the registry
+from netlang.interchange.importing import folding, operators  # noqa: F401  # fills the registries
 from netlang.interchange.importing.cell import Draft
 from netlang.interchange.importing.evaluate import Allowance, evaluated
 from netlang.interchange.importing.functions import body_of, has_body

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from netlang.interchange.proto import onnx_package
 from netlang.ir.dims import Dim, Sym, exact_quotient
+from netlang.ir.types import DType
 from netlang.runtime.ports import Array
 
 LARGEST = 1 << 16
@@ -26,8 +28,9 @@ LONGEST = 200
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """An array whose elements are known; `array` has element type object where some are symbolic sizes (of i64).
+    """An array whose elements are known; `array` has element type object where some are symbolic sizes.
 
+    sizes_in  the element type that symbolic sizes have in the file
     source    the initialiser that it is, "" for one that was computed or came with a node
     trained   it is an initialiser of the file, so that training may change it
     """
@@ -35,10 +38,16 @@ class Known:
     array: Array
     source: str = ""
     trained: bool = False
+    sizes_in: DType = DType.I64
 
     @property
     def symbolic(self) -> bool:
         return self.array.dtype == object
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The element type in the file."""
+        return self.sizes_in.numpy if self.symbolic else self.array.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,11 +67,11 @@ def sizes(dims: Sequence[Dim]) -> Known:
     return Known(np.array(dims, np.int64))
 
 
-def tidied(array: Array) -> Known:
-    """A result; integers again where no symbolic size is left in it."""
+def tidied(array: Array, sizes_in: DType = DType.I64) -> Known:
+    """A result; numbers again where no symbolic size is left in it."""
     if array.dtype == object and not any(isinstance(v, Sym) for v in array.reshape(-1)):
-        array = array.astype(np.int64)
-    return Known(array)
+        array = array.astype(sizes_in.numpy)
+    return Known(array, sizes_in=sizes_in)
 
 
 class Unfoldable(Exception):
@@ -84,17 +93,33 @@ def rule(*operators: str) -> Callable[[Rule], Rule]:
 
 def fold(op: str, inputs: Sequence[Known | None], attributes: Mapping[str, Any]) -> Known | None:
     """What an operator makes of known inputs; None where no rule covers it."""
-    if op not in RULES or any(k is not None and k.array.dtype.kind not in "biuO" for k in inputs):
+    if op not in RULES or any(k is not None and not _small(k.array) for k in inputs):
         return None
-    if any(k is not None and not _small(k.array) for k in inputs):
-        return None
+    symbolic = next((k for k in inputs if k is not None and k.symbolic), None)
     try:
-        arrays: list[Any] = [None if k is None else k.array for k in inputs]
+        arrays: list[Any] = [None if k is None else _reckoned(k, symbolic) for k in inputs]
         with np.errstate(all="ignore"):
-            result = tidied(np.asarray(RULES[op](arrays, attributes)))
+            made = np.asarray(RULES[op](arrays, attributes))
+        result = tidied(made, DType.I64 if symbolic is None else _type(op, symbolic, attributes))
     except (Unfoldable, IndexError, KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
         return None
     return result if _small(result.array) else None
+
+
+def _reckoned(known: Known, symbolic: Known | None) -> Array:
+    """An array to reckon with. Floats are reckoned with only beside sizes that are floats, where they are whole."""
+    if known.array.dtype.kind in "biuO":
+        return known.array
+    if symbolic is None or not symbolic.sizes_in.is_float or (known.array != np.floor(known.array)).any():
+        raise Unfoldable
+    return known.array.astype(np.int64)
+
+
+def _type(op: str, symbolic: Known, attributes: Mapping[str, Any]) -> DType:
+    if op != "Cast":
+        return symbolic.sizes_in
+    onnx = onnx_package()
+    return DType.of(onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]))
 
 
 def _small(array: Array) -> bool:
@@ -103,15 +128,15 @@ def _small(array: Array) -> bool:
     return array.size <= LARGEST_SYMBOLIC and all(len(str(v)) <= LONGEST for v in array.reshape(-1))
 
 
-def _room(count: int) -> None:
+def room(count: int) -> None:
     """Raise Unfoldable where a result of so many elements is too large to begin with."""
     if count > LARGEST:
         raise Unfoldable
 
 
-def _together(*arrays: Array) -> None:
+def together(*arrays: Array) -> None:
     """Likewise for what arrays make element by element."""
-    _room(math.prod(np.broadcast_shapes(*(a.shape for a in arrays))))
+    room(math.prod(np.broadcast_shapes(*(a.shape for a in arrays))))
 
 
 def axis_numbers(arrays: Sequence[Any], attributes: Mapping[str, Any]) -> list[int] | None:
@@ -129,13 +154,13 @@ def _identity(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 
 @rule("Gather")
 def _gather(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _room(a[0].size * a[1].size)
+    room(a[0].size * a[1].size)
     return np.take(a[0], a[1].astype(np.int64), axis=attributes.get("axis", 0))
 
 
 @rule("Concat")
 def _concat(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _room(sum(part.size for part in a))
+    room(sum(part.size for part in a))
     return np.concatenate(list(a), axis=attributes["axis"])
 
 
@@ -172,19 +197,19 @@ def _slice(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 
 @rule("Add")
 def _add(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _together(*a)
+    together(*a)
     return a[0] + a[1]
 
 
 @rule("Sub")
 def _sub(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _together(*a)
+    together(*a)
     return a[0] - a[1]
 
 
 @rule("Mul")
 def _mul(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _together(*a)
+    together(*a)
     return a[0] * a[1]
 
 
@@ -196,7 +221,7 @@ def _neg(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 @rule("Div")
 def _div(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Whole numbers are divided towards zero, as ONNX does; sizes are never below zero."""
-    _together(*a)
+    together(*a)
     symbolic = object in (a[0].dtype, a[1].dtype)
     return np.asarray(np.frompyfunc(_quotient, 2, 1)(a[0], a[1])) if symbolic else _whole(a[0], a[1])
 
@@ -244,7 +269,7 @@ def _reduced(function: Any, a: Sequence[Array], attributes: Mapping[str, Any]) -
 @rule("Equal")
 def _equal(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Sizes are equal where they are whatever the named sizes are; otherwise -1 and the like are not sizes."""
-    _together(*a)
+    together(*a)
     left, right = np.broadcast_arrays(a[0], a[1])
     return np.array([_same(x, y) for x, y in zip(left.reshape(-1), right.reshape(-1), strict=True)]).reshape(left.shape)
 
@@ -261,12 +286,12 @@ def _same(a: Dim, b: Dim) -> bool:
 
 @rule("Where")
 def _where(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    _together(*a)
+    together(*a)
     return np.where(a[0], a[1], a[2])
 
 
 @rule("Expand")
 def _expand(a: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     shape = np.broadcast_shapes(a[0].shape, tuple(int(v) for v in a[1]))
-    _room(math.prod(shape))
+    room(math.prod(shape))
     return np.broadcast_to(a[0], shape).copy()

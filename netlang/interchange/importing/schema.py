@@ -40,8 +40,8 @@ _WINDOWS = frozenset({"Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "Ma
 """Operators whose windows move over all axes of their first input but two."""
 _PER_AXIS = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 1, "pads": 2}
 """Numbers that attributes of windows have for each of these axes."""
-_ELEMENTS = {"float32": "float", "float64": "double", "object": "int64"}
-"""ONNX's names of elements that NumPy calls otherwise; a symbolic size is an int64."""
+_ELEMENTS = {"float32": "float", "float64": "double"}
+"""ONNX's names of elements that NumPy calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _element(value: Anything | None) -> str:
     """ONNX's name for the type of a tensor, "" for what is none."""
     if not isinstance(value, Tensor | Known):
         return ""
-    dtype = value.dtype.numpy if isinstance(value, Tensor) else value.array.dtype
+    dtype = value.dtype.numpy if isinstance(value, Tensor) else value.numpy
     return f"tensor({_ELEMENTS.get(dtype.name, dtype.name)})"
 
 

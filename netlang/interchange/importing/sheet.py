@@ -249,7 +249,7 @@ class Sheet:
     def _materialise(self, known: Known, hint: str) -> Tensor:
         array = known.array
         if known.symbolic:
-            return self.let(self._sizes(array), hint)
+            return self.let(self._sizes(array, known.sizes_in), hint)
         if known.trained and array.ndim > 0 and array.dtype.kind in "fV":
             return self.parameter(hint, Weight(array, known.source), True)
         if array.ndim == 0 and (array.dtype == bool or not np.isnan(np.float64(array[()]))):
@@ -258,11 +258,11 @@ class Sheet:
             return self.let(w.call("tensor", _nested(array), **_dtype(dtype_of(array))), hint)
         return self.parameter(hint, Weight(array, known.source), False)
 
-    def _sizes(self, array: Array) -> ast.Expression:
-        """A tensor i64 of sizes that are known only later."""
+    def _sizes(self, array: Array, dtype: DType) -> ast.Expression:
+        """A tensor of sizes that are known only later."""
         if array.ndim == 0:
-            return w.call("scalar", array[()], DType.I64)
-        parts = [self.let(w.call("scalar", v, DType.I64), "size") for v in array.reshape(-1)]
+            return w.call("scalar", array[()], dtype)
+        parts = [self.let(w.call("scalar", v, dtype), "size") for v in array.reshape(-1)]
         rows = [self.let(w.call("reshape", p, [1]), "size") for p in parts]
         joined = rows[0] if len(rows) == 1 else self.let(w.pipe(rows, w.call("concat", axis=0)), "sizes")
         return joined.expression if array.ndim == 1 else w.call("reshape", joined, list(array.shape))
@@ -292,6 +292,13 @@ def _fitting(name: str, value: Value, weights: Mapping[str, Weight]) -> Weight:
         given = f"{dtype_of(weight.array)}{list(weight.array.shape)}"
         raise Refused(f"the weights '{weight.source or name}' are {given}, but must be {value.type}")
     return weight
+
+
+def element_of(value: Tensor | Known) -> DType:
+    """The element type of a value. Raises Refused for one that the language has not."""
+    if isinstance(value, Tensor):
+        return value.dtype
+    return value.sizes_in if value.symbolic else dtype_of(value.array)
 
 
 def dtype_of(array: Array) -> DType:

@@ -10,7 +10,7 @@ import numpy as np
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.operands import OLD, elementwise, operands, option, pair
 from netlang.interchange.importing.operator import Call, Result
-from netlang.interchange.importing.sheet import Tensor, dtype_of
+from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.ir.types import DType
 
 _SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
@@ -32,8 +32,7 @@ def modulo(call: Call) -> Result:
 def power(call: Call) -> Result:
     """In the type of the base, whatever that of the exponent is."""
     base, exponent = pair(call)
-    first = call.value(0)
-    dtype = first.dtype if isinstance(first, Tensor) else dtype_of(first.array)
+    dtype = element_of(call.value(0))
     if not isinstance(base, Tensor) and exponent.dtype is not dtype:
         base = call.tensor(0)
     if not dtype.is_float and not _is_of(dtype, exponent):

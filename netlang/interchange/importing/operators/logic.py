@@ -10,7 +10,7 @@ from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operands import OLD, elementwise, operands, pair
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, element_type, operator
-from netlang.interchange.importing.sheet import Tensor, dtype_of
+from netlang.interchange.importing.sheet import element_of
 from netlang.ir.types import DType
 
 _SIGNS = {
@@ -81,19 +81,15 @@ def cast(call: Call) -> Result:
 @operator("CastLike", saturate=1, round_mode="up")
 def cast_like(call: Call) -> Result:
     like = call.value(1)
-    return _as(call, DType.I64 if isinstance(like, Known) and like.symbolic else _type_of(like))
-
-
-def _type_of(value: Result) -> DType:
-    return value.dtype if isinstance(value, Tensor) else dtype_of(value.array)
+    return _as(call, element_of(like))
 
 
 def _as(call: Call, dtype: DType) -> Result:
     value: Any = call.value(0)
     if isinstance(value, Known):
-        if value.symbolic and dtype is DType.I64:
+        if value.symbolic and dtype is value.sizes_in:
             return value
-        if not value.symbolic and (value.array.size == 0 or not _loses(dtype_of(value.array), dtype)):
+        if not value.symbolic and (value.array.size == 0 or not _loses(element_of(value), dtype)):
             return Known(value.array.astype(dtype.numpy), value.source, value.trained)
     tensor = call.tensor(0)
     return value if tensor.dtype is dtype else call.through(tensor, "cast", dtype)

@@ -270,7 +270,13 @@ def _sliced(call: Call, x: Result, axis: int, start: Dim, end: Dim, step: int) -
     if first == 0 and last == whole and step == 1:
         return x
     out = call.sheet.tensor(x)
-    if (first, last) != (0, whole) or abs(step) != 1:
+    if not isinstance(first, int):
+        # A slice begins at a fixed place: these are picked by their numbers.
+        count = (last - first + abs(step) - 1) // abs(step)
+        places: Any = w.call("arange", count)
+        places = places if abs(step) == 1 else w.infix(places, "*", abs(step))
+        out = call.let(w.call("gather", out, w.infix(places, "+", first), **besides({"axis": 0}, axis=axis)))
+    elif (first, last) != (0, whole) or abs(step) != 1:
         more = {"step": abs(step)} if abs(step) != 1 else {}
         out = call.let(w.pipe(out, w.call("slice", axis, first, last, **more)))
     return call.let(w.pipe(out, w.call("reverse", axis))) if step < 0 else out

@@ -11,7 +11,7 @@ from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operands import option
 from netlang.interchange.importing.operator import Call, Result, Results, element_type, operator
 from netlang.interchange.importing.operators.movement import axis_of
-from netlang.interchange.importing.sheet import Tensor, dtype_of
+from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.ir.dims import Dim
 from netlang.ir.types import DType
 
@@ -42,7 +42,7 @@ def _values(call: Call) -> tuple[Any, Any, DType]:
         raise call.refuse(f"the values are two numbers, not {list(given.shape)}")
     if isinstance(given, Known):
         off, on = given.array
-        return off, on, dtype_of(given.array)
+        return off, on, element_of(given)
     parts = [call.let(w.call("reshape", w.call("slice", given, 0, i, i + 1), []), f"{call.hint}_value") for i in (0, 1)]
     return parts[0], parts[1], given.dtype
 
@@ -63,8 +63,7 @@ def eye_like(call: Call) -> Result:
     like, given = call.value(0), call.attrs["dtype"]
     if len(like.shape) != 2:
         raise call.refuse(f"a matrix is expected, not {list(like.shape)}")
-    dtype = element_type(given) if given is not None else like.dtype if isinstance(like, Tensor) else None
-    dtype = dtype or dtype_of(like.array)  # type: ignore[union-attr]
+    dtype = element_of(like) if given is None else element_type(given)
     rows, columns = like.shape
     options: dict[str, Any] = {} if rows == columns else {"m": columns}
     options |= w.besides({"k": 0, "dtype": DType.F32}, k=call.attrs["k"], dtype=dtype)
@@ -78,19 +77,20 @@ def count(call: Call) -> Result:
     if step == 0:
         raise call.refuse("the step must not be 0")
     if any(k.symbolic for k in known):
-        return _symbolic(call, start, limit, step)
+        return _symbolic(call, start, limit, step, next(k.sizes_in for k in known if k.symbolic))
     dtype = known[0].array.dtype
     length = max(0, int(np.ceil((limit - start) / step)))
     if length <= _LARGEST:
         return Known((start + np.arange(length) * step).astype(dtype))
-    return _counted(call, length, start, step, dtype_of(known[0].array))
+    return _counted(call, length, start, step, element_of(known[0]))
 
 
-def _symbolic(call: Call, start: Dim, limit: Dim, step: Any) -> Result:
+def _symbolic(call: Call, start: Any, limit: Any, step: Any, dtype: DType) -> Result:
+    start, limit, step = (int(v) if isinstance(v, float) and v.is_integer() else v for v in (start, limit, step))
     if not isinstance(step, int):
         raise call.refuse(f"the step {step} must be a number")
     length = (limit - start + step - 1) // step if step > 0 else (start - limit - step - 1) // -step
-    return _counted(call, length, start, step, DType.I64)
+    return _counted(call, length, start, step, dtype)
 
 
 def _counted(call: Call, length: Dim, start: Any, step: Any, dtype: DType) -> Result:

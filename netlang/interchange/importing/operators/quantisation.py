@@ -13,13 +13,9 @@ from netlang.interchange.importing.operands import option
 from netlang.interchange.importing.operator import Call, Result, element_type, operator
 from netlang.interchange.importing.operators.convolutions import exact_sums, kernel_of
 from netlang.interchange.importing.operators.movement import axis_of
-from netlang.interchange.importing.sheet import Tensor, dtype_of
+from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.interchange.importing.windows import GEOMETRY, window_options
 from netlang.ir.types import DType
-
-
-def _type(value: Result) -> DType:
-    return value.dtype if isinstance(value, Tensor) else dtype_of(value.array)
 
 
 def _beside(call: Call, place: int, x: Tensor, dtype: DType) -> Any:
@@ -50,13 +46,13 @@ def _of_blocks(call: Call, given: Tensor, axis: int, length: Any) -> Any:
 def quantize(call: Call) -> Result:
     """round(x / scale) + zero point, to the nearest that the type has."""
     x, precision = call.tensor(0), call.attrs["precision"]
-    within = element_type(precision) if precision else _type(call.value(1))
+    within = element_type(precision) if precision else element_of(call.value(1))
     given = x if x.dtype is within else w.call("cast", x, within)
     rounded = w.call("round", w.infix(given, "/", _beside(call, 1, x, within)))
     if call.attrs["output_dtype"]:
         dtype = element_type(call.attrs["output_dtype"])
     else:
-        dtype = _type(call.value(2)) if call.has(2) else DType.U8
+        dtype = element_of(call.value(2)) if call.has(2) else DType.U8
     wide = rounded if within in (DType.F32, DType.F64) else w.call("cast", rounded, DType.F32)
     zero = _beside(call, 2, x, DType.F64 if within is DType.F64 else DType.F32) if call.has(2) else 0
     return call.let(w.call("cast", _moved(wide, "+", zero), dtype))
@@ -66,7 +62,7 @@ def quantize(call: Call) -> Result:
 def dequantize(call: Call) -> Result:
     x = call.tensor(0)
     wanted = call.attrs["output_dtype"]
-    dtype = element_type(wanted) if wanted else _type(call.value(1))
+    dtype = element_type(wanted) if wanted else element_of(call.value(1))
     between = dtype if dtype in (DType.F32, DType.F64) else DType.F32
     y: Any = w.call("cast", x, between)
     zero = _beside(call, 2, x, between) if call.has(2) else 0
@@ -139,4 +135,4 @@ def _scaled(call: Call, total: Any, scale: Any, place: int, along: list[int]) ->
     point = option(call, place + 1)
     if isinstance(point, Tensor):
         point = w.call("cast", _shaped(point, along), DType.F32)
-    return call.let(w.call("cast", _moved(y, "+", point), _type(call.value(place + 1))))
+    return call.let(w.call("cast", _moved(y, "+", point), element_of(call.value(place + 1))))

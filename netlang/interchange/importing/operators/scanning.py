@@ -14,7 +14,7 @@ from netlang.interchange.importing.node import OnnxGraph
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
 from netlang.interchange.importing.operators.movement import axis_of, transposed, with_shape
 from netlang.interchange.importing.operators.sequences import joined
-from netlang.interchange.importing.sheet import Tensor, dtype_of
+from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.ir.types import DType, TensorType
 
 
@@ -75,7 +75,7 @@ def _scanned(call: Call, body: OnnxGraph, begins: Sequence[Result], sequences: S
 
 def type_of(value: Result) -> TensorType:
     """The type that a value has as a tensor."""
-    return TensorType(dtype_of(value.array), value.shape) if isinstance(value, Known) else value.value.type
+    return TensorType(element_of(value), value.shape) if isinstance(value, Known) else value.value.type
 
 
 def zeros_or_tensor(call: Call, value: Result, dtype: DType) -> Any:
