@@ -212,7 +212,8 @@ def split(call: Call) -> list[Result | None]:
         else:
             part = -(-whole // count)
             given = [min(part, whole - i * part) for i in range(count)]
-    if len(given) != count or (size(given) != 0 and sum(given[1:], given[0]) != whole):
+    below = any(isinstance(d, int) and d < 0 for d in given)
+    if len(given) != count or below or (size(given) != 0 and sum(given[1:], given[0]) != whole):
         raise call.refuse(f"{given} does not split a size of {whole} into {count} outputs")
     if isinstance(x, Known):
         parts = np.split(x.array, np.cumsum([int(d) for d in given])[:-1], axis)

@@ -11,7 +11,7 @@ same places. What is saved is counted in words of the text.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from netlang.frontend import ast
@@ -82,7 +82,7 @@ def run_of(place: Place, length: int) -> list[Item]:
 def _alike(repeat: Repeat) -> Iterable[Repeat]:
     """The places of a repeat in groups that have the same wiring; those that have several results left out."""
     groups: dict[object, list[Place]] = defaultdict(list)
-    readers = {id(p.sequence): p.sequence.readers() for p in repeat.places}
+    readers = {key: sequence.readers() for key, sequence in {id(p.sequence): p.sequence for p in repeat.places}.items()}
     for place in repeat.places:
         run = run_of(place, repeat.length)
         end = place.start + repeat.length
@@ -177,12 +177,13 @@ def _naturalness(group: Repeat, body: Body) -> float:
         worth *= 0.75
     if is_separable(body.items):
         worth *= 1.2
-    if all(_activated(place, group.length) for place in group.places):
+    readers = {key: sequence.readers() for key, sequence in {id(p.sequence): p.sequence for p in group.places}.items()}
+    if all(_activated(place, group.length, readers[id(place.sequence)]) for place in group.places):
         worth *= 0.8
     return worth
 
 
-def _activated(place: Place, length: int) -> bool:
+def _activated(place: Place, length: int, readers: Mapping[Value, Sequence[int]]) -> bool:
     """Whether nothing but an activation reads the result of a run."""
     items, end = place.sequence.items, place.start + length
     if end >= len(items):
@@ -190,12 +191,7 @@ def _activated(place: Place, length: int) -> bool:
     (result,) = items[end - 1].results
     pattern = items[end].pattern
     plain = isinstance(pattern, ast.Pipe) and isinstance(pattern.stages[-1], ast.Name)
-    return (
-        plain
-        and items[end].operands == (result,)
-        and not items[end].weighted
-        and len(place.sequence.readers()[result]) == 1
-    )
+    return plain and items[end].operands == (result,) and not items[end].weighted and len(readers[result]) == 1
 
 
 # ---- blocks
