@@ -107,6 +107,16 @@ OTHERS = {
         """,
         11,
     ),
+    "recurrent": (
+        """
+        net recurrent {
+          input x: f32[N, T, 4]
+          input ends: i64[N]
+          output y = x -> gru(5, lengths = ends) -> lstm(6) -> lstm(6) -> mean(axis = 1) -> dense(3)
+        }
+        """,
+        40,
+    ),
     "transformer": (
         """
         block layer(x) {

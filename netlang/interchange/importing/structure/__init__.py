@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlang.frontend import ast
+from netlang.interchange.importing.flat import living_blocks
 from netlang.interchange.importing.sheet import Line, Sheet
+from netlang.interchange.importing.structure.cells import rewritten
 from netlang.interchange.importing.structure.files import FileWriter
 from netlang.interchange.importing.structure.folding import fold_repeated
 from netlang.interchange.importing.structure.idioms import join_idioms
@@ -18,9 +20,11 @@ from netlang.interchange.importing.structure.reading import branch_by_branch, re
 
 def structured(sheet: Sheet, lines: Sequence[Line]) -> tuple[ast.File, list[Line]]:
     """The file of some lines of a sheet, and these in the order in which the file creates their parameters."""
+    blocks = living_blocks(sheet.blocks, [line.statement for line in lines])
+    cells, lines = rewritten(blocks, lines, {sheet.net, *sheet.types})
     reading = read_lines(lines, sheet.types, sheet.unnamed)
     reading.body.items = branch_by_branch(reading.body)
     join_idioms(reading.body)
     fold_repeated(reading.body)
-    writer = FileWriter(sheet.net, reading, sheet.blocks)
+    writer = FileWriter(sheet.net, reading, cells)
     return writer.file(), writer.lines()

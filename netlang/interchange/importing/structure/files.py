@@ -11,6 +11,7 @@ from netlang.interchange.importing.sheet import Line
 from netlang.interchange.importing.structure.bodies import BodyWriter
 from netlang.interchange.importing.structure.items import Block, Body, Item, Value
 from netlang.interchange.importing.structure.loops import shortened_chains
+from netlang.interchange.importing.structure.namer import Namer
 from netlang.interchange.importing.structure.naming import name_blocks
 from netlang.interchange.importing.structure.parameters import (
     INPUT_NAMES,
@@ -21,8 +22,6 @@ from netlang.interchange.importing.structure.parameters import (
     taken_names,
 )
 from netlang.interchange.importing.structure.reading import Reading
-
-_LOCAL_NAMES = "habcdefgpqrst"
 
 
 def blocks_of(body: Body) -> list[Block]:
@@ -84,7 +83,7 @@ class FileWriter:
         names = {value: value.name for value in body.inputs}
         outputs = {value: name for name, value in reversed(self.reading.outputs)}
         free = {s.name.text for s in self.reading.inputs} | {v.name for i in body.items for v in i.results}
-        namer = _Namer(free | set(outputs.values()) | {b.name for b in self.blocks})
+        namer = Namer(free | set(outputs.values()) | {b.name for b in self.blocks})
         readers = body.readers()
         writer = BodyWriter(
             body,
@@ -101,7 +100,7 @@ class FileWriter:
         return ast.Net(w.SPAN, w.word(self.net), None, tuple(statements))
 
     @staticmethod
-    def _name(value: Value, outputs: dict[Value, str], readers: Collection[Value], namer: _Namer) -> str:
+    def _name(value: Value, outputs: dict[Value, str], readers: Collection[Value], namer: Namer) -> str:
         """What a tensor of the net is called: as the output that it is, as in the file, or a letter."""
         if value not in readers:
             return namer.fresh("_unused")
@@ -116,7 +115,7 @@ class FileWriter:
         found = self.signatures[block]
         body = block.body
         inputs = dict(zip(body.inputs, INPUT_NAMES, strict=False))
-        namer = _Namer({*inputs.values(), *(p.name for p in found.parameters), *(b.name for b in self.blocks)})
+        namer = Namer({*inputs.values(), *(p.name for p in found.parameters), *(b.name for b in self.blocks)})
         readers = body.readers()
 
         declared = [v for i in body.items if i.role for v in i.results]
@@ -164,22 +163,3 @@ class FileWriter:
 def _parameter(parameter: Parameter) -> ast.Parameter:
     default = None if parameter.default is None else parameter.default.expression
     return ast.Parameter(w.SPAN, w.word(parameter.name), default)
-
-
-class _Namer:
-    """Names that nothing has: `h`, `a`, `b`, ... for tensors of a block."""
-
-    def __init__(self, taken: set[str]) -> None:
-        self.taken = {*taken, *taken_names()}
-
-    def fresh(self, plain: str) -> str:
-        name, count = plain, 1
-        while name in self.taken:
-            count += 1
-            name = f"{plain}{count}"
-        self.taken.add(name)
-        return name
-
-    def local(self) -> str:
-        free = next((letter for letter in _LOCAL_NAMES if letter not in self.taken), "")
-        return self.fresh(free or "h")

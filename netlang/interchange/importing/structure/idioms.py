@@ -20,6 +20,7 @@ from netlang.interchange.importing.structure.templates import template
 _POOLS = ("$ -> global_avgpool(keepdims = _)", "$ -> global_maxpool(keepdims = _)")
 _FLATTEN = "$ -> flatten(axis = _)"
 _SLICE = "$ -> slice(_, _, _)"
+_FROM_END = "$ -> from_end(_)"
 _DRAWS = ("random_", "bernoulli", "dropout")
 
 
@@ -28,6 +29,7 @@ def join_idioms(body: Body) -> None:
     _join_equal(body)
     _join_pools(body)
     _join_slices(body)
+    _join_from_end(body)
 
 
 def _join_equal(body: Body) -> None:
@@ -102,3 +104,37 @@ def _split(first: Item, parts: list[Item], axis: int) -> Item:
         holes=[(h.value,) for h in read.holes], roles=tuple(h.role for h in read.holes), words=read.words,
         names=[tuple(p.names[0][0] for p in parts)],
     )  # fmt: skip
+
+
+def _join_from_end(body: Body) -> None:
+    """Places from the end that were made places from the start already, as an export writes them."""
+    makers = {v: i for i in body.items for v in i.results}
+    for item in body.items:
+        if item.key.endswith(_FROM_END):
+            item.operands = (_before_from_end(item.operands[0], item.holes[0][0], makers),)
+    body.items = used(body)
+
+
+def _before_from_end(value: Value, size: Constant, makers: dict[Value, Item]) -> Value:
+    """`x`, where the value is `where(x < 0, x + size, x)`; otherwise the value."""
+    chosen = makers.get(value)
+    if chosen is None or not chosen.key.endswith("where($, $, $)"):
+        return value
+    below, moved, x = chosen.operands
+    asked, added = makers.get(below), makers.get(moved)
+    if asked is None or added is None or asked.operands != (x,) or added.operands != (x,):
+        return value
+    zero = Constant("size", 0)
+    same = asked.key.endswith("$ < _") and asked.holes[0][0] == zero and added.holes[0][0] == size
+    return x if same and added.key.endswith("$ + _") else value
+
+
+def used(body: Body) -> list[Item]:
+    """The items that a result depends on."""
+    needed = set(body.results)
+    kept: list[Item] = []
+    for item in reversed(body.items):
+        if needed.intersection(item.results):
+            needed.update(item.operands)
+            kept.append(item)
+    return kept[::-1]

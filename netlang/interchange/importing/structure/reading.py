@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netlang.frontend import ast
@@ -20,20 +20,27 @@ class Reading:
     inputs    its input statements
     body      everything that is computed
     outputs   (name, the value that it is) of its outputs
+    values    by the names that they have in the lines
     """
 
     inputs: list[ast.Input] = field(default_factory=list)
     body: Body = field(default_factory=lambda: Body([], [], [], 1))
     outputs: list[tuple[str, Value]] = field(default_factory=list)
+    values: dict[str, Value] = field(default_factory=dict)
 
 
 class _Reader:
     def __init__(self, types: Mapping[str, TensorType], unnamed: Collection[str]) -> None:
         self.types, self.unnamed = types, unnamed
-        self.values: dict[str, Value] = {}
         self.sizes: set[str] = set()
         self.arrays: dict[object, int] = {}
         self.out = Reading()
+        self.values = self.out.values
+
+    def given(self, names: Iterable[str], sizes: Iterable[str]) -> None:
+        """What the lines are given: tensors, and sizes."""
+        self.out.body.inputs += [self._value(name) for name in names]
+        self.sizes.update(sizes)
 
     def line(self, line: Line) -> None:
         match line.statement:
@@ -91,9 +98,20 @@ class _Reader:
         return tuple(self.arrays.setdefault(key, len(self.arrays)) for key in keys)
 
 
-def read_lines(lines: Sequence[Line], types: Mapping[str, TensorType], unnamed: Collection[str] = ()) -> Reading:
-    """The net of some lines, in which every name is bound once; those that are `unnamed` are forgotten."""
+def read_lines(
+    lines: Sequence[Line],
+    types: Mapping[str, TensorType],
+    unnamed: Collection[str] = (),
+    given: Iterable[str] = (),
+    sizes: Iterable[str] = (),
+) -> Reading:
+    """The net, or block, of some lines, in which every name is bound once.
+
+    unnamed       names that are forgotten
+    given, sizes  names that come from outside: of tensors and of sizes
+    """
     reader = _Reader(types, unnamed)
+    reader.given(given, sizes)
     for line in lines:
         reader.line(line)
     reader.out.body.results = [value for _, value in reader.out.outputs]

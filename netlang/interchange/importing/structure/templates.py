@@ -264,3 +264,14 @@ def is_operation(pattern: ast.Expression | ast.Type | None) -> bool:
     name = layer.function if isinstance(layer, ast.Call) else layer
     function = _function(name.id.text) if isinstance(name, ast.Name) else None
     return isinstance(function, Primitive) or (function is not None and isinstance(layer, ast.Name))
+
+
+def makes_parameters(pattern: Any, cells: Collection[str]) -> bool:
+    """Whether a pattern has a layer that may create parameters: one of the standard library, or a cell."""
+    if isinstance(pattern, ast.Name):
+        return pattern.id.text in cells or isinstance(_function(pattern.id.text), BlockFunction)
+    if isinstance(pattern, tuple):
+        return any(makes_parameters(part, cells) for part in pattern)
+    if not isinstance(pattern, ast.Node) or isinstance(pattern, ast.Word):
+        return False
+    return any(makes_parameters(getattr(pattern, f.name), cells) for f in fields(pattern) if f.name != "span")
