@@ -7,11 +7,14 @@ import numpy as np
 from netlang.frontend.context import Site
 from netlang.frontend.faults import Fault
 from netlang.frontend.interpolation import Interpolation, Stencil, stencil
+from netlang.frontend.open_resampling import open_along
 from netlang.ir.dims import Dim, exact_quotient
 from netlang.ir.graph import Value
 from netlang.ir.types import DType
 from netlang.ops.resample import sources
 
+_LARGEST = 64
+"""Up to this factor it is tried whether resizing repeats every element."""
 _CELLS = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 """Coordinates that are the same where sizes are multiplied by a whole number."""
 
@@ -24,7 +27,10 @@ def along(
     if n == size and scale is None and how.coordinates != "tf_crop_and_resize" and not how.antialias:
         return x, None
     if not isinstance(n, int) or not isinstance(size, int):
-        return resampled(site, x, axis, size, _later(n, size, how)), None
+        mode = _by_op(n, size, how) if scale is None and x.dtype.is_float else None
+        if mode is not None:
+            return site.emit("resample", x, axis=axis, size=size, mode=mode), None
+        return open_along(site, x, axis, size, scale, how), None
     found = stencil(n, size, scale, how)
     for mode in ("nearest", "linear"):
         if x.dtype.is_float and found.alike(*sources(n, size, mode)):
@@ -56,16 +62,18 @@ def resampled(site: Site, x: Value, axis: int, size: Dim, mode: str) -> Value:
     return site.emit("reshape", repeated, shape=(*before, size, *after))
 
 
-def _later(n: Dim, size: Dim, how: Interpolation) -> str:
-    """The mode of the op that knows its sizes only when the net runs. It takes a multiple by a whole number."""
-    factor = next((f for f in range(2, 65) if size == n * f), None)
-    if factor is not None and how.mode == "linear" and how.coordinates in _CELLS and not how.exclude_outside:
-        return "linear"
-    if factor is not None and how.mode == "nearest" and how.coordinates in (*_CELLS, "asymmetric"):
-        found = stencil(8, 8 * factor, None, how)
-        if np.array_equal(found.places[:, 0], np.arange(8 * factor) // factor):
-            return "nearest"
-    raise Fault(
-        f"resize cannot make {size} of {n} elements in this way: of sizes that are known only when the net runs it "
-        "makes multiples by whole numbers, nearest or linear, with cells as coordinates"
-    )
+def _by_op(n: Dim, size: Dim, how: Interpolation) -> str | None:
+    """The mode in which the op `resample` does the same, whatever the sizes are; None where there is none."""
+    factor = exact_quotient(size, n)
+    whole = factor if isinstance(factor, int) and 1 < factor <= _LARGEST else None
+    if how.mode == "linear" and not how.exclude_outside and not how.antialias:
+        always = how.coordinates in ("half_pixel", "half_pixel_symmetric")
+        return "linear" if always or (how.coordinates in _CELLS and whole) else None
+    if how.mode != "nearest" or how.coordinates not in (*_CELLS, "asymmetric"):
+        return None
+    if how.coordinates == "asymmetric" and how.rounding == "floor":
+        return "nearest"
+    if whole is None:
+        return None
+    found = stencil(8, 8 * whole, None, how)
+    return "nearest" if np.array_equal(found.places[:, 0], np.arange(8 * whole) // whole) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import floor
 from typing import Any
 
@@ -19,6 +20,8 @@ from netlang.ir.dims import Dim
 from netlang.ir.graph import Value
 from netlang.ir.types import DType
 
+_LARGEST = 64
+"""Denominators of scales of sizes that are known only later."""
 _POLICIES = ("stretch", "not_larger", "not_smaller")
 
 
@@ -106,7 +109,12 @@ def _scaled(before: Sequence[Dim], scales: Sequence[float]) -> tuple[list[Dim], 
             kept.append(None)
             continue
         if not isinstance(n, int):
-            raise Fault(f"resize: the scale {scale} of a size that is known only later must be a whole number")
+            ratio = Fraction(repr(scale))
+            if ratio.denominator > _LARGEST:
+                raise Fault(f"resize: {scale} of a size that is known only later is no simple fraction")
+            sizes.append(n * ratio.numerator // ratio.denominator)
+            kept.append(scale)
+            continue
         size = floor(n * scale)
         if size == 0:
             raise Fault(f"resize: nothing is left of {n} elements by a scale of {scale}")

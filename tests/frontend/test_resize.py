@@ -110,9 +110,11 @@ net n() {
   near: f32[N, 2, 2 * H, 3 * W] = resize(x, scale = [2, 3])
   smooth: f32[N, 2, 2 * H, 2 * W] = resize(x, scale = 2, mode = "linear")
   cubic = resize(z, scale = 0.6, mode = "cubic", antialias = true)
+  corners: f32[N, 2, 7, H] = resize(x, size = [7, H], mode = "linear", coordinates = "align_corners")
   output near
   output smooth
   output cubic
+  output corners
 }
 """
     x, z = normal(1, 2, 4, 3).astype(np.float32), normal(1, 2, 5, 9).astype(np.float32)
@@ -120,6 +122,35 @@ net n() {
     np.testing.assert_array_equal(wanted["near"], x.repeat(2, 2).repeat(3, 3))
     for name in wanted:
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-6)
+
+
+OPEN = [
+    *(f'mode = "nearest", rounding = "{r}"' for r in ROUNDINGS),
+    'mode = "linear"',
+    'mode = "linear", exclude_outside = true',
+    'mode = "cubic", cubic_a = -0.5',
+    'mode = "cubic", exclude_outside = true',
+]
+
+
+@pytest.mark.parametrize("coordinates", [c for c in COORDINATES if c != "tf_crop_and_resize"])
+def test_sizes_that_are_open_give_what_known_ones_do(coordinates: str) -> None:
+    """To another map's size, to one element, and by a fraction."""
+    lines = []
+    for number, how in enumerate(OPEN):
+        words = f'{how}, coordinates = "{coordinates}"'
+        lines += [
+            f"  output a{number} = resize(x, size = [z.shape[2], 1], {words})",
+            f"  output b{number} = resize(x, scale = [1.5, 0.75], {words})",
+        ]
+    x, z = normal(1, 2, 5, 9).astype(np.float32), normal(1, 1, 7, 4).astype(np.float32)
+    texts = [
+        f"net n() {{\n  input x: f32[1, 2, {own}]\n  input z: f32[1, 1, {other}]\n" + "\n".join(lines) + "\n}\n"
+        for own, other in (("5, 9", "7, 4"), ("H, W", "I, J"))
+    ]
+    known, open_ = (netlang.compile(text, target="reference")(x, z) for text in texts)
+    for name, wanted in known.items():
+        np.testing.assert_allclose(open_[name], wanted, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_what_is_next_to_it_of_whole_numbers() -> None:
