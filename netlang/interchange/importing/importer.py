@@ -161,6 +161,9 @@ class Importer:
         for name, array in graph.constants.items():
             self.found[name] = Known(array, name, trained=True)
         for node in graph.nodes:
+            if not node.read:
+                self.folded += 1
+                continue
             self._allowance.turns -= 1
             if self._allowance.turns < 0:
                 raise NetError(f"{node}: too many operators are carried out: a loop without end?")

@@ -28,7 +28,8 @@ class Port:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator applied. An input or output that was left out is ""; `read` are the outputs that something reads."""
+    """One operator applied. An input or output that was left out is ""; `read` are the outputs that something
+    reads of what the graph is to answer."""
 
     op: str
     domain: str
@@ -97,10 +98,9 @@ def graph_of(proto: Any, folder: Path | None, around: frozenset[str] = frozenset
         raise NetError(f"two inputs or initialisers are called '{brief(name)}'")
     visible = known.union(o for n in proto.node for o in n.output if o)
     nodes = [_node(n, number, folder, visible, level) for number, n in enumerate(proto.node)]
-    reads = {name for node in nodes for name in _names(node)} | {o.name for o in proto.output}
-    nodes = [replace(node, read=frozenset(o for o in node.outputs if o in reads)) for node in nodes]
     outputs = tuple(_port(o, level) for o in proto.output)
-    return OnnxGraph(proto.name, inputs, outputs, _ordered(nodes, proto.output, known), constants, proto)
+    ordered = _with_readers(_ordered(nodes, proto.output, known), {o.name for o in proto.output})
+    return OnnxGraph(proto.name, inputs, outputs, ordered, constants, proto)
 
 
 def _port(info: Any, level: int) -> Port:
@@ -201,6 +201,17 @@ def _visit(start: Node, maker: Mapping[str, Node], known: frozenset[str], done: 
             del open_now[node.number]
             done.add(node.number)
             order.append(node)
+
+
+def _with_readers(nodes: Sequence[Node], read: set[str]) -> tuple[Node, ...]:
+    """Nodes in their order, told which of their outputs anything reads that `read`, the outputs, depend on."""
+    found: list[Node] = []
+    for node in reversed(nodes):
+        wanted = frozenset(o for o in node.outputs if o in read)
+        found.append(replace(node, read=wanted))
+        if wanted:
+            read.update(_names(node))
+    return tuple(reversed(found))
 
 
 def _reads(node: Node, known: frozenset[str]) -> Iterator[str]:

@@ -120,12 +120,15 @@ def test_what_is_refused(attributes: dict[str, Any], text: str, tmp_path: Path) 
     assert text in str(fault.value)
 
 
-def test_layers_one_after_the_other(tmp_path: Path) -> None:
-    """As PyTorch writes them: the axis of directions comes and goes, and outputs have names that nobody reads."""
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_layers_one_after_the_other(batch_first: bool, tmp_path: Path) -> None:
+    """As PyTorch writes them: the axis of directions comes and goes, and outputs have names that nobody reads; where
+    the batch comes first, it is moved there and back."""
     rng = np.random.default_rng(1)
     shapes = {"W": (2, 16, 3), "R": (2, 16, 4), "B": (2, 32), "W2": (1, 12, 8), "R2": (1, 12, 4), "B2": (1, 24)}
     kept: dict[str, Array] = {key: rng.normal(size=shape).astype(np.float32) for key, shape in shapes.items()}
     kept |= {"zero": np.zeros((2, 2, 4), np.float32), "flat": np.array([0, 0, -1]), "axis": np.array([1])}
+    ends = [helper.make_node("Transpose", [a], [b], perm=[1, 0, 2]) for a, b in (("b", "x"), ("y", "z"))]
     nodes = [
         helper.make_node("LSTM", ["x", "W", "R", "B", "", "zero", "zero"], ["Y", "Yh", "Yc"], hidden_size=4,
                          direction="bidirectional"),
@@ -134,8 +137,10 @@ def test_layers_one_after_the_other(tmp_path: Path) -> None:
         helper.make_node("GRU", ["both", "W2", "R2", "B2"], ["Y2", "Yh2"], hidden_size=4, linear_before_reset=1),
         helper.make_node("Squeeze", ["Y2", "axis"], ["y"]),
     ]  # fmt: skip
-    given = {"x": rng.normal(size=(5, 2, 3)).astype(np.float32)}
-    text = check(model(nodes, given, kept, ["y"], {"": 14}), given, tmp_path)
-    assert "x -> bidirectional(lstm, 4, axis = 0)" in text
-    assert "gru(4, axis = 0)\n" in text
+    shape = (2, 5, 3) if batch_first else (5, 2, 3)
+    given = {"b" if batch_first else "x": rng.normal(size=shape).astype(np.float32)}
+    nodes = [ends[0], *nodes, ends[1]] if batch_first else nodes
+    text = check(model(nodes, given, kept, ["z" if batch_first else "y"], {"": 14}), given, tmp_path)
+    along = "" if batch_first else ", axis = 0"
+    assert f"bidirectional(lstm, 4{along})" in text and f"gru(4{along})" in text
     assert "reshape" not in text and "transpose" not in text

@@ -125,12 +125,27 @@ def _plain(run: _Run) -> bool:
     return not options and run.gates.peephole is None and run.weights is not None
 
 
-def _around(call: Call, batch_first: int) -> dict[str, Any]:
+def _around(call: Call, lead: int) -> dict[str, Any]:
     """The arguments of a layer that say where its sequences run and end."""
-    found: dict[str, Any] = {} if batch_first else {"axis": 0}
+    found: dict[str, Any] = {} if lead else {"axis": 0}
     if call.has(4):
         found["lengths"] = call.tensor(4)
     return found
+
+
+def _sequence(call: Call, batch_first: int) -> tuple[Tensor, int]:
+    """The sequences, and whether the batch comes first in them: they are taken from before a transpose."""
+    x = call.tensor(0)
+    if not batch_first and x.value.node.op == "transpose" and tuple(x.value.node.attrs["perm"]) == (1, 0, 2):
+        before = call.sheet.named(x.value.node.inputs[0])
+        if before is not None:
+            return before, 1
+    return x, batch_first
+
+
+def _ordered(call: Call, hs: Tensor, has: int, wanted: int) -> Tensor:
+    """All states, with the batch first if it is `wanted` there; it is if `has`."""
+    return hs if has == wanted else call.let(w.pipe(hs, w.call("transpose", [1, 0, 2])), hs.name)
 
 
 def _written(call: Call, run: _Run, batch_first: int, several: bool, states: bool) -> list[Tensor]:
@@ -138,9 +153,9 @@ def _written(call: Call, run: _Run, batch_first: int, several: bool, states: boo
     name = f"{call.node.name}_" if call.node.name else ""
     side = ("_backward" if run.reverse else "_forward") if several else ""
     hints = [f"{name}{part}{side}" for part in ("hs", "h", "c")][: 1 + len(run.states)]
-    around = _around(call, batch_first) | ({"reverse": True} if run.reverse else {})
-    x, units = call.tensor(0), run.gates.units
-    zeros = [x.shape[1 - batch_first], units]
+    (x, lead), units = _sequence(call, batch_first), run.gates.units
+    around = _around(call, lead) | ({"reverse": True} if run.reverse else {})
+    zeros = [x.shape[1 - lead], units]
     first = [zeros if state is None else state for state in run.states]
     if _plain(run):
         more = {"state": first[0] if len(first) == 1 else tuple(first)} if any(run.states) else {}
@@ -148,14 +163,15 @@ def _written(call: Call, run: _Run, batch_first: int, several: bool, states: boo
             call.node.op.lower(), units, **run.options, **more, **around, **({"states": True} if states else {})
         )
         if states:
-            return call.sheet.several(w.pipe(x, layer), hints, run.weights)
-        return [call.let(w.pipe(x, layer), hints[0], run.weights)]
+            hs, *last = call.sheet.several(w.pipe(x, layer), hints, run.weights)
+        else:
+            hs, last = call.let(w.pipe(x, layer), hints[0], run.weights), []
+        return [_ordered(call, hs, lead, batch_first), *last]
     cell = _cell(call, run)
     begins = first[0] if len(first) == 1 else first
-    made = call.sheet.several(
-        w.pipe(x, w.call("scan", cell, state=begins, **around)), [*hints[1:], hints[0]], run.weights
-    )
-    return [made[-1], *made[:-1]]
+    run_over = w.pipe(x, w.call("scan", cell, state=begins, **around))
+    *last, hs = call.sheet.several(run_over, [*hints[1:], hints[0]], run.weights)
+    return [_ordered(call, hs, lead, batch_first), *last]
 
 
 def _cell(call: Call, run: _Run) -> Any:
@@ -169,12 +185,13 @@ def _cell(call: Call, run: _Run) -> Any:
 
 def _bidirectional(call: Call, runs: list[_Run], batch_first: int) -> Tensor:
     """Both directions of a layer, side by side as ONNX has them."""
-    x, units = call.tensor(0), runs[0].gates.units
+    (x, lead), units = _sequence(call, batch_first), runs[0].gates.units
     layer = w.name(call.node.op.lower())
     sides = (("forward.cell.", runs[0]), ("backward.cell.", runs[1]))
     weights = {side + key: weight for side, run in sides for key, weight in (run.weights or {}).items()}
     hint = f"{call.node.name}_hs" if call.node.name else "hs"
-    both = call.let(w.pipe(x, w.call("bidirectional", layer, units, **_around(call, batch_first))), hint, weights)
+    both = call.let(w.pipe(x, w.call("bidirectional", layer, units, **_around(call, lead))), hint, weights)
+    both = _ordered(call, both, lead, batch_first)
     apart = call.let(w.call("reshape", both, [*both.shape[:2], 2, units]), "sides")
     return transposed(call, apart, [0, 1, 2, 3] if batch_first else [0, 2, 1, 3])
 
