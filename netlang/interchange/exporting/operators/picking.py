@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from onnx import numpy_helper
 
@@ -18,6 +20,9 @@ _HOT = frozenset({DType.I32, DType.I64, DType.F32})
 _INDICES = frozenset({DType.I32, DType.I64})
 """What ONNX picks by."""
 
+_MODES: tuple[Literal["reflect", "edge"], ...] = ("reflect", "edge")
+"""How an axis is surrounded by its own elements, as NumPy and ONNX both call it."""
+
 
 def _index(place: Place, number: int) -> str:
     """An input that is indices, of elements by which ONNX picks."""
@@ -27,7 +32,29 @@ def _index(place: Place, number: int) -> str:
 
 @exports("gather")
 def _gather(place: Place) -> str:
+    found = _surrounding(place)
+    if found is not None:
+        mode, low, high = found
+        axis, rank = place.attrs["axis"], place.node.inputs[0].rank
+        sides = [amount if a == axis else 0 for amount in (low, high) for a in range(rank)]
+        return place.op("Pad", place.inputs[0], place.numbers(sides), mode=mode)
     return place.op("Gather", place.inputs[0], _index(place, 1), axis=place.attrs["axis"])
+
+
+def _surrounding(place: Place) -> tuple[str, int, int] | None:
+    """(mode, before, after) where places that are written down surround an axis by its own elements."""
+    x, indices = place.node.inputs
+    size = x.shape[place.attrs["axis"]]
+    if indices.node.op != "const" or indices.rank != 1 or not isinstance(size, int):
+        return None
+    places, own = indices.node.attrs["value"], np.arange(size)
+    more = len(places) - size
+    for low in np.flatnonzero(places[: more + 1] == 0).tolist() if more > 0 else ():
+        sides = (low, more - low)
+        if max(sides) < size and np.array_equal(places[low : low + size], own):
+            modes = (m for m in _MODES if np.array_equal(np.pad(own, sides, m), places))
+            return next(((mode, *sides) for mode in modes), None)
+    return None
 
 
 @exports("take_along")

@@ -118,7 +118,7 @@ def _written(cell: ast.Block, renaming: _Renaming) -> ast.Block:
     def constants(item: Item) -> list[ast.Expression]:
         return [vector[0].expression for vector in item.holes]
 
-    inputs = {value: renamed[value.name] for value in reading.body.inputs}
+    inputs = {value: renamed[name] for value, name in zip(reading.body.inputs, given, strict=True)}
     writer = BodyWriter(reading.body, inputs, name, constants, lambda i: w.name(""), lambda i: namer.fresh("layer"))
     found = writer.write()
     result = found[0] if len(found) == 1 else ast.Tuple(w.SPAN, tuple(found))

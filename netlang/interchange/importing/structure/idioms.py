@@ -19,6 +19,7 @@ from netlang.interchange.importing.structure.templates import template
 
 _POOLS = ("$ -> global_avgpool(keepdims = _)", "$ -> global_maxpool(keepdims = _)")
 _FLATTEN = "$ -> flatten(axis = _)"
+_PRODUCT, _POWER = " $ * $", " $ ** _"
 _SLICE = "$ -> slice(_, _, _)"
 _FROM_END = "$ -> from_end(_)"
 _DRAWS = ("random_", "bernoulli", "dropout")
@@ -27,6 +28,7 @@ _DRAWS = ("random_", "bernoulli", "dropout")
 def join_idioms(body: Body) -> None:
     """Do all of this to the items of a net, each of which has one case."""
     _join_equal(body)
+    _write_squares(body)
     _join_pools(body)
     _join_slices(body)
     _join_from_end(body)
@@ -46,6 +48,18 @@ def _join_equal(body: Body) -> None:
         else:
             same.update(zip(item.results, before.results, strict=True))
     body.items = kept
+
+
+def _write_squares(body: Body) -> None:
+    """A product of something with itself, which is also what a power of 2.0 is."""
+    two = Constant("size", 2)
+    read = template(w.infix(w.name("x"), "**", 2), ("x",), ())
+    for item in body.items:
+        if item.key.endswith(_POWER) and item.holes[0][0] == Constant("float", 2.0):
+            item.holes = [(two,)]
+        elif item.key.endswith(_PRODUCT) and item.operands[0] is item.operands[1]:
+            item.key, item.pattern = f"{item.key.removesuffix(_PRODUCT)} {read.key}", read.expression
+            item.operands, item.holes, item.roles, item.words = item.operands[:1], [(two,)], ("",), 1
 
 
 def _join_pools(body: Body) -> None:

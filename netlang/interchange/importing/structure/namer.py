@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from netlang.interchange.importing.structure.parameters import taken_names
 
 _LOCAL_NAMES = "habcdefgpqrst"
+_GIVEN = re.compile(rf"[{_LOCAL_NAMES}]\d*|_unused\d*")
+
+
+def is_given(name: str) -> bool:
+    """Whether a name says no more than those that are given here."""
+    return _GIVEN.fullmatch(name) is not None
 
 
 class Namer:

@@ -9,6 +9,7 @@ from netlang.frontend import ast
 from netlang.frontend.expression_text import flat
 from netlang.interchange.importing.sheet import Line
 from netlang.interchange.importing.structure.items import Body, Item, Value
+from netlang.interchange.importing.structure.namer import is_given
 from netlang.interchange.importing.structure.templates import Template, template, type_template
 from netlang.ir.types import TensorType
 
@@ -89,7 +90,7 @@ class _Reader:
         self.out.body.items.append(item)
 
     def _value(self, name: str) -> Value:
-        self.values[name] = Value([self.types.get(name)], "" if name in self.unnamed else name)
+        self.values[name] = Value([self.types.get(name)], "" if name in self.unnamed or is_given(name) else name)
         return self.values[name]
 
     def _identities(self, line: Line) -> tuple[int, ...]:
