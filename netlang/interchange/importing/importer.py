@@ -23,6 +23,7 @@ from netlang.interchange.importing.node import Node, OnnxGraph, Port, free
 from netlang.interchange.importing.operator import (
     REQUIRED,
     Call,
+    Declined,
     Needed,
     Operator,
     Result,
@@ -220,7 +221,10 @@ class Importer:
             if known is not None:
                 self.folded += 1
                 return [known]
-        results = _listed(self._call(node, record, values, attributes))
+        try:
+            results = _listed(self._call(node, record, values, attributes))
+        except Declined:
+            return self._explained(node, values)
         if all(v.value in self._settled for v in values if isinstance(v, Tensor)) and not record.control:
             self._settle(results)
         if len(inputs) == len(values) and values and not record.control:

@@ -40,6 +40,10 @@ class Needed(Refused):
         self.hint = f"an input can be given its value: --value {name}=..."
 
 
+class Declined(Exception):
+    """A translation leaves a node to the definition that ONNX gives of it; nothing has been written yet."""
+
+
 @dataclass(frozen=True)
 class Operator:
     """The record of an operator. `attributes` have their defaults; REQUIRED: it must be there."""

@@ -69,3 +69,19 @@ def test_attributes_of_another_version(tmp_path: Path) -> None:
         answers(one_node("Dropout", given, {}, ["x"], ["y"], 12, ratio=0.3), given, tmp_path)
     with pytest.raises(NetError, match="there is no attribute 'seed'"):
         answers(one_node("Dropout", given, {}, ["x"], ["y"], 10, seed=3), given, tmp_path)
+
+
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 23, reason="an onnx package without this operator")
+@pytest.mark.parametrize(
+    ("rank", "attributes", "text"),
+    [
+        (4, {"is_causal": 1}, "attention(q, k, v, causal = true)"),
+        (3, {"q_num_heads": 2, "kv_num_heads": 2, "scale": 0.5}, "attention(q -> split_heads(2), k -> split_heads(2)"),
+        (4, {"softcap": 2.0}, "tanh"),
+    ],
+)
+def test_attention(rank: int, attributes: dict[str, Any], text: str, tmp_path: Path) -> None:
+    """That of the standard library, or ONNX's definition written out."""
+    shape, other = ((2, 2, 3, 4), (2, 2, 5, 4)) if rank == 4 else ((2, 3, 8), (2, 5, 8))
+    given = {"q": normal(*shape), "k": normal(*other), "v": normal(*other)}
+    assert text in held(one_node("Attention", given, {}, list(given), ["y"], 23, **attributes), given, tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from netlang.diagnostics import NetError
 from tests.interchange.importing.oracle import Array, answers, check, model, one_node
@@ -90,6 +90,17 @@ def test_layers_of_the_standard_library(case: str, tmp_path: Path) -> None:
     op, parts, outputs, attributes, text = PLAIN[case]
     proto, given = build(op, parts, True, outputs, **attributes)
     assert text in check(proto, given, tmp_path, "cpu")
+
+
+def test_lengths_are_read_before_a_cast(tmp_path: Path) -> None:
+    """ONNX has them as i32; what was cast for it is taken as it was."""
+    proto, given = build("RNN", "B lengths", True, 1)
+    given["lengths"] = given["lengths"].astype(np.int64)
+    proto.graph.node[0].input[4] = "short"
+    proto.graph.node.insert(0, helper.make_node("Cast", ["lengths"], ["short"], to=TensorProto.INT32))
+    next(i for i in proto.graph.input if i.name == "lengths").type.tensor_type.elem_type = TensorProto.INT64
+    text = check(proto, given, tmp_path)
+    assert "lengths = lengths)" in text and "cast" not in text
 
 
 def test_the_batch_first(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from netlang.interchange.importing.operators.cell_activations import ACTIVATIONS
 from netlang.interchange.importing.operators.gates import Gates, gates_of, layer_weights, one_direction, step_weights
 from netlang.interchange.importing.operators.movement import transposed
 from netlang.interchange.importing.sheet import Tensor, Weight
+from netlang.ir.types import DType
 
 _COMMON: dict[str, Any] = {
     "activations": None, "activation_alpha": None, "activation_beta": None, "clip": None, "direction": "forward",
@@ -129,7 +130,10 @@ def _around(call: Call, lead: int) -> dict[str, Any]:
     """The arguments of a layer that say where its sequences run and end."""
     found: dict[str, Any] = {} if lead else {"axis": 0}
     if call.has(4):
-        found["lengths"] = call.tensor(4)
+        lengths = call.tensor(4)
+        node = lengths.value.node
+        before = call.sheet.named(node.inputs[0]) if node.op == "cast" else None
+        found["lengths"] = before if before is not None and before.dtype is DType.I64 else lengths
     return found
 
 
