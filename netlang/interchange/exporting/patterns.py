@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from netlang.interchange.exporting.element_types import wider
 from netlang.interchange.exporting.record import Export, Place
-from netlang.ir.dims import Dim
 from netlang.ir.graph import Graph, Node, Value
 
 Finder = Callable[["Patterns", Node], "Match | None"]
@@ -70,7 +69,7 @@ def _bias(patterns: Patterns, node: Node) -> Match | None:
             continue
         if made.op == "matmul" and any(v.rank != 2 for v in made.inputs):
             continue
-        return Match((*made.inputs, vector), node.results, _as(made), made.op)
+        return Match((*made.inputs, vector), node.results, written_as(made), made.op)
     return None
 
 
@@ -88,37 +87,13 @@ def _is_vector(value: Value, size: object) -> bool:
     return value.shape == (size,)
 
 
-def _as(node: Node) -> Export:
+def written_as(node: Node) -> Export:
     """Writes another node than the one that the pattern begins at, with all inputs of the pattern."""
 
     def export(place: Place) -> Sequence[str] | str:
         return place.translation.record_of(node)(Place(place.translation, place.sheet, node, place.inputs))
 
     return export
-
-
-@pattern("gather", "take_along")
-def _from_the_end(patterns: Patterns, node: Node) -> Match | None:
-    """where(i < 0, i + size, i): indices that may be counted from the end, as ONNX's own are."""
-    x, chosen = node.inputs
-    where = patterns.hidden(chosen, "where")
-    if where is None:
-        return None
-    condition, moved, plain = where.inputs
-    below, added = condition.node, moved.node
-    size = x.shape[node.attrs["axis"]]
-    fits = below.op == "lt" and added.op == "add" and below.inputs[0] == added.inputs[0] == plain
-    if not fits or not _is_number(below.inputs[1], 0) or not _is_number(added.inputs[1], size):
-        return None
-    return Match((x, plain), node.results, _as(node), node.op)
-
-
-def _is_number(value: Value, number: Dim) -> bool:
-    """Whether a value is a size or a single number."""
-    node = value.node
-    if node.op == "const":
-        return bool(node.attrs["value"].size == 1 and node.attrs["value"].item() == number)
-    return bool(node.op == "extent" and node.attrs["dim"] == number)
 
 
 @pattern("slice")

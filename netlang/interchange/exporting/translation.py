@@ -7,7 +7,8 @@ from typing import Any
 
 from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
-import netlang.interchange.exporting.operators  # noqa: F401  # the records register themselves
+import netlang.interchange.exporting.blocks
+import netlang.interchange.exporting.operators  # noqa: F401  # records and patterns register themselves
 from netlang.diagnostics import Diagnostic, NetError
 from netlang.interchange.exporting.element_types import carried_out
 from netlang.interchange.exporting.names import Names

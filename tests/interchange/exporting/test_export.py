@@ -200,3 +200,29 @@ def test_what_picks_by_small_integers_picks_by_those_of_onnx() -> None:
     got = carried_out(onnx_model(module, "n", {}), inputs)
     for name, wanted in evaluate(module.net, inputs, {})[0].items():
         np.testing.assert_array_equal(got[name], wanted)
+
+
+def test_one_hot_numbers_are_one_operator() -> None:
+    text = "net n {\n  input i: i64[N, 3]\n  output a = i -> one_hot_values(5)\n"
+    text += "  output b = i -> one_hot_values(3, axis = 1, on = 2, off = -1)\n"
+    module = load(text + "  output c = i -> one_hot_values(4, axis = 0, dtype = i64)\n}\n")
+    model = onnx_model(module, "n", {})
+    onnx.checker.check_model(model, full_check=True)
+    assert kinds(model) == ["OneHot"] * 3
+    inputs = {"i": np.array([[0, 4, -1], [2, -3, 1]])}
+    got = carried_out(model, inputs)
+    for name, wanted in evaluate(module.net, inputs, {})[0].items():
+        close(got[name], wanted, name)
+
+
+def test_choices_that_are_no_one_hot_numbers_stay_choices() -> None:
+    text = "net n {\n  input i: i64[N, 3]\n  output a = where(i == reshape(arange(3), [1, 3]), scalar(1, f32), 0)\n"
+    text += "  output b = where(reshape(i, [i.shape[0], 3, 1]) == arange(4), scalar(1, f32), 0)\n"
+    text += "  output c = where(reshape(i -> from_end(3), [i.shape[0] * 3]) == arange(1), scalar(2, f32), 0)\n"
+    module = load(text + "  output d = where(reshape(arange(2), [2, 1, 1]) == i, scalar(1, f32), 0)\n}\n")
+    model = onnx_model(module, "n", {})
+    assert "OneHot" not in kinds(model)
+    inputs = {"i": np.array([[0, 2, -1], [1, -3, 1]])}
+    got = carried_out(model, inputs)
+    for name, wanted in evaluate(module.net, inputs, {})[0].items():
+        close(got[name], wanted, name)

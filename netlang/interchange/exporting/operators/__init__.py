@@ -1,6 +1,7 @@
 """The ops by family; importing a module registers its records."""
 
 from netlang.interchange.exporting.operators import elementwise as elementwise
+from netlang.interchange.exporting.operators import indices as indices
 from netlang.interchange.exporting.operators import integers as integers
 from netlang.interchange.exporting.operators import leaves as leaves
 from netlang.interchange.exporting.operators import loops as loops
