@@ -198,6 +198,7 @@ class Writer:
                     stack += reversed(waiting)
                 else:
                     self._write(value.node, match)
+                    assert value in self.called, f"the pattern at {value.node!r} leaves out what is asked for"
 
     def _alone(self, node: Node) -> Match:
         return Match(node.inputs, node.results, self._by_record, node.op)

@@ -8,6 +8,7 @@ from netlang.interchange.exporting.operators import loops as loops
 from netlang.interchange.exporting.operators import movement as movement
 from netlang.interchange.exporting.operators import normalisation as normalisation
 from netlang.interchange.exporting.operators import picking as picking
+from netlang.interchange.exporting.operators import places as places
 from netlang.interchange.exporting.operators import pools as pools
 from netlang.interchange.exporting.operators import products as products
 from netlang.interchange.exporting.operators import random as random

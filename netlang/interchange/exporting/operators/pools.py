@@ -12,6 +12,7 @@ from netlang.interchange.exporting.operators.movement import sliced
 from netlang.interchange.exporting.operators.products import pads
 from netlang.interchange.exporting.record import Place, Unsupported, exports
 from netlang.ir.dims import Dim, Shape
+from netlang.ir.graph import Node
 from netlang.ir.types import DType
 from netlang.ops.windows import Windows
 
@@ -34,9 +35,9 @@ def reaching(windows: Windows, spatial: Shape) -> tuple[tuple[int, int], ...] | 
     return tuple(found)
 
 
-def geometry(windows: Windows, place: Place) -> dict[str, Any]:
+def geometry(windows: Windows, node: Node) -> dict[str, Any]:
     """The attributes that all of ONNX's pools have."""
-    found = reaching(windows, place.node.inputs[0].shape[2:])
+    found = reaching(windows, node.inputs[0].shape[2:])
     given: dict[str, Any] = {"kernel_shape": list(windows.kernel), "strides": list(windows.stride)}
     given["pads"] = pads(windows.pad if found is None else found)
     if found is None:
@@ -57,7 +58,7 @@ def maximal(place: Place, x: str, windows: Windows) -> tuple[str, dict[str, Any]
     dtype = place.node.inputs[0].dtype
     if dtype in (DType.I64, DType.U64):
         raise Unsupported(f"ONNX has no maxima of windows of {dtype} elements")
-    given = geometry(windows, place)
+    given = geometry(windows, place.node)
     smallest = dtype.bounds[0] if dtype.is_int else -np.inf
     return surrounded(place, x, given, place.constant(smallest, dtype)) if is_wide(given) else (x, given)
 
@@ -94,7 +95,7 @@ def _avg_pool(place: Place) -> str:
 
 
 def _averaging(windows: Windows, place: Place) -> dict[str, Any]:
-    given = geometry(windows, place)
+    given = geometry(windows, place.node)
     if "dilations" in given and place.opset < DILATED_MEANS:
         raise Unsupported(f"means of dilated windows need opset {DILATED_MEANS}")
     return given
@@ -131,7 +132,7 @@ def _sum_pool(place: Place) -> str:
 
 @exports("l2_pool")
 def _l2_pool(place: Place) -> str:
-    x, given = place.inputs[0], geometry(Windows.of("l2_pool", place.attrs), place)
+    x, given = place.inputs[0], geometry(Windows.of("l2_pool", place.attrs), place.node)
     if is_wide(given):
         x, given = surrounded(place, x, given)
     return place.op("LpPool", x, **given, p=2)
