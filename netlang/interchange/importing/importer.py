@@ -16,6 +16,7 @@ from netlang.interchange.importing.evaluate import Allowance, evaluated
 from netlang.interchange.importing.functions import body_of, has_body
 from netlang.interchange.importing.given import as_declared
 from netlang.interchange.importing.items import Anything
+from netlang.interchange.importing.joining import joined
 from netlang.interchange.importing.judging import complaint
 from netlang.interchange.importing.known import Known, fold, sizes
 from netlang.interchange.importing.names import names_in, shortened
@@ -161,7 +162,7 @@ class Importer:
     def _carry_out(self, graph: OnnxGraph) -> None:
         for name, array in graph.constants.items():
             self.found[name] = Known(array, name, trained=True)
-        for node in graph.nodes:
+        for node in joined(graph):
             if not node.read:
                 self.folded += 1
                 continue

@@ -210,16 +210,16 @@ def _with_readers(nodes: Sequence[Node], read: set[str]) -> tuple[Node, ...]:
         wanted = frozenset(o for o in node.outputs if o in read)
         found.append(replace(node, read=wanted))
         if wanted:
-            read.update(_names(node))
+            read.update(names_read(node))
     return tuple(reversed(found))
 
 
 def _reads(node: Node, known: frozenset[str]) -> Iterator[str]:
     """What a node, with the graphs inside it, reads of values that nodes beside it make."""
-    return iter([n for n in _names(node) if n and n not in known])
+    return iter([n for n in names_read(node) if n and n not in known])
 
 
-def _names(node: Node) -> list[str]:
+def names_read(node: Node) -> list[str]:
     """The names that a node reads, with those that graphs inside it do."""
     return [*node.inputs, *(n for g in node.attributes.values() if isinstance(g, OnnxGraph) for n in free(g))]
 
