@@ -98,7 +98,7 @@ net n() {
   output y = x -> dense
 }
 """,
-        Found(3, 19, "dense needs 'units'", "it is dense(x, units, bias = ..., init = ...)"),
+        Found(3, 19, "dense needs 'units'", "it is dense(x, units, bias = ..., init = ..., axis = ...)"),
     ),
     Case(
         "twice",

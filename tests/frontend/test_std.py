@@ -44,6 +44,9 @@ def test_dense() -> None:
     x, w, b = normal(2, 5), normal(3, 5), normal(3)
     out = results("output y = x -> dense(3)", {"x": x}, {"dense1.weight": w, "dense1.bias": b})
     np.testing.assert_allclose(out["y"], x @ w.T + b)
+    x = normal(2, 4, 5)
+    out = results("output y = x -> dense(3, axis = -1)", {"x": x}, {"dense1.weight": w, "dense1.bias": b})
+    np.testing.assert_allclose(out["y"], x @ w.T + b)
 
 
 def test_conv_pads_strides_and_flips() -> None:
