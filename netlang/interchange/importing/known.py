@@ -101,8 +101,8 @@ def fold(op: str, inputs: Sequence[Known | None], attributes: Mapping[str, Any])
         with np.errstate(all="ignore"):
             made = np.asarray(RULES[op](arrays, attributes))
         result = tidied(made, DType.I64 if symbolic is None else _type(op, symbolic, attributes))
-    except (Unfoldable, IndexError, KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
-        return None
+    except (Unfoldable, LookupError, ValueError, TypeError, AttributeError, OverflowError, ZeroDivisionError):
+        return None  # a fault of the node, or an input that was left out: the translation says what is wrong
     return result if _small(result.array) else None
 
 

@@ -214,3 +214,14 @@ def test_optionals(tmp_path: Path) -> None:
     assert bool(got["there"])
     with pytest.raises(NetError, match="there is no attribute 'shape'"):
         answers(one_node("Optional", given, {}, ["x"], ["y"], 18, shape=1), given, tmp_path)
+
+
+def test_an_input_of_known_parts_that_is_left_out(tmp_path: Path) -> None:
+    kept = {"a": np.array([1]), "b": np.array([2])}
+    given = {"x": normal(2)}
+    nodes = [
+        helper.make_node("Concat", ["a", "", "b"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x", "shape"], ["y"]),
+    ]
+    with pytest.raises(NetError, match=r"\(Concat\): input 1 is missing"):
+        answers(model(nodes, given, kept, ["y"], {"": 14}), given, tmp_path)
