@@ -9,7 +9,7 @@ import numpy as np
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, operator, weight_of
-from netlang.interchange.importing.operators.movement import axis_of
+from netlang.interchange.importing.operators.movement import axis_of, with_shape
 from netlang.interchange.importing.sheet import Tensor
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Value
@@ -84,8 +84,7 @@ def _one(call: Call, axis: int, index: int, length: Dim) -> Result:
     else:  # a slice starts at a fixed place: the end is that of the reversed tensor
         turned = w.pipe(x, w.call("reverse", axis), w.call("slice", axis, -index - 1, -index))
         part = call.let(turned)
-    shape = [*x.shape[:axis], *x.shape[axis + 1 :]]
-    return call.let(w.call("reshape", part, shape))
+    return with_shape(call, part, [*x.shape[:axis], *x.shape[axis + 1 :]])
 
 
 @operator("GatherElements", axis=0)
