@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlang.interchange.importing import import_onnx
+from tests.interchange.importing.random_nets import check
 from tests.interchange.importing.round_trip import brought_back, exported, module_of, random_weights
 
 pytest.importorskip("onnx")
@@ -163,6 +164,12 @@ def test_texts_do_not_depend_on_names(tmp_path: Path) -> None:
         import_onnx(exported(m, random_weights(m), tmp_path / f"{n}.onnx")).text for n, m in enumerate((module, other))
     ]
     assert texts[1] == texts[0] == RESIDUAL
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nets_drawn_at_random_stay_what_they_are(seed: int, tmp_path: Path) -> None:
+    flat, lines = check(seed, tmp_path)
+    assert lines <= flat
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ from netlang.frontend import ast
 from netlang.frontend.expression_text import flat
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.structure.items import Body, Item, Value
-from netlang.interchange.importing.structure.templates import TENSOR, filled, is_operation
+from netlang.interchange.importing.structure.layers import is_operation
+from netlang.interchange.importing.structure.sharing import SharedLayers
+from netlang.interchange.importing.structure.templates import TENSOR, filled
 
 _CHAIN = 400
 """Columns of a chain that still grows; what is said again does not count."""
@@ -60,7 +62,7 @@ class BodyWriter:
         self.readers = body.readers()
         self.statements: list[ast.Statement] = []
         self.pending: dict[Value, _Pending] = {}
-        self.layers = _Shared(body)
+        self.layers = SharedLayers(body)
         self.followers: set[Item] = self.layers.followers
 
     def write(self) -> list[ast.Expression]:
@@ -198,24 +200,6 @@ class BodyWriter:
                 return
         known = self.names[value]
         self.statements.append(ast.Output(w.SPAN, w.word(name), None if known == name else w.name(known)))
-
-
-class _Shared:
-    """Items of a body whose layers keep the same arrays in every case: one layer, applied several times.
-
-    members    such an item -> the first one of its layer
-    followers  those that create no parameters of their own
-    """
-
-    def __init__(self, body: Body) -> None:
-        groups: dict[object, list[Item]] = {}
-        for item in body.items:
-            if item.weighted and not item.role and len(item.results) == 1:
-                arguments = tuple(item.holes) if item.callee is None else item.callee
-                groups.setdefault((item.key, arguments, tuple(item.weights)), []).append(item)
-        self.members = {item: group[0] for group in groups.values() if len(group) > 1 for item in group}
-        self.followers = {item for item, first in self.members.items() if item is not first}
-        self.names: dict[Item, str] = {}
 
 
 def _columns(e: ast.Expression, inside: list[int]) -> int:

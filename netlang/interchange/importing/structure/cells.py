@@ -21,13 +21,14 @@ from typing import Any
 from netlang.frontend import ast
 from netlang.frontend.printing import item_lines
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.flat import read
 from netlang.interchange.importing.sheet import Line
 from netlang.interchange.importing.structure.bodies import BodyWriter
 from netlang.interchange.importing.structure.items import Item, Value
+from netlang.interchange.importing.structure.layers import makes_parameters
 from netlang.interchange.importing.structure.namer import Namer
 from netlang.interchange.importing.structure.parameters import INPUT_NAMES
 from netlang.interchange.importing.structure.reading import read_lines
-from netlang.interchange.importing.structure.templates import makes_parameters
 
 NAME = "cell"
 
@@ -78,19 +79,7 @@ class _Renaming:
 
 def _sizes(lines: Sequence[Line]) -> set[str]:
     """Names of sizes: those in the types of inputs."""
-    return {
-        name for line in lines if isinstance(line.statement, ast.Input) for name in _names(line.statement.type.dims)
-    }
-
-
-def _names(part: Any) -> list[str]:
-    if isinstance(part, ast.Name):
-        return [part.id.text]
-    if isinstance(part, tuple):
-        return [name for entry in part for name in _names(entry)]
-    if isinstance(part, ast.Node) and not isinstance(part, ast.Word):
-        return [name for f in fields(part) if f.name != "span" for name in _names(getattr(part, f.name))]
-    return []
+    return {name for line in lines if isinstance(line.statement, ast.Input) for name in read(line.statement.type.dims)}
 
 
 def _written(cell: ast.Block, renaming: _Renaming) -> ast.Block:
@@ -102,7 +91,7 @@ def _written(cell: ast.Block, renaming: _Renaming) -> ast.Block:
     assert isinstance(last, ast.Return)
     reading = read_lines([Line(s) for s in statements[:-1]], {}, given=given, sizes=sizes)
     results = last.value.items if isinstance(last.value, ast.Tuple) else (last.value,)
-    reading.body.results = [reading.values[name] for name in _names(results)]
+    reading.body.results = [reading.values[name] for name in read(results)]
     unique = count()
     for item in reading.body.items:
         item.weights = [(next(unique),)] if makes_parameters(item.pattern, renaming.blocks.values()) else [()]

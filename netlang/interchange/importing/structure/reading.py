@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netlang.frontend import ast
 from netlang.frontend.expression_text import flat
+from netlang.interchange.importing.flat import read
 from netlang.interchange.importing.sheet import Line
 from netlang.interchange.importing.structure.items import Body, Item, Value
 from netlang.interchange.importing.structure.namer import is_given
@@ -49,7 +50,7 @@ class _Reader:
                 self.out.inputs.append(s)
                 self.out.body.inputs.append(self._value(s.name.text))
                 self.values[s.name.text].name = s.name.text
-                self.sizes.update(_names(s.type.dims))
+                self.sizes.update(read(s.type.dims))
             case ast.Output(value=None) as s:
                 self.out.outputs.append((s.name.text, self.values[s.name.text]))
             case ast.Output(value=ast.Name() as name) as s:
@@ -62,27 +63,27 @@ class _Reader:
             case ast.Binding() as s:
                 self._binding(line, s.names, s.value)
             case ast.Declaration() as s:
-                read = type_template(s.type, self.sizes)
+                pattern = type_template(s.type, self.sizes)
                 start = "" if s.value is None else flat(s.value)
-                self._item(line, f"{s.role.text} {read.key} = {start}", read, (s.name,), s.role.text)
+                self._item(line, f"{s.role.text} {pattern.key} = {start}", pattern, (s.name,), s.role.text)
             case other:
                 raise TypeError(f"no line of a flat net: {other!r}")
 
     def _binding(self, line: Line, names: tuple[ast.Word, ...], value: ast.Expression) -> None:
-        read = template(value, self.values, self.sizes)
-        self._item(line, f"{len(names)} {len(line.weights)} {read.key}", read, names)
+        pattern = template(value, self.values, self.sizes)
+        self._item(line, f"{len(names)} {len(line.weights)} {pattern.key}", pattern, names)
 
-    def _item(self, line: Line, key: str, read: Template, names: tuple[ast.Word, ...], role: str = "") -> None:
+    def _item(self, line: Line, key: str, pattern: Template, names: tuple[ast.Word, ...], role: str = "") -> None:
         results = tuple(self._value(word.text) for word in names)
         item = Item(
             key,
-            read.expression,
-            tuple(self.values[name] for name in read.operands),
+            pattern.expression,
+            tuple(self.values[name] for name in pattern.operands),
             results,
-            [(h.value,) for h in read.holes],
-            tuple(h.role for h in read.holes),
+            [(h.value,) for h in pattern.holes],
+            tuple(h.role for h in pattern.holes),
             [self._identities(line)],
-            read.words,
+            pattern.words,
             [line],
             [tuple(v.name for v in results)],
             role,
@@ -117,18 +118,6 @@ def read_lines(
         reader.line(line)
     reader.out.body.results = [value for _, value in reader.out.outputs]
     return reader.out
-
-
-def _names(dims: tuple[ast.Expression, ...]) -> set[str]:
-    found: set[str] = set()
-    for dim in dims:
-        if isinstance(dim, ast.Name):
-            found.add(dim.id.text)
-        elif isinstance(dim, ast.Binary):
-            found |= _names((dim.left, dim.right))
-        elif isinstance(dim, ast.Unary):
-            found |= _names((dim.operand,))
-    return found
 
 
 def branch_by_branch(body: Body) -> list[Item]:
