@@ -14,6 +14,8 @@ from netlang.runtime.model import Model
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from netlang.interchange.exporting.translation import Translation
+
 OPSET = 20
 """The version of ONNX's operators that is written where nobody says: what most tools read."""
 OPSETS = range(18, 24)
@@ -38,14 +40,21 @@ def export_net(
     path: str | os.PathLike[str], module: Module, net: str, arrays: Mapping[str, Array], opset: int = OPSET
 ) -> int:
     """Write a net of a file as `export_onnx` does; `arrays` are its parameters by their names in the net."""
-    model = onnx_model(module, net, arrays, opset)
+    translation = _translation(module, net, arrays, opset)
     from netlang.interchange.exporting.writing import write
 
-    return write(model, path)
+    return write(translation.model(), translation.weights, path)
 
 
 def onnx_model(module: Module, net: str, arrays: Mapping[str, Array], opset: int = OPSET) -> ModelProto:
-    """A net of a file as an ONNX model. Raises NetError as `export_onnx` does."""
+    """A net of a file as an ONNX model with its weights, of less than 2 GB. Raises NetError as `export_onnx` does."""
+    translation = _translation(module, net, arrays, opset)
+    from netlang.interchange.exporting.writing import filled
+
+    return filled(translation.model(), translation.weights)
+
+
+def _translation(module: Module, net: str, arrays: Mapping[str, Array], opset: int) -> Translation:
     if opset not in OPSETS:
         raise NetError(f"there is no opset {opset} to write", hint=f"from {OPSETS[0]} to {OPSETS[-1]} can be written")
     try:
@@ -55,4 +64,4 @@ def onnx_model(module: Module, net: str, arrays: Mapping[str, Array], opset: int
             raise
         hint = "pip install 'netlang[onnx]'"
         raise NetError("exporting needs the package 'onnx', which is not installed", hint=hint) from fault
-    return Translation(module.nets[net], module.bound.get(net, {}), arrays, opset).model()
+    return Translation(module.nets[net], module.bound.get(net, {}), arrays, opset)

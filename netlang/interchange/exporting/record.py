@@ -8,14 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import helper
 
 from netlang.interchange.exporting.sheet import Sheet
 from netlang.interchange.exporting.sizes import Sizes
 from netlang.ir.build import Builder
 from netlang.ir.dims import Dim
 from netlang.ir.graph import Attrs, Node, Value
-from netlang.ir.opdef import Array
 from netlang.ir.types import DType
 
 if TYPE_CHECKING:
@@ -131,9 +130,3 @@ def exported_ops() -> Iterator[str]:
 def element(dtype: DType) -> int:
     """ONNX's number for an element type."""
     return int(helper.np_dtype_to_tensor_dtype(dtype.numpy))
-
-
-def tensor_array(tensor: TensorProto, array: Array) -> None:
-    """Fill in the numbers of a tensor, as little-endian bytes."""
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.byteorder == ">" else array
-    tensor.raw_data = np.ascontiguousarray(little).tobytes()

@@ -13,7 +13,7 @@ from netlang.diagnostics import Diagnostic, NetError
 from netlang.interchange.exporting.element_types import carried_out
 from netlang.interchange.exporting.names import Names
 from netlang.interchange.exporting.patterns import Match, Patterns
-from netlang.interchange.exporting.record import DOMAIN, Export, Place, Unsupported, element, record, tensor_array
+from netlang.interchange.exporting.record import DOMAIN, Export, Place, Unsupported, element, record
 from netlang.interchange.exporting.sheet import Sheet
 from netlang.interchange.exporting.sizes import Sizes
 from netlang.ir.build import Builder
@@ -21,7 +21,7 @@ from netlang.ir.graph import Graph, Node, Value
 from netlang.ir.opdef import Array
 from netlang.ir.reserved import RNG
 from netlang.ir.scan import copied
-from netlang.ir.types import TensorType
+from netlang.ir.types import DType, TensorType
 from netlang.passes import cse, fold, simplify
 from netlang.passes.manager import PassManager
 
@@ -50,7 +50,7 @@ class Translation:
         self.graph, self.arrays, self.opset, self.is_function = graph, arrays, opset, is_function
         self.names = Names()
         self.sheet = Sheet(self.names)
-        self.initializers: list[TensorProto] = []
+        self.weights: dict[str, Array] = {}
         self.functions: dict[str, FunctionProto] = {}
         self.faults: list[Diagnostic] = []
         self.inputs = self._named_inputs()
@@ -88,14 +88,14 @@ class Translation:
         return writer.made
 
     def model(self) -> ModelProto:
-        """The whole file. Raises NetError as `write` does."""
+        """The file; the numbers of its weights are still in `weights` alone. Raises NetError as `write` does."""
         made = self.write()
         graph = helper.make_graph(
             self.sheet.nodes,
             self.graph.name,
             [self.value_info(name, v.type) for v, name in self.inputs.items()],
             [self.value_info(name, v.type) for name, v in self.graph.outputs],
-            self.initializers,
+            [_without_numbers(name, array) for name, array in self.weights.items()],
             value_info=[self.value_info(name, v.type) for v, name in self.wanted.items() if name in made],
         )
         opsets = [helper.make_opsetid("", self.opset)]
@@ -249,7 +249,9 @@ class Writer:
         translation, array = self.translation, self.translation.arrays[node.name]
         if node.attrs["role"] == "frozen":
             return translation.sheet.named_constant(array, node.name)
-        tensor = TensorProto(name=node.name, data_type=element(node.out.dtype), dims=array.shape)
-        tensor_array(tensor, array)
-        translation.initializers.append(tensor)
+        translation.weights[node.name] = array
         return node.name
+
+
+def _without_numbers(name: str, array: Array) -> TensorProto:
+    return TensorProto(name=name, data_type=element(DType.of(array.dtype)), dims=array.shape)

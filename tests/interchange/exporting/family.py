@@ -80,9 +80,10 @@ def tried(subject: Subject, folder: Path) -> tuple[int, int, int, float]:
     net = seen(subject.module, subject.module.nets[subject.net])
     sizes = {name: subject.sizes.get(name, 1 if name == "N" else OTHER_SIZE) for name in net.symbols}
     inputs, params = drawn(net, sizes), dict(initial_params(net))
-    model = Translation(net, subject.module.bound[net.name], params, OPSET).model()
+    translation = Translation(net, subject.module.bound[net.name], params, OPSET)
+    model = translation.model()
     path, count = folder / "net.onnx", len(model.graph.node)
-    size = write(model, path)
+    size = write(model, translation.weights, path)
     del model
     onnx.checker.check_model(str(path), full_check=True)
     got = carried_out(str(path), inputs)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netlang.interchange.exporting.api import OPSET
 from netlang.interchange.exporting.translation import SEED, Translation
+from netlang.interchange.exporting.writing import filled
 from netlang.ir.graph import Graph
 from netlang.ir.module import RNG, Module
 from netlang.runtime.samples import random_inputs
@@ -21,7 +22,12 @@ Array = NDArray[Any]
 
 def exported(graph: Graph, params: Mapping[str, Array] | None = None, opset: int = OPSET) -> onnx.ModelProto:
     """The model of a graph, found right by ONNX's own checker."""
-    return checked(Translation(graph, {}, params or {}, opset).model())
+    return checked(whole(Translation(graph, {}, params or {}, opset)))
+
+
+def whole(translation: Translation) -> onnx.ModelProto:
+    """A model with its weights."""
+    return filled(translation.model(), translation.weights)
 
 
 def checked(model: onnx.ModelProto) -> onnx.ModelProto:

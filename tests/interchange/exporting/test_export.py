@@ -13,6 +13,7 @@ from netlang.backends.reference import evaluate
 from netlang.cli import main
 from netlang.frontend import load
 from netlang.interchange.exporting.api import OPSETS, onnx_model
+from netlang.interchange.exporting.translation import Translation
 from netlang.interchange.exporting.writing import write
 from netlang.ir.build import Builder
 from netlang.ir.graph import Graph, Node, Value
@@ -113,9 +114,9 @@ def test_what_onnx_cannot_say_is_listed_with_its_places() -> None:
 def test_weights_too_large_for_the_file_lie_beside_it(tmp_path: Path) -> None:
     module = load(NET)
     params, inputs = dict(initial_params(module.net)), random_inputs(module.net, {"N": 1, "H": 9, "W": 9})
-    model = onnx_model(module, "small", params)
-    wanted, path = carried_out(model, inputs), tmp_path / "small.onnx"
-    size = write(model, path, most=100)
+    wanted, path = carried_out(onnx_model(module, "small", params), inputs), tmp_path / "small.onnx"
+    translation = Translation(module.net, {}, params, OPSETS[0])
+    size = write(translation.model(), translation.weights, path, most=100)
     assert size == path.stat().st_size + (tmp_path / "small.onnx.data").stat().st_size
     onnx.checker.check_model(str(path), full_check=True)
     for name, got in carried_out(str(path), inputs).items():
