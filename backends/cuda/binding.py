@@ -61,9 +61,15 @@ class Binding:
             found = addresses(external)
             return device.record(found.launches(steps) + self._copies(homes, found, external, staging))
 
+        def usual() -> Addresses:
+            return addresses({**self._places, **params})
+
         def clocked(groups: Sequence[Sequence[Step]]) -> Clocked:
-            found = addresses({**self._places, **params})
+            found = usual()
             return device.clocked([found.launches(group) for group in groups])
+
+        self.addresses = usual
+        """Where everything is as long as inputs and outputs are in the program's own places."""
 
         self.clocked = clocked
         """Records steps group by group, with a clock between; what is copied after the last step is left out."""

@@ -88,7 +88,7 @@ class Executable:
             binding = self.bound(sizes)
             try:
                 binding.bring(inputs)
-                groups = [(node, list(own)) for node, own in groupby(self._steps, lambda step: self._owners[id(step)])]
+                groups = self.groups
                 clocked = binding.clocked([own for _, own in groups])
                 taken = [clocked.seconds() for _ in range(WARM_UP + calls)][WARM_UP:]
             finally:
@@ -113,6 +113,21 @@ class Executable:
     def steps(self) -> Sequence[Step]:
         """The steps of one call, in order."""
         return self._steps
+
+    @property
+    def groups(self) -> list[tuple[Node, list[Step]]]:
+        """The same node by node."""
+        return [(node, list(own)) for node, own in groupby(self._steps, lambda step: self._owners[id(step)])]
+
+    @property
+    def context(self) -> LoweringContext:
+        """What the graph was lowered with."""
+        return self._context
+
+    @property
+    def device(self) -> Device:
+        """Where it runs."""
+        return self._device
 
     @property
     def prologue(self) -> Sequence[Step]:

@@ -16,17 +16,21 @@ from netlang.backends.reference import evaluate
 from netlang.ir.graph import Graph
 from netlang.passes import inference_pipeline
 from netlang.passes.manager import PassManager
+from tests.backends.compared import Array
 from tests.backends.cuda import needs
 from tests.backends.cuda.family import graphs, kernels
+from tests.backends.cuda.node_by_node import WATCHED
+from tests.backends.cuda.node_by_node import compare as node_by_node
 from tests.examples.shrunken import CASES, Case, chosen, data_for, distinct, gradient_graph, losses, small
 
 ARCHITECTURES = ("75", "80", "90", "100")
 LENET = next(case for case in CASES if case.name == "lenet5/../lenet5.net")
-IMAGES = {"googlenet": 4}
-"""For gradients, where two images are too few: the statistics of a last map of 2 x 2 would be rounding errors. The
-simulator takes seconds for one."""
-WATCHED = 2
-"""Blocks of a launch in which races are looked for: the tests of single kernels do so in all."""
+DEEP = frozenset({
+    "alexnet", "zfnet", "deconvnet", "vgg", "googlenet", "resnet", "densenet", "segmentation", "features", "inpainting",
+    "sparse_autoencoder",
+})  # fmt: skip
+"""Families whose nets are carried out node by node, each kernel once: they have the same ones many times, for which the
+simulator takes minutes."""
 SAMPLED = 4
 """About so many kernels of a net are compiled in the tests."""
 
@@ -62,18 +66,36 @@ def test_a_small_copy_computes_what_the_reference_does(case: Case) -> None:
     compared(chosen(small(case), case).replace(updates=()), case, "outputs")
 
 
+def test_a_deep_net_as_a_whole() -> None:
+    """Its memory and its copies too, and how errors add up."""
+    case = next(case for case in CASES if case.net.file.endswith("resnet_cifar.net"))
+    graph = chosen(small(case), case).replace(updates=())
+    as_a_whole(graph, *data(graph, case, 1), "outputs")
+
+
 @pytest.mark.parametrize("case", one_of_each(), ids=lambda case: case.name)
 def test_gradients_of_a_small_copy_are_those_of_the_reference(case: Case) -> None:
     """Of every loss of one net of each family."""
     for name, graph in losses(case):
         gradient = gradient_graph(graph)
         if gradient.outputs:
-            compared(gradient, case, name, IMAGES.get(case.family.name, 2))
+            compared(gradient, case, name, 2)
 
 
 def compared(graph: Graph, case: Case, what: str, images: int = 1) -> None:
-    """A graph in the simulator, for so many images at most: within 1e-4 of the reference's largest result."""
-    inputs, params = data_for(graph, {**case.net.small, "N": min(case.net.small.get("N", images), images)})
+    """A graph in the simulator, for so many images at most: within 1e-4 of the largest of what the reference makes."""
+    given = data(graph, case, images)
+    if case.family.name in DEEP:
+        assert node_by_node(graph, *given, what)
+    else:
+        as_a_whole(graph, *given, what)
+
+
+def data(graph: Graph, case: Case, images: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    return data_for(graph, {**case.net.small, "N": min(case.net.small.get("N", images), images)})
+
+
+def as_a_whole(graph: Graph, inputs: dict[str, Array], params: dict[str, Array], what: str) -> None:
     wanted = evaluate(graph, inputs, params)[0]
     backend = Cuda(device=Simulator(watched=WATCHED))
     prepared = PassManager().run(graph, [*inference_pipeline(), *backend.passes])
