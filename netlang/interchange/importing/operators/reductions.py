@@ -67,7 +67,7 @@ _NEEDS_FLOATS = ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
 def _reduced(call: Call, x: Tensor, axes: Sequence[int], keepdims: bool) -> Result:
     op = call.node.op
     if op in _OF_MAPS and x.rank >= 4 and x.dtype.is_float and list(axes) == list(range(2, x.rank)):
-        return call.through(x, _OF_MAPS[op], **({"keepdims": True} if keepdims else {}))
+        return call.let(w.pipe(x, w.call(_OF_MAPS[op], keepdims=True) if keepdims else _OF_MAPS[op]))
     along: dict[str, Any] = {} if len(axes) == x.rank else {"axis": axes[0] if len(axes) == 1 else list(axes)}
     if keepdims:
         along["keepdims"] = True
