@@ -49,13 +49,16 @@ def _import(args: argparse.Namespace) -> None:
 
     source = Path(args.file)
     target = Path(args.output) if args.output else source.with_suffix(".net")
+    weights = Path(args.weights) if args.weights else target.with_suffix(".safetensors")
+    if source.absolute() in (target.absolute(), weights.absolute()):
+        raise NetError(f"{source} is what is read: it would be overwritten", hint="say where to write: -o MODEL.net")
     found = import_onnx(
         source, name=args.name, sizes=dict(args.size), batch=args.batch, values=dict(args.value), flat=args.flat
     )
     if not found.outputs:
         raise NetError(f"{source}: nothing is left to compute", hint="all outputs are empty")
-    found.write(target, args.weights)
-    for line in _summary(found, target, Path(args.weights) if args.weights else target.with_suffix(".safetensors")):
+    found.write(target, weights)
+    for line in _summary(found, target, weights):
         print(line)
 
 

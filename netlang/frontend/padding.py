@@ -18,6 +18,8 @@ from netlang.ir.types import DType, shape_text
 _MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 """What NumPy calls the modes in which a tensor is surrounded by its own elements."""
 _LEAST = -(1 << 31)
+_MOST = 1 << 22
+"""Elements that a size which is known is surrounded by."""
 
 
 def _pad(site: Site, arguments: Arguments) -> Value:
@@ -59,6 +61,8 @@ def _surrounded(site: Site, x: Value, axis: int, low: int, high: int, mode: str)
     if not (low or high):
         return x
     if isinstance(size, int):
+        if low + high > _MOST:
+            raise Fault(f"pad: {low} and {high} elements more are too many for mode = '{mode}'")
         places = np.pad(np.arange(size), (low, high), _MODES[mode])
         return site.emit("gather", x, site.builder.const(places, DType.I64), axis=axis)
     if mode == "edge":

@@ -47,12 +47,21 @@ class Imported:
     empty: Mapping[str, Array] = field(default_factory=dict)
 
     def write(self, path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> None:
-        """Write the net, and its weights to `weights` (default: beside it, `.safetensors`). Raises NetError."""
+        """Write the net, and its weights to `weights` (default: beside it, `.safetensors`): both or neither.
+
+        Raises NetError.
+        """
         target = Path(path)
-        if self.weights:
-            save(weights or target.with_suffix(".safetensors"), self.weights, {})
+        beside = Path(weights) if weights else target.with_suffix(".safetensors")
+        for place in (target, beside):
+            if place.is_dir():
+                raise NetError(f"cannot write {place}: it is a folder")
+        if target.absolute() == beside.absolute():
+            raise NetError(f"the net and its weights cannot both be {target}")
         with replacing(target) as temporary:
             temporary.write_text(self.text, encoding="utf-8")
+            if self.weights:
+                save(beside, self.weights, {})
 
 
 def import_onnx(

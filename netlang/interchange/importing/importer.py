@@ -43,6 +43,8 @@ from netlang.runtime.ports import Array
 _IDLE = ("consumed_inputs",)
 """Attributes of the first versions of operators that said where results may be put, not what they are."""
 _IDLE_UNTIL = 5
+_WIDEST = 1 << 32
+"""A size of an input without elements at most."""
 MOST_CONSTANT = 1 << 28
 """Elements of a tensor that depends on no input."""
 
@@ -102,7 +104,7 @@ class Importer:
         dims = [self._dim(d) for d in port.dims]
         try:
             dtype = element_type(port.dtype)
-            if 0 in dims:
+            if 0 in dims and all(isinstance(d, str) or 0 <= d < _WIDEST for d in dims):
                 self.found[port.name] = Known(np.zeros([d if isinstance(d, int) else 0 for d in dims], dtype.numpy))
                 return
             tensor = self.sheet.input(port.name, dtype, dims)

@@ -83,6 +83,10 @@ RULES: dict[str, Rule] = {}
 """By operator: the arrays of the inputs and the attributes -> the one result. They work on sizes as on integers."""
 
 
+_OPTIONAL = frozenset({"Slice", "Squeeze", "ReduceProd", "ReduceSum"})
+"""Operators with inputs that may be left out."""
+
+
 def rule(*operators: str) -> Callable[[Rule], Rule]:
     def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(operators, function))
@@ -94,6 +98,8 @@ def rule(*operators: str) -> Callable[[Rule], Rule]:
 def fold(op: str, inputs: Sequence[Known | None], attributes: Mapping[str, Any]) -> Known | None:
     """What an operator makes of known inputs; None where no rule covers it."""
     if op not in RULES or any(k is not None and not _small(k.array) for k in inputs):
+        return None
+    if op not in _OPTIONAL and None in inputs:
         return None
     symbolic = next((k for k in inputs if k is not None and k.symbolic), None)
     try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from netlang.interchange.importing import writing as w
-from netlang.interchange.importing.items import Anything
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, Results, operator
 from netlang.interchange.importing.sheet import Tensor
@@ -25,7 +24,7 @@ def elementwise(
 
     def register(translate: Translation) -> Translation:
         def carried_out(call: Call) -> Results:
-            empty = _without_elements(call.values)
+            empty = _without_elements(call)
             if empty is None:
                 return translate(call)
             return Known(np.zeros(empty, result.numpy if result else _numpy(call.value(place))))
@@ -36,12 +35,16 @@ def elementwise(
     return register
 
 
-def _without_elements(values: Sequence[Anything | None]) -> tuple[int, ...] | None:
+def _without_elements(call: Call) -> tuple[int, ...] | None:
     """The shape of a result without elements; None where there are some. Sizes known only later count as 1."""
-    given = [v for v in values if isinstance(v, Tensor | Known)]
+    given = [v for v in call.values if isinstance(v, Tensor | Known)]
     if not any(isinstance(v, Known) and v.array.size == 0 for v in given):
         return None
-    return np.broadcast_shapes(*([d if isinstance(d, int) else 1 for d in v.shape] for v in given))
+    shapes = [[d if isinstance(d, int) else 1 for d in v.shape] for v in given]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise call.refuse(f"{' and '.join(map(str, shapes))} cannot be combined") from None
 
 
 def _numpy(value: Result) -> Any:
@@ -72,7 +75,8 @@ def pair(call: Call) -> tuple[Any, Any]:
     axis = call.attrs["axis"]
     if axis is None or not call.attrs["broadcast"] or not isinstance(right, Tensor):
         return left, right
-    above = len(call.value(0).shape) - axis % len(call.value(0).shape) - right.rank
+    rank = len(call.value(0).shape)
+    above = rank - (axis % rank if rank else 0) - right.rank
     if above <= 0:
         return left, right
     shape = [*right.shape, *[1] * above]

@@ -50,6 +50,7 @@ def gates_of(call: Call, number: int, directions: int) -> Gates:
     units = shape[2]
     if call.attrs["hidden_size"] not in (None, units):
         raise call.refuse(f"hidden_size is {call.attrs['hidden_size']}, but the weights are for {units}")
+    _check_sizes(call, directions, len(order), units)
     biases = None
     if call.has(3):
         both = one_direction(call, 3, number, 0)
@@ -62,6 +63,17 @@ def gates_of(call: Call, number: int, directions: int) -> Gates:
             peephole = _reordered(call, one_direction(call, 7, number, 0), _PEEPHOLES, units)
     inputs, states = (_reordered(call, one_direction(call, place, number, 0), order, units) for place in (1, 2))
     return Gates(op, units, inputs, states, biases, peephole)
+
+
+def _check_sizes(call: Call, directions: int, gates: int, units: int) -> None:
+    """Raise Refused for weights and biases that are not for so many gates of so many units."""
+    rows = {1: (3, gates * units), 3: (2, 2 * gates * units), 7: (2, len(_PEEPHOLES) * units)}
+    for place, (rank, wanted) in rows.items():
+        if call.has(place) and (place != 7 or call.node.op == "LSTM"):
+            shape = call.value(place).shape
+            if len(shape) != rank or shape[0] != directions or shape[1] != wanted:
+                expected = [directions, wanted, "features"][:rank]
+                raise call.refuse(f"input {place} is {list(shape)}, but must be [{', '.join(map(str, expected))}]")
 
 
 def one_direction(call: Call, place: int, number: int, axis: int) -> Result:

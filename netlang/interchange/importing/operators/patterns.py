@@ -73,11 +73,15 @@ def eye_like(call: Call) -> Result:
 @operator("Range")
 def count(call: Call) -> Result:
     known = [call.known(place, what) for place, what in enumerate(("the start", "the limit", "the step"))]
+    if any(k.array.size != 1 for k in known):
+        raise call.refuse("the start, the limit and the step must be one number each")
     start, limit, step = (k.entries()[0] for k in known)
     if step == 0:
         raise call.refuse("the step must not be 0")
     if any(k.symbolic for k in known):
         return _symbolic(call, start, limit, step, next(k.sizes_in for k in known if k.symbolic))
+    if not np.isfinite((limit - start) / step):
+        raise call.refuse(f"the way from {start} to {limit} by {step} has no length")
     dtype = known[0].array.dtype
     length = max(0, int(np.ceil((limit - start) / step)))
     if length <= _LARGEST:

@@ -33,6 +33,8 @@ def scan(call: Call) -> list[Anything | None]:
     if call.version < 9:
         return _of_a_batch(call)
     body, count = call.attrs["body"], call.attrs["num_scan_inputs"]
+    if not 0 < count <= len(call.values):
+        raise call.refuse(f"'num_scan_inputs' is {count}, but there are {len(call.values)} inputs")
     whole = len(call.values)
     if not 0 < count <= whole:
         raise call.refuse(f"there are {whole} inputs, of which {count} cannot be sequences")
@@ -103,6 +105,8 @@ def _placed(call: Call, y: Tensor, axis: int, back: bool) -> Tensor:
 def _of_a_batch(call: Call) -> list[Anything | None]:
     """As opset 8 had it: sequences [batch, steps, ...] of the same length, each carried over by itself."""
     body, count = call.attrs["body"], call.attrs["num_scan_inputs"]
+    if not 0 < count <= len(call.values):
+        raise call.refuse(f"'num_scan_inputs' is {count}, but there are {len(call.values)} inputs")
     if call.has(0):
         raise call.refuse("sequences of different lengths in a Scan are not supported", "a newer opset has none")
     tensors = [call.tensor(place) for place in range(1, len(call.values))]
