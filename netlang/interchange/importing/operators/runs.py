@@ -125,6 +125,6 @@ def gathered(call: Call, made: list[list[Tensor]], batch_first: int, wanted: lis
         raised = []
         for part in parts:
             shape = [*part.shape[:axis], 1, *part.shape[axis:]]
-            raised.append(call.let(w.call("reshape", part, shape), name))
+            raised.append(call.let(w.call("reshape", part, shape), name if len(parts) == 1 else "side"))
         found.append(raised[0] if len(raised) == 1 else call.let(w.pipe(raised, w.call("concat", axis=axis)), name))
     return found
