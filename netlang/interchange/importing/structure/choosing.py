@@ -16,6 +16,9 @@ from netlang.interchange.importing.structure.parameters import INPUT_NAMES, Sign
 from netlang.interchange.importing.structure.pieces import merged, run_of, wiring_of
 from netlang.interchange.importing.structure.repeats import Place, Repeat, repeats
 
+Readers = Mapping[int, Mapping[Value, Sequence[int]]]
+"""By the id of a sequence, who reads its values."""
+
 _ASKED = 60
 """Candidates of a round that are looked at closely."""
 _DEFINITION = 6
@@ -32,18 +35,19 @@ def best_piece(sequences: list[Body], known: dict[Block, Signature]) -> Repeat |
         ((_at_most(r), r.length, n, r) for n, r in enumerate(repeats(sequences))), key=lambda t: (-t[0], -t[1], t[2])
     )
     shared = Counter(w for s in sequences[:1] for i in s.items for case in i.weights for w in case)
+    readers = {id(sequence): sequence.readers() for sequence in sequences}
     best: tuple[float, Repeat] | None = None
     for most, _, _, repeat in ranked[:_ASKED]:
         if most < _WORTH or (best is not None and most * 1.2 <= best[0]):
             break
-        for group in _alike(repeat):
+        for group in _alike(repeat, readers):
             if (
                 len(group.places) < 2
                 or _is_power(run_of(group.places[0], group.length), known)
                 or not _shares_wholly(group, shared)
             ):
                 continue
-            saved = _saved(group, known)
+            saved = _saved(group, known, readers)
             if saved >= _WORTH and (best is None or saved > best[0]):
                 best = saved, group
     return None if best is None else best[1]
@@ -54,10 +58,9 @@ def _at_most(repeat: Repeat) -> float:
     return (len(repeat.places) - 1) * cost(first.sequence.items[first.start : first.start + repeat.length])
 
 
-def _alike(repeat: Repeat) -> Iterable[Repeat]:
+def _alike(repeat: Repeat, readers: Readers) -> Iterable[Repeat]:
     """The places of a repeat in groups that have the same wiring; those that have several results left out."""
     groups: dict[object, list[Place]] = defaultdict(list)
-    readers = {key: sequence.readers() for key, sequence in {id(p.sequence): p.sequence for p in repeat.places}.items()}
     for place in repeat.places:
         run = run_of(place, repeat.length)
         end = place.start + repeat.length
@@ -116,7 +119,7 @@ def _shares_wholly(group: Repeat, all_weights: Counter[int]) -> bool:
     return len(patterns) == 1 and all(counts[w] == all_weights[w] for w in counts)
 
 
-def _saved(group: Repeat, known: dict[Block, Signature]) -> float:
+def _saved(group: Repeat, known: dict[Block, Signature], readers: Readers) -> float:
     """How many words a block saves; pieces that begin and end where a person would cut are worth more."""
     first = run_of(group.places[0], group.length)
     tentative = merged(group)
@@ -127,10 +130,10 @@ def _saved(group: Repeat, known: dict[Block, Signature]) -> float:
     calls = len(group.places) * (1 + inputs + given)
     definition = _DEFINITION + inputs + len(found.parameters)
     saved = (len(group.places) - 1) * cost(first) - calls - definition
-    return saved * _naturalness(group, tentative.body) * (0.5 if _cuts(group, known) else 1)
+    return saved * _naturalness(group, tentative.body, readers) * (0.5 if _cuts(group, known) else 1)
 
 
-def _naturalness(group: Repeat, body: Body) -> float:
+def _naturalness(group: Repeat, body: Body, readers: Readers) -> float:
     """More than 1 for what branches and joins again, less for what begins or ends in the middle of something."""
     worth = 1.0
     first = body.items[0]
@@ -141,7 +144,6 @@ def _naturalness(group: Repeat, body: Body) -> float:
         worth *= 0.75
     if is_separable(body.items):
         worth *= 1.2
-    readers = {key: sequence.readers() for key, sequence in {id(p.sequence): p.sequence for p in group.places}.items()}
     if all(_activated(place, group.length, readers[id(place.sequence)]) for place in group.places):
         worth *= 0.8
     return worth

@@ -17,12 +17,14 @@ from netlang.frontend.builtins import library
 from netlang.interchange.importing import writing as w
 from netlang.interchange.importing.structure.constants import Constant
 from netlang.interchange.importing.structure.items import Block, Item, Value
+from netlang.ir.dims import Sym
 
 Vector = tuple[Constant, ...]
 """What an argument is in each case."""
 
 INPUT_NAMES = ("x", "y", "z", "u", "v")
-_FACTORS = (1, 2, 3, 4, 5, 6, 8, 16)
+_RATIOS = ((1, False), *((factor, divides) for factor in (2, 3, 4, 5, 6, 8, 16) for divides in (False, True)))
+"""(factor, whether it divides)"""
 _OFTEN = ("stride", "pad", "dilation", "groups", "bias", "eps", "momentum", "ceil_mode", "slope")
 """What has a default where most agree."""
 _FEATURES = ("channels", "units", "groups")
@@ -71,6 +73,7 @@ class _Solver:
         self.bases: list[tuple[str, Vector]] = []
         """What had to become a parameter: role, value in each case."""
         self.shapes = list(_shapes(self.body.inputs))
+        self.found: dict[tuple[str, Vector], ast.Expression | None] = {}
 
     def solved(self) -> Signature:
         slots = [(i, s) for i in self.body.items for s in item_vectors(i, self.known)]
@@ -90,11 +93,17 @@ class _Solver:
     def _free(self, role: str, vector: Vector, default: Constant | None) -> ast.Expression | None:
         """What needs no parameter: the same everywhere, or what follows from a shape."""
         first = vector[0]
-        if first.is_plain and all(c == first for c in vector):
+        if first.is_plain and vector.count(first) == len(vector):
             return first.expression
+        if (role, vector) not in self.found:
+            self.found[role, vector] = self._from_shapes(role, vector)
+        return self.found[role, vector]
+
+    def _from_shapes(self, role: str, vector: Vector) -> ast.Expression | None:
+        """What follows from the shape of an input."""
         if not all(c.is_size for c in vector):
             return None
-        for factor, divides in _ratios():
+        for factor, divides in _RATIOS:
             for axis, is_features, name, sizes in self.shapes:
                 if (is_features or role not in _FEATURES) and _follows(vector, sizes, factor, divides):
                     shape = ast.Attribute(w.SPAN, w.name(name), w.word("shape"))
@@ -108,7 +117,7 @@ class _Solver:
                 return place, 1, False
         if not all(c.is_size for c in vector):
             return None
-        for factor, divides in _ratios():
+        for factor, divides in _RATIOS:
             for place, (_, base) in enumerate(self.bases):
                 if all(c.is_size for c in base) and _follows(vector, [c.value for c in base], factor, divides):
                     return place, factor, divides
@@ -165,15 +174,10 @@ def _shapes(inputs: list[Value]) -> Iterator[tuple[int, bool, str, list[object]]
             yield axis, axis == features, name, [s[axis] for s in shapes]
 
 
-def _ratios() -> Iterator[tuple[int, bool]]:
-    for factor in _FACTORS:
-        yield factor, False
-        if factor > 1:
-            yield factor, True
-
-
 def _follows(vector: Vector, source: list[object], factor: int, divides: bool) -> bool:
     """Whether the vector is the source, multiplied or divided."""
+    if isinstance(vector[0].value, Sym) != isinstance(source[0], Sym):
+        return False
     change: Callable[[object], object] = (lambda s: s // factor) if divides else (lambda s: s * factor)  # type: ignore[operator]
     return all(c.value == change(s) for c, s in zip(vector, source, strict=True))
 
