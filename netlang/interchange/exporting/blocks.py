@@ -7,11 +7,14 @@ given are recognised by their unlikely values; sizes of its input stand for thos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from netlang.frontend import load
+from netlang.interchange.exporting.comparison import Comparison, equal, is_hidden
 from netlang.interchange.exporting.patterns import Match, Patterns, pattern
 from netlang.interchange.exporting.record import Place
 from netlang.ir.dims import Dim, Shape, Sym, substitute
@@ -119,59 +122,31 @@ def _block(patterns: Patterns, node: Node) -> Match | None:
     return None
 
 
-@dataclass
+def _matched(patterns: Patterns, made: Template, node: Node, exact: bool) -> _Found | None:
+    found = _Found(made)
+    pairs = found.comparison.pairs
+    if not found.comparison.same(made.out, node.out) or any(leaf not in pairs for leaf in made.leaves):
+        return None
+    x, inner = pairs[made.graph.inputs[0]], found.comparison.inner
+    if x.rank != node.out.rank or (exact and not _fits(pairs, made.graph.inputs[0].shape, x.shape)):
+        return None
+    values = [v for n in inner - {node} for v in n.results]
+    return found if all(is_hidden(patterns, v, inner) for v in values) else None
+
+
 class _Found:
-    """A comparison: which value of the graph stands for which of the template, and the numbers of the block."""
+    """A comparison with a block, and the numbers that the block has been given."""
 
-    leaves: frozenset[Value]
-    pairs: dict[Value, Value] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-
-    def same(self, a: Value, b: Value) -> bool:
-        """Whether two values are computed by the same ops; shapes are compared afterwards."""
-        if a in self.pairs:
-            return self.pairs[a] is b
-        x, y = a.node, b.node
-        if a not in self.leaves and (x.op, a.index, len(x.inputs)) != (y.op, b.index, len(y.inputs)):
-            return False
-        if a.dtype != b.dtype:
-            return False
-        self.pairs[a] = b
-        if a in self.leaves:
-            return True
-        if x.op == "const":
-            wanted, given = x.attrs["value"], y.attrs["value"]
-            return bool(wanted.size == given.size == 1) and self._number(wanted.item(), given.item())
-        keys = [key for key in x.attrs if key not in ("shape", "dim")]
-        if not all(self._number(x.attrs[key], y.attrs[key]) for key in keys):
-            return False
-        return all(self.same(p, q) for p, q in zip(x.inputs, y.inputs, strict=True))
+    def __init__(self, made: Template) -> None:
+        self.numbers: dict[str, float] = {}
+        self.comparison = Comparison(frozenset(made.leaves), loose=True, fits=self._number)
 
     def _number(self, wanted: Any, given: Any) -> bool:
         """Whether two attributes are equal; one that is a number of the block may be any, but always the same."""
+        if isinstance(wanted, np.ndarray):
+            return bool(wanted.size == given.size == 1) and self._number(wanted.item(), given.item())
         name = next((n for n, number in NUMBERS.items() if isinstance(wanted, float) and wanted == number), "")
-        if not name:
-            return bool(wanted == given)
-        return bool(self.numbers.setdefault(name, given) == given)
-
-
-def _matched(patterns: Patterns, made: Template, node: Node, exact: bool) -> _Found | None:
-    found = _Found(frozenset(made.leaves))
-    if not found.same(made.out, node.out) or any(leaf not in found.pairs for leaf in made.leaves):
-        return None
-    x = found.pairs[made.graph.inputs[0]]
-    if x.rank != node.out.rank or (exact and not _fits(found.pairs, made.graph.inputs[0].shape, x.shape)):
-        return None
-    inner = {b.node for a, b in found.pairs.items() if a not in found.leaves and b.node.op != "const"}
-    values = [v for n in inner - {node} for v in n.results]
-    return found if all(_is_hidden(patterns, v, inner) for v in values) else None
-
-
-def _is_hidden(patterns: Patterns, value: Value, inner: set[Node]) -> bool:
-    """Whether nobody but these nodes would miss a value."""
-    if value in patterns.kept or value in patterns.graph.escaping:
-        return False
-    return all(reader in inner for reader in patterns.graph.uses.get(value, ()))
+        return bool(self.numbers.setdefault(name, given) == given) if name else equal(wanted, given)
 
 
 def _fits(pairs: Mapping[Value, Value], own: Shape, given: Shape) -> bool:
@@ -186,7 +161,7 @@ def _fits(pairs: Mapping[Value, Value], own: Shape, given: Shape) -> bool:
 
 
 def _match(node: Node, block: Block, made: Template, found: _Found) -> Match:
-    inputs = tuple(found.pairs[leaf] for leaf in made.leaves)
+    inputs = tuple(found.comparison.pairs[leaf] for leaf in made.leaves)
     word = block.call.split("(")[0]
     return Match(inputs, node.results, lambda place: _written(place, block, found.numbers), word)
 

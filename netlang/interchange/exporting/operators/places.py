@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from netlang.frontend import load
+from netlang.interchange.exporting.comparison import Comparison, is_hidden
 from netlang.interchange.exporting.operators.pools import geometry, is_wide, maximal
 from netlang.interchange.exporting.patterns import Match, Patterns, pattern
 from netlang.interchange.exporting.record import Place
 from netlang.ir.dims import sym
-from netlang.ir.graph import Graph, Node, Value
+from netlang.ir.graph import Graph, Node
 from netlang.ir.types import DType
 from netlang.ops.windows import Windows
 
@@ -43,8 +44,7 @@ def _with_places(patterns: Patterns, node: Node) -> Match | None:
     for columns_first in (False, True):
         model = _standard(str(pool.inputs[0].type), _call(pool, columns_first))
         for last in [node] if node.op == "add" else _sums_behind(patterns, pool):
-            inner = _compared(model.outputs[1][1], last.out, pool)
-            if inner is not None and _is_hidden(patterns, pool, last, inner):
+            if _compared(patterns, model, pool, last):
                 return _match(pool, last, columns_first)
     return None
 
@@ -108,39 +108,13 @@ def _sums_behind(patterns: Patterns, pool: Node) -> Iterator[Node]:
                     yield reader
 
 
-def _compared(a: Value, b: Value, pool: Node) -> set[Node] | None:
-    """The nodes of a graph that are, one for one, those of a template; None where they are others."""
-    pairs: dict[Value, Value] = {}
-    waiting = [(a, b)]
-    while waiting:
-        a, b = waiting.pop()
-        x, y = a.node, b.node
-        if a in pairs:
-            if pairs[a] is not b:
-                return None
-            continue
-        if (x.op, a.type, a.index, len(x.inputs)) != (y.op, b.type, b.index, len(y.inputs)):
-            return None
-        pairs[a] = b
-        if x.op == "max_pool_switch":
-            if y is not pool:
-                return None
-            continue
-        if x.op == "const":
-            if x.attrs["value"].tobytes() != y.attrs["value"].tobytes():
-                return None
-        elif dict(x.attrs) != dict(y.attrs):
-            return None
-        waiting += zip(x.inputs, y.inputs, strict=True)
-    return {v.node for v in pairs.values()}
-
-
-def _is_hidden(patterns: Patterns, pool: Node, last: Node, inner: set[Node]) -> bool:
-    """Whether nobody but these nodes reads the switch or what is between it and the places."""
-    values = [v for n in inner - {pool, last} if n.op != "const" for v in n.results] + [pool.results[1]]
-    for value in values:
-        if value in patterns.kept or value in patterns.graph.escaping:
-            return False
-        if any(reader not in inner for reader in patterns.graph.uses.get(value, ())):
-            return False
-    return True
+def _compared(patterns: Patterns, model: Graph, pool: Node, last: Node) -> bool:
+    """Whether a sum is the places of a pool, and nobody reads its switch, or what is between the two, but them."""
+    (_, maxima), (_, places) = model.outputs
+    switch = maxima.node.results[1]
+    comparison = Comparison((switch,))
+    if not comparison.same(places, last.out) or comparison.pairs.get(switch) is not pool.results[1]:
+        return False
+    inner = comparison.inner
+    values = [v for n in inner - {last} for v in n.results]
+    return all(is_hidden(patterns, v, inner) for v in (*values, pool.results[1]))

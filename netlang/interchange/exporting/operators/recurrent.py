@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from netlang.frontend import load
+from netlang.interchange.exporting.comparison import Comparison, equal
 from netlang.interchange.exporting.patterns import Match, Patterns, pattern
 from netlang.interchange.exporting.record import Place
 from netlang.ir.dims import Dim, sym
 from netlang.ir.graph import Node, Value
+from netlang.ir.opdef import Array
 from netlang.ir.scan import SCAN, Loop
 from netlang.ir.types import DType
 
@@ -45,8 +48,12 @@ LAYERS = tuple(
 )
 
 
-Found = Mapping[str, Value]
-"""What of a scan is the `weight`, ... and the `lengths` of the layer; `forget` is what is added to its forget gate."""
+@dataclass(frozen=True)
+class Found:
+    """What of a scan is the `input_weight`, ... and the `lengths` of a layer; what is added to its forget gate."""
+
+    values: Mapping[str, Value]
+    forget: float
 
 
 @pattern("scan")
@@ -67,7 +74,7 @@ def _match(node: Node, loop: Loop, layer: Layer, found: Found) -> Match:
 def _inputs(loop: Loop, found: Found) -> tuple[Value, ...]:
     """What is read: the sequence, first states that are not zero, weights, lengths."""
     first = (v for v in loop.initial if not _is_zero(v))
-    return (loop.sequences[0], *first, *(v for name, v in found.items() if name != "forget"))
+    return (loop.sequences[0], *first, *found.values.values())
 
 
 def _candidates(loop: Loop) -> Iterator[tuple[Layer, Loop]]:
@@ -105,50 +112,31 @@ def _standard(layer: Layer, reverse: bool, batch: str, features: str, units: str
 
 
 def _matched(layer: Layer, model: Loop, loop: Loop) -> Found | None:
-    pairs: dict[Value, Value] = dict(zip(model.states, loop.states, strict=True))
-    numbers: dict[Value, Value] = {}
-    if len(model.slices) != len(loop.slices) or not all(
-        _same(a, b, pairs, numbers) for a, b in zip(model.made, loop.made, strict=True)
-    ):
+    forget: list[Array] = []
+
+    def fits(wanted: Any, given: Any) -> bool:
+        """The only 1 in an LSTM is what is added to its forget gate."""
+        if layer.kind == "lstm" and isinstance(wanted, np.ndarray) and wanted.size == 1 and wanted.item() == 1:
+            forget.append(given)
+            return bool(given.size == 1)
+        return equal(wanted, given)
+
+    comparison = Comparison(frozenset((*model.slices, *model.shared)), fits=fits)
+    pairs = comparison.pairs
+    pairs.update(zip(model.states, loop.states, strict=True))
+    if not all(comparison.same(a, b) for a, b in zip(model.made, loop.made, strict=True)):
         return None
-    if not all(pairs.get(a, b) is b for a, b in zip(model.slices, loop.slices, strict=True)):
+    read, outside = [pairs.get(v) for v in model.shared], dict(zip(loop.shared, loop.constants, strict=True))
+    sequences = [pairs.get(v) for v in model.slices]
+    if sequences != list(loop.slices) or len(set(read)) < len(read) or not all(v in outside for v in read):
         return None
-    outside = dict(zip(loop.shared, loop.constants, strict=True))
     found: dict[str, Value] = {}
     for inner, outer in zip(model.shared, model.constants, strict=True):
         name = outer.node.name.rsplit(".", 1)[-1] if outer.node.op == "param" else "lengths"
         found[name] = outside[pairs[inner]]
     if "lengths" in found and found["lengths"].node.op == "cast":
         found["lengths"] = found["lengths"].node.inputs[0]
-    return found if _numbers_fit(layer, numbers, found) and _steps_fit(model, loop) else None
-
-
-def _same(a: Value, b: Value, pairs: dict[Value, Value], numbers: dict[Value, Value]) -> bool:
-    """Whether two values are computed the same way; inputs are paired, and so are constants."""
-    if a in pairs:
-        return pairs[a] is b
-    x, y = a.node, b.node
-    if (x.op, a.type, a.index, len(x.inputs)) != (y.op, b.type, b.index, len(y.inputs)):
-        return False
-    pairs[a] = b
-    if x.op == "const":
-        numbers[a] = b
-        return True
-    if x.op == "input" or x.body is not None:
-        return x.op == "input" and list(pairs.values()).count(b) == 1
-    same = all(_same(p, q, pairs, numbers) for p, q in zip(x.inputs, y.inputs, strict=True))
-    return same and dict(x.attrs) == dict(y.attrs)
-
-
-def _numbers_fit(layer: Layer, numbers: Mapping[Value, Value], found: dict[str, Value]) -> bool:
-    """Constants are equal, but for that of the forget gate: the only sum with a number in an LSTM."""
-    for a, b in numbers.items():
-        wanted, given = a.node.attrs["value"], b.node.attrs["value"]
-        if layer.kind == "lstm" and wanted.item() == 1:
-            found["forget"] = b
-        elif not np.array_equal(wanted, given):
-            return False
-    return True
+    return Found(found, float(forget[0].item()) if forget else 0.0) if _steps_fit(model, loop) else None
 
 
 def _steps_fit(model: Loop, loop: Loop) -> bool:
@@ -165,10 +153,10 @@ def _written(place: Place, loop: Loop, layer: Layer, found: Found) -> list[str]:
     assert isinstance(units, int)
     order = _GATES[layer.kind]
     lengths = ""
-    if "lengths" in found:
-        lengths = called[found["lengths"]]
-        lengths = lengths if found["lengths"].dtype is DType.I32 else place.cast(lengths, DType.I32)
-    weights = [_gates(place, called[found[name]], order) for name in ("input_weight", "state_weight")]
+    if "lengths" in found.values:
+        given_as = found.values["lengths"]
+        lengths = called[given_as] if given_as.dtype is DType.I32 else place.cast(called[given_as], DType.I32)
+    weights = [_gates(place, called[found.values[name]], order) for name in ("input_weight", "state_weight")]
     given = [called[loop.sequences[0]], *weights, _biases(place, called, layer, found, units), lengths]
     given += ["" if v not in called else place.op("Unsqueeze", called[v], place.numbers([0])) for v in loop.initial]
     while not given[-1]:
@@ -197,12 +185,12 @@ def _gates(place: Place, weight: str, order: Sequence[int]) -> str:
 def _biases(place: Place, called: Mapping[Value, str], layer: Layer, found: Found, units: int) -> str:
     """Those of the input and of the state, one after the other; what is added to the forget gate besides."""
     order = _GATES[layer.kind]
-    names = [found[name] for name in ("input_bias", "state_bias", "bias") if name in found]
-    parts = [_gates(place, called[v], order) for v in names]
+    names = [name for name in ("input_bias", "state_bias", "bias") if name in found.values]
+    parts = [_gates(place, called[found.values[name]], order) for name in names]
     if len(parts) == 1:
         more = np.zeros((1, len(order) * units), np.float32)
-        if "forget" in found:
-            more[:, _FORGET * units : (_FORGET + 1) * units] = found["forget"].node.attrs["value"]
+        if layer.kind == "lstm":
+            more[:, _FORGET * units : (_FORGET + 1) * units] = found.forget
         parts.append(place.constant(more, np.float32))
     return place.op("Concat", *parts, axis=1)
 
