@@ -66,7 +66,7 @@ def _held_to_oracle(found: Imported, path: Path, folder: Path) -> None:
     rng = np.random.default_rng(2)
     inputs = {}
     for value in model.net.inputs:
-        shape = value.type.concrete(dict.fromkeys("NTHW", 3))
+        shape = value.type.concrete(dict.fromkeys([*"NTHWha"], 3))
         array = rng.integers(0, 5, shape) if value.dtype.is_int else rng.normal(0, 1, shape)
         inputs[value.node.name] = np.asarray(array, value.dtype.numpy)
     result = model(**inputs)

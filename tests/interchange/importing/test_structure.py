@@ -166,6 +166,20 @@ def test_texts_do_not_depend_on_names(tmp_path: Path) -> None:
     assert texts[1] == texts[0] == RESIDUAL
 
 
+def test_names_of_sizes_values_and_blocks_do_not_meet(tmp_path: Path) -> None:
+    text = """
+    net meet {
+      input x: f32[N, 4, h, a]
+      conv_relu = x -> conv(8, 3, pad = 1) -> relu -> conv(6, 3, pad = 1) -> relu -> conv(4, 3, pad = 1) -> relu
+      b = conv_relu -> conv(5, 3, pad = 1) -> relu -> conv(4, 3, pad = 1) -> relu -> conv(4, 3, pad = 1) -> relu
+      output y = (conv_relu, b, b + conv_relu) -> concat
+    }
+    """
+    found = brought_back(text, tmp_path)
+    assert "f32[N, 4, h, a]" in found.text and "block conv_relu(" in found.text
+    assert "conv_relu2 = x ->" in found.text
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_nets_drawn_at_random_stay_what_they_are(seed: int, tmp_path: Path) -> None:
     flat, lines = check(seed, tmp_path)

@@ -95,7 +95,7 @@ def _written(cell: ast.Block, renaming: _Renaming) -> ast.Block:
     unique = count()
     for item in reading.body.items:
         item.weights = [(next(unique),)] if makes_parameters(item.pattern, renaming.blocks.values()) else [()]
-    names = [*INPUT_NAMES, *(f"x{n}" for n in range(len(INPUT_NAMES), len(given)))]
+    names = [n for n in (*INPUT_NAMES, *(f"x{n}" for n in range(len(given)))) if n not in renaming.sizes]
     renamed = dict(zip(given, names, strict=False)) | {s: s for s in sizes}
     renaming.parameters[cell.name.text] = renamed
     namer = Namer({*renamed.values(), *renaming.blocks.values()})

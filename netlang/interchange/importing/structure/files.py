@@ -48,7 +48,9 @@ class FileWriter:
     def __init__(self, net: str, reading: Reading, cells: Sequence[ast.Block]) -> None:
         self.net, self.reading, self.cells = net, reading, cells
         self.blocks = blocks_of(reading.body)
-        name_blocks(self.blocks, {net, *(s.name.text for s in reading.inputs), *(b.name.text for b in cells)})
+        self.fixed = {net, *reading.sizes, *(s.name.text for s in reading.inputs), *(n for n, _ in reading.outputs)}
+        self.fixed |= {b.name.text for b in cells}
+        name_blocks(self.blocks, self.fixed)
         self.signatures: dict[Block, Signature] = {}
         self.followers: set[Item] = set()
 
@@ -82,13 +84,13 @@ class FileWriter:
         body = self.reading.body
         names = {value: value.name for value in body.inputs}
         outputs = {value: name for name, value in reversed(self.reading.outputs)}
-        free = {s.name.text for s in self.reading.inputs} | {v.name for i in body.items for v in i.results}
-        namer = Namer(free | set(outputs.values()) | {b.name for b in self.blocks})
+        blocks = {b.name for b in self.blocks}
+        namer = Namer(self.fixed | blocks | {v.name for i in body.items for v in i.results})
         readers = body.readers()
         writer = BodyWriter(
             body,
             names,
-            lambda v: self._name(v, outputs, readers, namer),
+            lambda v: self._name(v, outputs, blocks, readers, namer),
             self._constants,
             lambda i: self._called(i, None),
             lambda i: namer.fresh(f"{i.callee.name if i.callee else 'shared'}_layer"),
@@ -100,10 +102,14 @@ class FileWriter:
         return ast.Net(w.SPAN, w.word(self.net), None, tuple(statements))
 
     @staticmethod
-    def _name(value: Value, outputs: dict[Value, str], readers: Collection[Value], namer: Namer) -> str:
+    def _name(
+        value: Value, outputs: dict[Value, str], blocks: set[str], readers: Collection[Value], namer: Namer
+    ) -> str:
         """What a tensor of the net is called: as the output that it is, as in the file, or a letter."""
         if value not in readers:
             return namer.fresh("_unused")
+        if value.name in blocks:
+            return namer.fresh(value.name)
         return outputs.get(value) or value.name or namer.local()
 
     def _constants(self, item: Item) -> list[ast.Expression]:

@@ -23,21 +23,22 @@ class Reading:
     body      everything that is computed
     outputs   (name, the value that it is) of its outputs
     values    by the names that they have in the lines
+    sizes     names of sizes
     """
 
     inputs: list[ast.Input] = field(default_factory=list)
     body: Body = field(default_factory=lambda: Body([], [], [], 1))
     outputs: list[tuple[str, Value]] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
+    sizes: set[str] = field(default_factory=set)
 
 
 class _Reader:
     def __init__(self, types: Mapping[str, TensorType], unnamed: Collection[str]) -> None:
         self.types, self.unnamed = types, unnamed
-        self.sizes: set[str] = set()
         self.arrays: dict[object, int] = {}
         self.out = Reading()
-        self.values = self.out.values
+        self.values, self.sizes = self.out.values, self.out.sizes
 
     def given(self, names: Iterable[str], sizes: Iterable[str]) -> None:
         """What the lines are given: tensors, and sizes."""
