@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, element_type, operator
-from netlang.interchange.importing.operators.movement import axis_of
 from netlang.interchange.importing.sheet import Tensor
 from netlang.runtime.ports import Array
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, operator, weight_of
-from netlang.interchange.importing.operators.movement import axis_of, with_shape
+from netlang.interchange.importing.operators.movement import with_shape
 from netlang.interchange.importing.sheet import Tensor
 from netlang.ir.dims import Dim, size
 from netlang.ir.graph import Value

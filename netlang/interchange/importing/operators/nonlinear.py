@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.operands import elementwise
 from netlang.interchange.importing.operator import Call, Result, operator
-from netlang.interchange.importing.operators.movement import axis_of
 from netlang.interchange.importing.sheet import Tensor
 from netlang.ir.dims import size
 from netlang.ir.types import DType

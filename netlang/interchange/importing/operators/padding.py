@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axes_of
 from netlang.interchange.importing.operator import Call, Result, operator
-from netlang.interchange.importing.operators.movement import axes_of
 from netlang.interchange.importing.sheet import Tensor
 from netlang.interchange.importing.windows import sides
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operands import option
 from netlang.interchange.importing.operator import Call, Result, Results, element_type, operator
-from netlang.interchange.importing.operators.movement import axis_of
 from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.ir.dims import Dim
 from netlang.ir.types import DType

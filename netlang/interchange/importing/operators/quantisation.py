@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operands import option
 from netlang.interchange.importing.operator import Call, Result, element_type, operator
 from netlang.interchange.importing.operators.convolutions import exact_sums, kernel_of
-from netlang.interchange.importing.operators.movement import axis_of
 from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.interchange.importing.windows import GEOMETRY, window_options
 from netlang.ir.types import DType

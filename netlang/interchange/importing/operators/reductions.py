@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axes_of, axis_of
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import Call, Result, Results, operator
-from netlang.interchange.importing.operators.movement import axes_of, axis_of
 from netlang.interchange.importing.sheet import Tensor
 from netlang.ir.types import DType
 from netlang.runtime.ports import Array

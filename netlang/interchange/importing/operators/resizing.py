@@ -9,8 +9,8 @@ import numpy as np
 
 from netlang.frontend.interpolation import COORDINATES, MODES, ROUNDINGS, Interpolation, stencil
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axes_of
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
-from netlang.interchange.importing.operators.movement import axes_of
 from netlang.interchange.importing.sheet import Tensor
 from netlang.ir.dims import exact_quotient
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.items import Anything
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.node import OnnxGraph
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
-from netlang.interchange.importing.operators.movement import axis_of, transposed, with_shape
+from netlang.interchange.importing.operators.movement import transposed, with_shape
 from netlang.interchange.importing.operators.sequences import joined
 from netlang.interchange.importing.sheet import Tensor, element_of
 from netlang.ir.types import DType, TensorType

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.operator import Call, Result, operator
 from netlang.interchange.importing.operators.gathering import indices
-from netlang.interchange.importing.operators.movement import axis_of
 from netlang.ir.types import DType
 
 

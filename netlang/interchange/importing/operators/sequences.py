@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from netlang.interchange.importing import writing as w
+from netlang.interchange.importing.axes import axis_of
 from netlang.interchange.importing.items import Anything, Items, Nothing
 from netlang.interchange.importing.known import Known
 from netlang.interchange.importing.operator import REQUIRED, Call, Result, operator
-from netlang.interchange.importing.operators.movement import axis_of, with_shape
+from netlang.interchange.importing.operators.movement import with_shape
 
 
 @operator("SequenceEmpty", dtype=None)
