@@ -32,7 +32,7 @@ from netlang.interchange.importing.operator import (
     element_type,
     find,
 )
-from netlang.interchange.importing.schema import check
+from netlang.interchange.importing.schema import check, check_inputs
 from netlang.interchange.importing.sheet import Refused, Sheet, Tensor, known_shape
 from netlang.interchange.proto import brief, onnx_package
 from netlang.ir.dims import Dim
@@ -164,6 +164,8 @@ class Importer:
     def _carry_out(self, graph: OnnxGraph) -> None:
         for name, array in graph.constants.items():
             self.found[name] = Known(array, name, trained=True)
+        for node in graph.nodes:
+            self._check_inputs(node)
         for node in joined(graph):
             if not node.read:
                 self.folded += 1
@@ -198,6 +200,13 @@ class Importer:
         inputs = [n.out for n in topological([found.value]) if n.op == "input" and n.name in theirs]
         inputs.sort(key=lambda value: not value.dtype.is_int)
         return theirs[inputs[0].node.name] if inputs else name
+
+    def _check_inputs(self, node: Node) -> None:
+        """Raise NetError where an input is missing: nodes are joined by what they read."""
+        try:
+            check_inputs(node, self.opsets.get(node.domain, 1))
+        except Refused as fault:
+            raise NetError(f"{node}: {fault}") from None
 
     def _judge(self, node: Node, fault: Exception) -> None:
         """Something unforeseen came of a node. Raises NetError where the node is at fault; otherwise netlang is, and

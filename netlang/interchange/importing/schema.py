@@ -58,7 +58,7 @@ class Schema:
 
 def check(node: Node, record: Operator | None, values: Sequence[Anything | None], version: int) -> None:
     """Raise Refused where a node is not what ONNX says of its operator."""
-    _check_inputs(node, version)
+    check_inputs(node, version)
     schema = schemas().get((node.domain, node.op))
     for name, value in node.attributes.items():
         _check_attribute(name, value, _kinds(name, record, schema))
@@ -68,7 +68,7 @@ def check(node: Node, record: Operator | None, values: Sequence[Anything | None]
         _check_windows(node, values)
 
 
-def _check_inputs(node: Node, version: int) -> None:
+def check_inputs(node: Node, version: int) -> None:
     """Raise Refused where an input is missing in this version, or there are too many."""
     defs = onnx_package().defs
     if not defs.has(node.op, version, node.domain):

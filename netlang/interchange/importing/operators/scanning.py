@@ -111,7 +111,9 @@ def _of_a_batch(call: Call) -> list[Anything | None]:
     if call.has(0):
         raise call.refuse("sequences of different lengths in a Scan are not supported", "a newer opset has none")
     tensors = [call.tensor(place) for place in range(1, len(call.values))]
-    batch = tensors[0].shape[0]
+    batch = tensors[0].shape[0] if tensors and tensors[0].rank else 0
+    if any(x.rank == 0 or x.shape[0] != batch for x in tensors) or len(tensors) < count:
+        raise call.refuse("the states and sequences of a Scan must be batches of one size")
     if not isinstance(batch, int):
         raise call.refuse(f"a Scan over a batch of {batch} needs its size as a number", "give it one: --size")
     turned = _listed(call, "directions", count)
