@@ -36,8 +36,10 @@ pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, COMPILERS)), reason="there is no C compiler, which makes shared libraries"
 )
 
+CALLED = {what: f"n{i}" for i, what in enumerate(NETS)}
+"""What the nets are called in the library."""
 TEXT = (
-    "\n".join(text.replace("net n ", f"net n{i} ") for i, text in enumerate(NETS.values()))
+    "\n".join(text.replace("net n ", f"net {CALLED[what]} ") for what, text in NETS.items())
     + """
 net drawn {
   input x: f32[N, 40]
@@ -55,7 +57,7 @@ def write(path: Path, *models: Model, **rest: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Model]:
-    names = [*(f"n{i}" for i in range(len(NETS))), "drawn"]
+    names = [*CALLED.values(), "drawn"]
     return {name: model_of(TEXT, name) for name in names}
 
 
@@ -78,7 +80,7 @@ def net(small: tuple[Model, Path]) -> Iterator[Net]:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("name", [f"n{i}" for i in range(len(NETS))])
+@pytest.mark.parametrize("name", CALLED.values(), ids=CALLED)
 def test_the_same_bits(library: Path, models: dict[str, Model], name: str, threads: int) -> None:
     """For batches and lengths, one and none among them, and more of them than are kept."""
     model, net = models[name], Net(Linked(library), name, threads)
@@ -108,9 +110,8 @@ def test_random_nodes_draw_the_same_numbers(library: Path, models: dict[str, Mod
 
 def test_what_a_library_says_of_itself(library: Path, net: Net) -> None:
     linked = Linked(library)
-    assert [linked.functions["net"](i) for i in range(-1, 7)] == [
-        None, *(f"n{i}".encode() for i in range(5)), b"drawn", None
-    ]  # fmt: skip
+    names = [None, *(name.encode() for name in CALLED.values()), b"drawn", None]
+    assert [linked.functions["net"](i - 1) for i in range(len(names))] == names
     assert net.sizes == [("N", 0, 200)]
     assert net.shape(net.inputs[0], {"N": 7}) == (7, 3, 9, 9) and net.inputs[0].shape[:4] == [-1, 3, 9, 9]
     assert net.library.ask("level", net.model).decode() == BEST[0]
@@ -123,8 +124,8 @@ def test_what_is_told(
     linked, image = net.library, np.zeros((1, 3, 9, 9), np.float32)
     other = tmp_path / "small.weights"
     other.write_bytes(bytes(small[1].with_suffix(".weights").stat().st_size))
-    words, whole = (Net(Linked(library), name) for name in ("n2", "n4"))
-    places = {**given(models["n4"], {"N": 2}), "place": np.array([3, 65535], np.uint16)}
+    words, whole = (Net(Linked(library), CALLED[what]) for what in ("words and attention", "whole numbers"))
+    places = {**given(models[CALLED["whole numbers"]], {"N": 2}), "place": np.array([3, 65535], np.uint16)}
     for told, ask in (
         ("there is no net 'big': the first one is 'small'", lambda: Net(linked, "big")),
         ("threads are from 0 to 256, not -1", lambda: Net(linked, None, -1)),
@@ -202,7 +203,7 @@ def test_rounded_weights(small: tuple[Model, Path], tmp_path: Path, half: str) -
     assert (tmp_path / "n.weights").stat().st_size < place.stat().st_size - 800
 
 
-@pytest.mark.parametrize("name", [f"n{i}" for i in range(len(NETS))])
+@pytest.mark.parametrize("name", CALLED.values(), ids=CALLED)
 def test_nothing_outside_of_tensors_is_touched(library: Path, models: dict[str, Model], name: str) -> None:
     """Inputs end, and outputs begin, where memory does: touching more ends the process."""
     model, net = models[name], Net(Linked(library), name)
