@@ -240,7 +240,7 @@ class Importer:
         if all(v.value in self._settled for v in values if isinstance(v, Tensor)) and not record.control:
             self._settle(results)
         if len(inputs) == len(values) and values and not record.control:
-            return self._computed(results)
+            return self._computed(results, _is_rearranged(node, inputs))
         return results
 
     def _explained(self, node: Node, values: Sequence[Anything | None]) -> Sequence[Anything | None]:
@@ -267,14 +267,20 @@ class Importer:
         version = self.opsets.get(node.domain, 1)
         return record.translate(Call(node, values, attributes, version, self.sheet, self.inner, self.cell))
 
-    def _computed(self, results: Sequence[Anything | None]) -> Sequence[Anything | None]:
-        """What follows from constants alone, computed; its lines become dead. Large results stay computations."""
+    def _computed(self, results: Sequence[Anything | None], trained: bool) -> Sequence[Anything | None]:
+        """What follows from constants alone, computed; its lines become dead. Large results stay computations.
+        `trained`: they are weights still."""
         found: list[Anything | None] = []
         for result in results:
             array = evaluated(result.value, self.sheet, self._allowance) if isinstance(result, Tensor) else None
             self.folded += array is not None
-            found.append(result if array is None else Known(array))
+            found.append(result if array is None else Known(array, trained=trained))
         return found
+
+
+def _is_rearranged(node: Node, inputs: Sequence[Known | None]) -> bool:
+    """Whether a node only turns an initialiser of the file, which training may change in this form as well."""
+    return node.operator == "Transpose" and inputs[0] is not None and inputs[0].trained
 
 
 def completed(node: Node, record: Operator, version: int) -> dict[str, Any]:

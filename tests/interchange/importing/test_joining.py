@@ -35,6 +35,7 @@ CASES: dict[str, tuple[str, str]] = {
     "dense of a transpose": (
         "v = Transpose <perm = [1, 0]> (w) m = MatMul (x, v) y = Add (m, b)", "x -> dense(4, axis = -1)"
     ),
+    "a transpose alone": ("v = Transpose <perm = [1, 0]> (w) y = MatMul (x, v)", "param v_2: f32[4, 4]"),
     "weights under other names": ("c = Identity (b) m = MatMul (x, w) y = Add (m, c)", "x -> dense(4, axis = -1)"),
     "a gate that is read twice": ("s = Sigmoid (x) m = Mul (s, x) y = Add (m, s)", "sigmoid"),
     "another's gate": ("z = Neg (x) s = Sigmoid (z) y = Mul (s, x)", "sigmoid"),
